@@ -1,0 +1,130 @@
+//! The validated configuration. Every value in it is possible; every default is here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::value::{Instances, Listen, Size};
+use crate::unit::{AppName, UserName};
+
+/// One app, as validated. `Settings::new` holds every default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The app's name.
+    pub name: AppName,
+    /// Working directory, absolute; relative paths of the file start here.
+    pub directory: PathBuf,
+    /// Who the instances run as; none: a dynamic user with the app's name.
+    pub user: Option<UserName>,
+    /// Where the app listens; at least one, no two alike.
+    pub listen: Vec<Listen>,
+    /// How many instances a fresh install enables.
+    pub instances: Instances,
+    /// Name of the environment, reported by `/health`.
+    pub env: String,
+    /// What network the instances see.
+    pub network: Network,
+    /// Version of the app, reported by `/health`; none: not known.
+    pub version: Option<String>,
+    /// Limits of each instance.
+    pub limits: Limits,
+    /// How liveness is judged.
+    pub health: Health,
+    /// How a roll and a drain go.
+    pub reload: Reload,
+    /// A static site to serve.
+    pub site: Option<StaticSite>,
+}
+
+/// What network an instance sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Only a loopback of its own; the inherited sockets still serve.
+    None,
+    /// The host's.
+    Host,
+}
+
+/// Limits of each instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Hard limit of memory, by cgroup.
+    pub memory: Size,
+    /// This many restarts in a row, each before `min_uptime`: the instance is errored.
+    pub max_restarts: u32,
+    /// An instance that was up for this long had a good start.
+    pub min_uptime: Duration,
+    /// Pause before systemd restarts a crashed instance.
+    pub restart_delay: Duration,
+    /// From SIGTERM to the end of the last request.
+    pub stop_timeout: Duration,
+}
+
+/// How liveness is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Path of the health answer on the public port.
+    pub path: String,
+    /// Time between two self-probes.
+    pub interval: Duration,
+    /// How long one answer may take.
+    pub timeout: Duration,
+    /// This many failures in a row: the instance is restarted.
+    pub failures: u32,
+}
+
+impl Health {
+    /// How long an instance may go without a sign of life: `interval` x `failures` + `timeout`.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.interval.saturating_mul(self.failures).saturating_add(self.timeout)
+    }
+}
+
+/// How a roll and a drain go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// How long an idle connection is kept during a drain.
+    pub linger: Duration,
+}
+
+/// A static site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticSite {
+    /// Its folder, absolute.
+    pub root: PathBuf,
+    /// The file below `root` that answers a path which is no file (`index.html` of a single-page
+    /// app); none: 404.
+    pub fallback: Option<String>,
+}
+
+impl Settings {
+    /// An app with every default.
+    #[must_use]
+    pub fn new(name: AppName, directory: PathBuf) -> Self {
+        Self {
+            name,
+            directory,
+            user: None,
+            listen: vec![Listen::default()],
+            instances: Instances::default(),
+            env: "production".into(),
+            network: Network::None,
+            version: None,
+            limits: Limits {
+                memory: Size::mib(300),
+                max_restarts: 10,
+                min_uptime: Duration::from_secs(10),
+                restart_delay: Duration::from_millis(100),
+                stop_timeout: Duration::from_secs(10),
+            },
+            health: Health {
+                path: "/health".into(),
+                interval: Duration::from_secs(5),
+                timeout: Duration::from_secs(2),
+                failures: 3,
+            },
+            reload: Reload { linger: Duration::from_secs(2) },
+            site: None,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What `GET /health` answers.
+
+use serde::{Deserialize, Serialize};
+
+/// The answer to `GET /health`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// How the instance is.
+    pub status: Status,
+    /// When it answered, RFC 3339 in UTC with milliseconds.
+    pub timestamp: String,
+    /// Time since it got ready, in seconds: `"120s"`.
+    pub uptime: String,
+    /// Memory, in MB (2^20 bytes, as Node counts them).
+    pub memory: Memory,
+    /// Requests answered on the public listeners since it got ready.
+    pub requests: u64,
+    /// Version of the app; `"unknown"` where none is known.
+    pub version: String,
+    /// Version of the compiler that built `romuo-server`.
+    pub rust_version: String,
+    /// Name of the environment.
+    pub env: String,
+    /// Id of the instance; none: started by hand.
+    pub instance: Option<String>,
+    /// The release it runs; none: not deployed by romuo.
+    pub release: Option<String>,
+}
+
+/// Memory figures, in MB (2^20 bytes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    /// Used by the instance's cgroup.
+    pub used: u64,
+    /// Of the machine.
+    pub total: u64,
+    /// Held by the allocator's heap.
+    pub heap_total: u64,
+}
+
+/// How an instance is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Serving.
+    Ok,
+    /// Finishing what it has; answered with 503.
+    Draining,
+}

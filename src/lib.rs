@@ -1,0 +1,34 @@
+//! `romuo`: the process manager a server already has.
+//!
+//! The library behind the two binaries `romuoctl` (the tool) and `romuo-server` (what an instance
+//! runs). Each folder is one room; a room may use only the rooms above it in this list:
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`unit`] | names of apps, instances and units; the states systemd reports |
+//! | [`config`] | `romuo.toml`: what the file says -> merged with the defaults -> [`config::Settings`] |
+//! | [`health`] | the wire type of `/health` and the probe that asks for it |
+//! | [`guard`] | the crash guard: counts quick crashes, says when an instance is errored |
+//! | [`render`] | settings -> text of the units; pure |
+//! | [`install`] | rendered units -> a plan of typed changes -> applied below a root |
+//! | [`manager`] | the service manager as a trait; systemd over D-Bus behind it |
+//! | [`roll`] | the state machine of a rolling restart and its driver |
+//! | [`journal`] | reading `journalctl --output=json` |
+//! | [`server`] | accept loop, drain, router, readiness, watchdog |
+//! | [`sandbox`] | a throwaway machine with a real systemd in namespaces |
+//! | [`load`] | HTTP clients that never retry and see every failure |
+//! | [`cli`] | one file per verb of `romuoctl`; nobody imports it |
+
+pub mod cli;
+pub mod config;
+pub mod guard;
+pub mod health;
+pub mod install;
+pub mod journal;
+pub mod load;
+pub mod manager;
+pub mod render;
+pub mod roll;
+pub mod sandbox;
+pub mod server;
+pub mod unit;
