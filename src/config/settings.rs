@@ -55,6 +55,8 @@ pub struct Limits {
     pub min_uptime: Duration,
     /// Pause before systemd restarts a crashed instance.
     pub restart_delay: Duration,
+    /// From start to readiness; past it the start has failed.
+    pub start_timeout: Duration,
     /// From SIGTERM to the end of the last request.
     pub stop_timeout: Duration,
 }
@@ -115,6 +117,7 @@ impl Settings {
                 max_restarts: 10,
                 min_uptime: Duration::from_secs(10),
                 restart_delay: Duration::from_millis(100),
+                start_timeout: Duration::from_secs(30),
                 stop_timeout: Duration::from_secs(10),
             },
             health: Health {
