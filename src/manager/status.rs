@@ -1,0 +1,94 @@
+//! The state of a unit, read in one go.
+
+use std::time::Duration;
+
+use crate::unit::{ActiveState, ServiceResult, UnitName};
+
+/// What is known of a unit. Figures are none where systemd has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitStatus {
+    /// Its name.
+    pub name: UnitName,
+    /// Whether a unit file was found and could be read (`LoadState=loaded`).
+    pub loaded: bool,
+    /// Whether it is up.
+    pub active: ActiveState,
+    /// The finer state, such as `running` or `auto-restart`.
+    pub sub: String,
+    /// How the last run of a service ended.
+    pub result: ServiceResult,
+    /// How the last reload of a service ended.
+    pub reload_result: ServiceResult,
+    /// Exit code or signal of the last main process, by `result`.
+    pub exit_status: i32,
+    /// Automatic restarts since the last start by hand.
+    pub restarts: u32,
+    /// The main process.
+    pub main_pid: Option<u32>,
+    /// Memory of the cgroup, in bytes.
+    pub memory: Option<u64>,
+    /// Limit of that memory, in bytes.
+    pub memory_max: Option<u64>,
+    /// CPU time used since the start.
+    pub cpu: Option<Duration>,
+    /// When it got active, on `CLOCK_MONOTONIC`.
+    pub active_since: Option<Duration>,
+    /// What it said of itself with `STATUS=` (`sd_notify(3)`).
+    pub status_text: String,
+    /// Addresses of a socket unit.
+    pub listen: Vec<String>,
+}
+
+impl UnitStatus {
+    /// A unit of which nothing is known but its name: not loaded, inactive.
+    #[must_use]
+    pub fn unknown(name: UnitName) -> Self {
+        Self {
+            name,
+            loaded: false,
+            active: ActiveState::Inactive,
+            sub: "dead".into(),
+            result: ServiceResult::Success,
+            reload_result: ServiceResult::Success,
+            exit_status: 0,
+            restarts: 0,
+            main_pid: None,
+            memory: None,
+            memory_max: None,
+            cpu: None,
+            active_since: None,
+            status_text: String::new(),
+            listen: Vec::new(),
+        }
+    }
+
+    /// Whether it is up: active, or active and reloading.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self.active, ActiveState::Active | ActiveState::Reloading)
+    }
+
+    /// Whether the crash guard or systemd gave it up.
+    #[must_use]
+    pub fn is_errored(&self) -> bool {
+        self.active == ActiveState::Failed
+            || (self.active == ActiveState::Inactive && self.result == ServiceResult::ExecCondition)
+    }
+
+    /// Why it is down, as the end of a sentence that begins with its name.
+    #[must_use]
+    pub fn why_down(&self) -> String {
+        match &self.result {
+            ServiceResult::Success if !self.loaded => "has no unit file".into(),
+            ServiceResult::Success => format!("is {}", self.active),
+            ServiceResult::ExitCode => format!("exited with code {}", self.exit_status),
+            ServiceResult::Signal => format!("was killed by signal {}", self.exit_status),
+            ServiceResult::CoreDump => format!("crashed with signal {}", self.exit_status),
+            ServiceResult::Watchdog => "missed its watchdog and was killed".into(),
+            ServiceResult::OomKill => "ran out of memory and was killed".into(),
+            ServiceResult::Timeout => "did not get ready in time".into(),
+            ServiceResult::ExecCondition => "crashed too often and was given up".into(),
+            other => format!("failed ({other})"),
+        }
+    }
+}

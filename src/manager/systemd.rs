@@ -1,0 +1,278 @@
+//! systemd over D-Bus. The only file that names zbus.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use futures_util::{Stream, StreamExt};
+use zbus::{Array, Connection, OwnedObjectPath, OwnedVariant, Variant};
+
+use super::{ManagerError, ServiceManager, UnitStatus, Verb};
+use crate::unit::{JobResult, UnitName};
+
+const DESTINATION: &str = "org.freedesktop.systemd1";
+
+/// One row of `ListUnitsByPatterns`: name, description, load, active and sub state, followed unit,
+/// object path, and id, type and path of the job.
+type UnitRow =
+    (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1"
+)]
+trait Manager {
+    fn subscribe(&self) -> zbus::Result<()>;
+    fn list_units_by_patterns(
+        &self,
+        states: &[&str],
+        patterns: &[&str],
+    ) -> zbus::Result<Vec<UnitRow>>;
+    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn reload_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn reload(&self) -> zbus::Result<()>;
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> zbus::Result<String>;
+
+    #[zbus(signal)]
+    fn job_removed(&self, id: u32, job: OwnedObjectPath, unit: String, result: String);
+}
+
+/// The system's systemd.
+#[derive(Debug, Clone)]
+pub struct Systemd {
+    connection: Connection,
+    manager: ManagerProxy<'static>,
+}
+
+impl Systemd {
+    /// Connects to the system bus.
+    ///
+    /// # Errors
+    /// Where no bus answers.
+    pub async fn connect() -> Result<Self, ManagerError> {
+        let connect = async {
+            let connection = Connection::system().await?;
+            let manager = ManagerProxy::builder(&connection)
+                .cache_properties(zbus::proxy::CacheProperties::No)
+                .build()
+                .await?;
+            Ok(Self { connection, manager })
+        };
+        connect.await.map_err(|e: zbus::Error| ManagerError::Unreachable { reason: e.to_string() })
+    }
+
+    /// The major version of the running systemd, such as 252.
+    ///
+    /// # Errors
+    /// Where systemd cannot be asked, or its version is no number.
+    pub async fn version(&self) -> Result<u32, ManagerError> {
+        let what = "tell its version";
+        let text = self.manager.version().await.map_err(|e| failed(what, None, &e))?;
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().map_err(|_| ManagerError::Failed {
+            what: what.into(),
+            reason: format!("{text:?} is not a version"),
+        })
+    }
+
+    /// Makes systemd read the unit files again (`systemctl daemon-reload`).
+    ///
+    /// # Errors
+    /// Where systemd cannot be asked, or refuses.
+    pub async fn daemon_reload(&self) -> Result<(), ManagerError> {
+        let what = "read the unit files again";
+        self.manager.reload().await.map_err(|e| failed(what, None, &e))
+    }
+
+    /// The `STATUS=` texts of a unit from now on, each as it changes.
+    ///
+    /// # Errors
+    /// Where systemd cannot be asked.
+    pub async fn status_texts(
+        &self,
+        unit: &UnitName,
+    ) -> Result<impl Stream<Item = String> + Unpin + use<>, ManagerError> {
+        let what = format!("watch {unit}");
+        let subscribe = async {
+            self.manager.subscribe().await?;
+            let path = self.manager.load_unit(unit.as_str()).await?;
+            zbus::fdo::PropertiesProxy::builder(&self.connection)
+                .destination(DESTINATION)
+                .path(path)
+                .build()
+                .await?
+                .receive_properties_changed()
+                .await
+        };
+        let changes = subscribe.await.map_err(|e| failed(&what, Some(unit), &e))?;
+        Ok(Box::pin(changes.filter_map(async |change| {
+            let args = change.args().ok()?;
+            match args.changed_properties().get("StatusText")? {
+                Variant::Str(text) => Some(text.to_string()),
+                _ => None,
+            }
+        })))
+    }
+
+    async fn read(
+        &self,
+        name: UnitName,
+        path: &OwnedObjectPath,
+    ) -> Result<UnitStatus, ManagerError> {
+        let what = format!("tell the state of {name}");
+        let get = async {
+            // An empty interface means "all of them": one call a unit, as `systemctl show` does.
+            let interface = Some("org.freedesktop.DBus.Properties");
+            let reply =
+                self.connection.call_method(Some(DESTINATION), path, interface, "GetAll", &"");
+            reply.await?.body().deserialize::<HashMap<String, OwnedVariant>>()
+        };
+        let properties = get.await.map_err(|e| failed(&what, Some(&name), &e))?;
+        Ok(status_of(name, &Properties(properties)))
+    }
+}
+
+impl ServiceManager for Systemd {
+    async fn list(&self, patterns: &[&str]) -> Result<Vec<UnitStatus>, ManagerError> {
+        let rows = self.manager.list_units_by_patterns(&[], patterns).await;
+        let rows = rows.map_err(|e| failed("list its units", None, &e))?;
+        try_join_all(rows.iter().map(|row| self.read(UnitName::loaded(&row.0), &row.6))).await
+    }
+
+    async fn status(&self, unit: &UnitName) -> Result<UnitStatus, ManagerError> {
+        let what = format!("load {unit}");
+        let path = self.manager.load_unit(unit.as_str()).await;
+        let path = path.map_err(|e| failed(&what, Some(unit), &e))?;
+        self.read(unit.clone(), &path).await
+    }
+
+    async fn run(&self, verb: Verb, unit: &UnitName) -> Result<JobResult, ManagerError> {
+        let what = format!("{} {unit}", verb.word());
+        let run = async {
+            // Subscribe, listen, call: in another order the signal could pass unheard.
+            self.manager.subscribe().await?;
+            let mut removed = self.manager.receive_job_removed().await?;
+            let (name, mode) = (unit.as_str(), "replace");
+            let job = match verb {
+                Verb::Start => self.manager.start_unit(name, mode).await?,
+                Verb::Stop => self.manager.stop_unit(name, mode).await?,
+                Verb::Restart => self.manager.restart_unit(name, mode).await?,
+                Verb::Reload => self.manager.reload_unit(name, mode).await?,
+            };
+            while let Some(signal) = removed.next().await {
+                let args = signal.args()?;
+                if args.job == job {
+                    return Ok(args.result.parse().unwrap_or_else(|never| match never {}));
+                }
+            }
+            Err(zbus::Error::Failure("the connection to systemd ended".into()))
+        };
+        run.await.map_err(|e| failed(&what, Some(unit), &e))
+    }
+}
+
+impl Verb {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+        }
+    }
+}
+
+/// Sorts an error of the bus by what the person can do about it.
+fn failed(what: &str, unit: Option<&UnitName>, error: &zbus::Error) -> ManagerError {
+    let (name, reason) = match error {
+        zbus::Error::MethodError(name, text, _) => {
+            (name.as_str(), text.clone().unwrap_or_else(|| name.to_string()))
+        }
+        other => ("", other.to_string()),
+    };
+    let what = what.to_owned();
+    match (name, unit.cloned()) {
+        (
+            "org.freedesktop.systemd1.NoSuchUnit" | "org.freedesktop.systemd1.LoadFailed",
+            Some(unit),
+        ) => ManagerError::NoSuchUnit { unit },
+        ("org.freedesktop.systemd1.JobTypeNotApplicable", Some(unit)) => {
+            ManagerError::NotActive { unit }
+        }
+        (
+            "org.freedesktop.DBus.Error.AccessDenied"
+            | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
+            _,
+        ) => ManagerError::Denied { what, reason },
+        ("", _) => ManagerError::Unreachable { reason },
+        _ => ManagerError::Failed { what, reason },
+    }
+}
+
+/// The properties of a unit, all interfaces together.
+struct Properties(HashMap<String, OwnedVariant>);
+
+impl Properties {
+    fn text(&self, key: &str) -> &str {
+        self.0.get(key).and_then(|value| value.downcast_ref::<&str>().ok()).unwrap_or_default()
+    }
+
+    /// A number; systemd writes `u64::MAX` where it has none.
+    fn number(&self, key: &str) -> Option<u64> {
+        let number = self.0.get(key).and_then(|value| value.downcast_ref::<u64>().ok());
+        number.filter(|number| *number != u64::MAX)
+    }
+
+    fn small(&self, key: &str) -> Option<u32> {
+        self.0.get(key).and_then(|value| value.downcast_ref::<u32>().ok())
+    }
+
+    /// The addresses of `Listen`, a list of pairs (type, address).
+    fn addresses(&self) -> Vec<String> {
+        let Some(list) = self.0.get("Listen").and_then(|v| v.downcast_ref::<&Array<'_>>().ok())
+        else {
+            return Vec::new();
+        };
+        let pair = |value: &Variant<'_>| match value {
+            Variant::Structure(pair) => match pair.fields() {
+                [_, Variant::Str(address)] => Some(address.to_string()),
+                _ => None,
+            },
+            _ => None,
+        };
+        list.iter().filter_map(pair).collect()
+    }
+}
+
+fn status_of(name: UnitName, properties: &Properties) -> UnitStatus {
+    let word = |key| properties.text(key).parse();
+    let Ok(active) = properties.text("ActiveState").parse();
+    let (Ok(result), Ok(reload_result)) = (word("Result"), word("ReloadResult"));
+    let exit_status = properties.0.get("ExecMainStatus");
+    UnitStatus {
+        name,
+        loaded: properties.text("LoadState") == "loaded",
+        active,
+        sub: properties.text("SubState").into(),
+        result,
+        reload_result,
+        exit_status: exit_status.and_then(|v| v.downcast_ref::<i32>().ok()).unwrap_or_default(),
+        restarts: properties.small("NRestarts").unwrap_or_default(),
+        main_pid: properties.small("MainPID").filter(|pid| *pid != 0),
+        memory: properties.number("MemoryCurrent"),
+        memory_max: properties.number("MemoryMax"),
+        cpu: properties.number("CPUUsageNSec").map(Duration::from_nanos),
+        active_since: properties
+            .number("ActiveEnterTimestampMonotonic")
+            .filter(|since| *since != 0)
+            .map(Duration::from_micros),
+        status_text: properties.text("StatusText").into(),
+        listen: properties.addresses(),
+    }
+}
