@@ -1,1 +1,141 @@
-//! (to come)
+//! `romuoctl`: one file per verb. Nobody imports this room but the binary.
+
+mod context;
+mod error;
+mod health;
+mod lifecycle;
+mod logs;
+mod manual;
+mod output;
+mod reload;
+mod roll;
+mod status;
+mod survey;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use self::context::Context;
+use self::error::{Exit, Failure};
+use self::output::{Format, Printer};
+use crate::unit::AppName;
+
+/// The process manager your server already has: systemd, made as comfortable as PM2.
+#[derive(Debug, Parser)]
+#[command(name = "romuoctl", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 not running or unhealthy (status, health).
+
+The configuration is --config, else the installed one of --app, else ./romuo.toml, else that of the \
+only installed app.";
+
+/// Options that every verb knows.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The app, by name
+    #[arg(short, long, global = true, value_name = "NAME")]
+    app: Option<AppName>,
+    /// The configuration file
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Work on the machine below this folder, for example an image; its systemd is not running
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+    /// What is printed on standard output
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    /// No colours, as with NO_COLOR=1 in the environment
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// Print nothing but errors and what was asked for
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start the app
+    Start(lifecycle::Start),
+    /// Stop the app; its port closes
+    Stop(lifecycle::Stop),
+    /// Restart all instances at once, or one; the port stays open and waiting requests are served
+    Restart(lifecycle::Restart),
+    /// Restart the instances one healthy instance at a time, losing no request
+    Reload(reload::Reload),
+    /// Show the app and its instances
+    Status(status::Status),
+    /// Ask each instance for its health
+    Health(health::Health),
+    /// Show what the app said
+    Logs(logs::Logs),
+    /// Print the completions for a shell
+    Completions(manual::Completions),
+    /// Print the manual page, or write all of them
+    Man(manual::Man),
+    /// Roll the instances here and now: what `systemctl reload` runs
+    #[command(hide = true)]
+    Roll(roll::Roll),
+}
+
+/// Runs `romuoctl` with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = parse(std::env::args_os());
+    if cli.global.no_color {
+        anstream::ColorChoice::Never.write_global();
+    }
+    let context = Context::new(cli.global.root, cli.global.app, cli.global.config);
+    let printer = Printer::new(cli.global.output, cli.global.quiet);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(cli.verb.run(&context, &printer)),
+        Err(error) => Err(Failure::Runtime(error)),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.exit().into()
+        }
+    }
+}
+
+/// Parses the arguments; prints help, version and usage errors (exit code 2) itself.
+fn parse(arguments: impl Iterator<Item = OsString>) -> Cli {
+    let matches = command().get_matches_from(arguments);
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// The command line as clap knows it, for manual pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+impl Verb {
+    async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        match self {
+            Self::Start(verb) => verb.run(context, printer).await,
+            Self::Stop(verb) => verb.run(context, printer).await,
+            Self::Restart(verb) => verb.run(context, printer).await,
+            Self::Reload(verb) => verb.run(context, printer).await,
+            Self::Status(verb) => verb.run(context, printer).await,
+            Self::Health(verb) => verb.run(context, printer).await,
+            Self::Logs(verb) => verb.run(context, printer).await,
+            Self::Completions(verb) => verb.run(),
+            Self::Man(verb) => verb.run(),
+            Self::Roll(verb) => verb.run(context).await,
+        }
+    }
+}

@@ -107,6 +107,12 @@ impl InstanceId {
     pub fn first(count: NonZeroU16) -> impl Iterator<Item = Self> {
         (1..=count.get()).filter_map(NonZeroU16::new).map(Self)
     }
+
+    /// The id as a number.
+    #[must_use]
+    pub fn get(self) -> u16 {
+        self.0.get()
+    }
 }
 
 impl FromStr for InstanceId {

@@ -1,0 +1,78 @@
+//! Which app, which configuration, which machine.
+
+use std::path::{Path, PathBuf};
+
+use super::error::Failure;
+use crate::config::{self, Settings};
+use crate::install;
+use crate::unit::AppName;
+
+/// What the global options say, and how they find the app.
+#[derive(Debug)]
+pub(super) struct Context {
+    root: PathBuf,
+    app: Option<AppName>,
+    config: Option<PathBuf>,
+}
+
+impl Context {
+    pub(super) fn new(root: PathBuf, app: Option<AppName>, config: Option<PathBuf>) -> Self {
+        Self { root, app, config }
+    }
+
+    /// The folder below which the machine lies.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Refuses a verb that works on the running systemd where `--root` names another machine.
+    pub(super) fn running(&self, verb: &'static str) -> Result<(), Failure> {
+        if self.root == Path::new("/") { Ok(()) } else { Err(Failure::NeedsRunning { verb }) }
+    }
+
+    /// The app to work on.
+    pub(super) fn app(&self) -> Result<AppName, Failure> {
+        match (&self.config, &self.app) {
+            (None, Some(app)) => Ok(app.clone()),
+            (None, None) if !Path::new(LOCAL).exists() => self.only_installed(),
+            _ => self.settings().map(|settings| settings.name),
+        }
+    }
+
+    /// The configuration to work with.
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        let path = match (&self.config, &self.app) {
+            (Some(path), _) => path.clone(),
+            (None, Some(app)) => install::config_path(&self.root, app),
+            (None, None) if Path::new(LOCAL).exists() => LOCAL.into(),
+            (None, None) => install::config_path(&self.root, &self.only_installed()?),
+        };
+        Ok(config::load(&path)?)
+    }
+
+    /// Where the instances of `app` have their control sockets.
+    pub(super) fn control_folder(&self, app: &AppName) -> PathBuf {
+        self.root.join("run/romuo").join(app.as_str())
+    }
+
+    /// Where the outcome of the last roll of `app` is kept; see [`crate::roll::Outcome`].
+    pub(super) fn outcome_path(&self, app: &AppName) -> PathBuf {
+        self.root.join("run/romuo").join(format!("{app}.roll.json"))
+    }
+
+    fn only_installed(&self) -> Result<AppName, Failure> {
+        let apps = install::installed_apps(&self.root).unwrap_or_default();
+        match apps.as_slice() {
+            [app] => Ok(app.clone()),
+            [] => Err(Failure::NoApp { installed: "no app is installed".into() }),
+            many => {
+                let names: Vec<_> = many.iter().map(AppName::as_str).collect();
+                let installed = format!("several apps are installed ({})", names.join(", "));
+                Err(Failure::NoApp { installed })
+            }
+        }
+    }
+}
+
+/// The configuration of the app whose folder one is in.
+const LOCAL: &str = "romuo.toml";

@@ -1,0 +1,105 @@
+//! Failures of a verb, and the exit codes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::journal::JournalError;
+use crate::manager::ManagerError;
+use crate::unit::AppName;
+
+/// How a verb ends; the numbers are part of the contract with scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: failed.
+    Failed,
+    /// 2: the usage or the configuration is wrong.
+    Usage,
+    /// 3: not running or unhealthy.
+    Unhealthy,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Unhealthy => 3,
+        })
+    }
+}
+
+/// Why a verb failed.
+#[derive(Debug, Error, Diagnostic)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Config(#[from] ConfigError),
+
+    #[error(
+        "there is no app to work on: no --app, no --config, no ./romuo.toml, and {installed}"
+    )]
+    #[diagnostic(help("name it with --app NAME, or go to the folder of its romuo.toml"))]
+    NoApp { installed: String },
+
+    #[error("could not read {path}: {source}")]
+    #[diagnostic(help("run it as root, for example with sudo, or name a file with --config"))]
+    Read { path: PathBuf, source: std::io::Error },
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Manager(#[from] ManagerError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Journal(#[from] JournalError),
+
+    #[error("{sentence}")]
+    #[diagnostic(help("`romuoctl logs` shows what the app said"))]
+    Instances { sentence: String },
+
+    #[error("{sentence}")]
+    #[diagnostic(help(
+        "the other instances serve on; `romuoctl logs --instance {instance}` shows what it said"
+    ))]
+    Halted { sentence: String, instance: String },
+
+    #[error("the roll of {app} failed without a verdict ({result})")]
+    #[diagnostic(help("`journalctl -u {app}.service -n 20` shows what it said"))]
+    NoVerdict { app: AppName, result: String },
+
+    #[error("no instance of {app} is running, so there is nothing to roll")]
+    #[diagnostic(help("`romuoctl start` starts the app"))]
+    NothingToRoll { app: AppName },
+
+    #[error("could not write {path}: {source}")]
+    #[diagnostic(help("is the disk full, or the folder not writable for you?"))]
+    Write { path: PathBuf, source: std::io::Error },
+
+    #[error("`{verb}` works on the running systemd, so it cannot be used with --root")]
+    #[diagnostic(help("leave --root away, or run it inside the machine"))]
+    NeedsRunning { verb: &'static str },
+
+    #[error("could not start: {0}")]
+    Runtime(#[source] std::io::Error),
+
+    #[error("{0}")]
+    #[diagnostic(help("this is a defect of romuo; please report it"))]
+    Defect(String),
+}
+
+impl Failure {
+    /// The exit code that belongs to it.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::NoApp { .. } | Self::NeedsRunning { .. } => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+}

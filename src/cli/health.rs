@@ -1,0 +1,119 @@
+//! `romuoctl health`: asks each instance on its own control socket.
+
+use serde::Serialize;
+
+use super::context::Context;
+use super::error::{Exit, Failure};
+use super::output::{BAD, BUSY, GOOD, Printer, styled};
+use super::survey::Survey;
+use crate::health::{Report, Status};
+use crate::manager::Systemd;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Health {}
+
+/// What `health -o json` prints.
+#[derive(Debug, Serialize)]
+struct AppHealth {
+    status: Verdict,
+    instances: Vec<InstanceHealth>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    /// Every instance is well.
+    Ok,
+    /// Some are.
+    Degraded,
+    /// None is.
+    Down,
+}
+
+/// An instance's own report, or why there is none.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum InstanceHealth {
+    Answered(Box<Report>),
+    Silent { instance: String, status: &'static str, reason: String },
+}
+
+impl Health {
+    pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        context.running("health")?;
+        let app = context.app()?;
+        let survey = Survey::take(&app, context.root(), &Systemd::connect().await?).await?;
+        let answers = survey.health(context).await;
+        let instances: Vec<_> = survey
+            .instances
+            .iter()
+            .zip(answers)
+            .map(|((id, unit), answer)| match answer {
+                Some(Ok(report)) => InstanceHealth::Answered(Box::new(report)),
+                Some(Err(error)) => silent(id, format!("{} does not answer: {error}", unit.name)),
+                None => silent(id, format!("{} {}", unit.name, unit.why_down())),
+            })
+            .collect();
+        let health = AppHealth { status: Verdict::of(&instances), instances };
+        printer.answer(&health, health.text());
+        Ok(if health.status == Verdict::Ok { Exit::Done } else { Exit::Unhealthy })
+    }
+}
+
+fn silent(id: &crate::unit::InstanceId, reason: String) -> InstanceHealth {
+    InstanceHealth::Silent { instance: id.to_string(), status: "down", reason }
+}
+
+impl Verdict {
+    fn of(instances: &[InstanceHealth]) -> Self {
+        let well = instances.iter().filter(|instance| instance.is_well()).count();
+        match well {
+            0 => Self::Down,
+            well if well == instances.len() => Self::Ok,
+            _ => Self::Degraded,
+        }
+    }
+}
+
+impl InstanceHealth {
+    fn is_well(&self) -> bool {
+        matches!(self, Self::Answered(report) if report.status == Status::Ok)
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Answered(report) => {
+                let (style, word) = match report.status {
+                    Status::Ok => (GOOD, "ok"),
+                    Status::Draining => (BUSY, "draining"),
+                };
+                format!(
+                    "instance {}: {}, up {}, {} requests, {} of {} MB, version {}, {}",
+                    report.instance.as_deref().unwrap_or("-"),
+                    styled(style, word),
+                    report.uptime,
+                    report.requests,
+                    report.memory.used,
+                    report.memory.total,
+                    report.version,
+                    report.env,
+                )
+            }
+            Self::Silent { instance, reason, .. } => {
+                format!("instance {instance}: {}, {reason}", styled(BAD, "down"))
+            }
+        }
+    }
+}
+
+impl AppHealth {
+    fn text(&self) -> String {
+        let (style, word) = match self.status {
+            Verdict::Ok => (GOOD, "ok"),
+            Verdict::Degraded => (BAD, "degraded"),
+            Verdict::Down => (BAD, "down"),
+        };
+        let lines = self.instances.iter().map(InstanceHealth::text);
+        std::iter::once(styled(style, word)).chain(lines).collect::<Vec<_>>().join("\n")
+    }
+}

@@ -1,0 +1,115 @@
+//! `romuoctl start`, `stop` and `restart`.
+
+use super::context::Context;
+use super::error::{Exit, Failure};
+use super::output::Printer;
+use super::survey::Survey;
+use crate::journal;
+use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
+use crate::unit::{AppName, InstanceId};
+
+/// How many journal lines of a failed instance are shown.
+const JOURNAL_LINES: u32 = 8;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Start {}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Stop {}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Restart {
+    /// Only this instance
+    #[arg(value_name = "ID")]
+    instance: Option<InstanceId>,
+}
+
+impl Start {
+    pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        context.running("start")?;
+        let app = context.app()?;
+        start(&app, context, printer).await
+    }
+}
+
+/// Starts the app and waits until its instances serve.
+pub(super) async fn start(
+    app: &AppName,
+    context: &Context,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let manager = Systemd::connect().await?;
+    manager.run(Verb::Start, &app.target()).await?;
+    let survey = Survey::take(app, context.root(), &manager).await?;
+    expect_up(survey.instances.iter().map(|(_, unit)| unit)).await?;
+    let (count, listen) = (survey.instances.len(), survey.socket.listen.join(", "));
+    printer.say(format!("started {app}: {count} instances serve on {listen}"));
+    Ok(Exit::Done)
+}
+
+impl Stop {
+    pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        context.running("stop")?;
+        let app = context.app()?;
+        stop(&app, &Systemd::connect().await?).await?;
+        printer.say(format!("stopped {app}: its port is closed"));
+        Ok(Exit::Done)
+    }
+}
+
+/// Stops the app and waits until its port is closed.
+pub(super) async fn stop(app: &AppName, manager: &impl ServiceManager) -> Result<(), Failure> {
+    // The target's job takes the instances along. The socket, which then nobody needs, follows by
+    // itself, a moment later: asking for it too makes this command wait for it.
+    for unit in [app.target(), app.socket()] {
+        let result = manager.run(Verb::Stop, &unit).await?;
+        let status = manager.status(&unit).await?;
+        if status.is_up() {
+            let sentence = format!("{unit} did not stop: its job ended with {result}");
+            return Err(Failure::Instances { sentence });
+        }
+    }
+    Ok(())
+}
+
+impl Restart {
+    pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        context.running("restart")?;
+        let app = context.app()?;
+        let manager = Systemd::connect().await?;
+        if let Some(id) = self.instance {
+            let unit = app.instance(id);
+            manager.run(Verb::Restart, &unit).await?;
+            expect_up([&manager.status(&unit).await?].into_iter()).await?;
+            printer.say(format!("restarted {unit}"));
+        } else {
+            manager.run(Verb::Restart, &app.target()).await?;
+            let survey = Survey::take(&app, context.root(), &manager).await?;
+            expect_up(survey.instances.iter().map(|(_, unit)| unit)).await?;
+            printer.say(format!("restarted {app}: {} instances serve", survey.instances.len()));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Fails with the first unit that is not up, why, and what it said last.
+async fn expect_up(units: impl Iterator<Item = &UnitStatus>) -> Result<(), Failure> {
+    let down: Vec<_> = units.filter(|unit| !unit.is_up()).collect();
+    let Some(first) = down.first() else { return Ok(()) };
+    let mut sentence = format!("{} {}", first.name, first.why_down());
+    if down.len() > 1 {
+        sentence += &format!(", and {} more are not up", down.len() - 1);
+    }
+    for line in last_lines(first).await {
+        sentence += &format!("\n  {line}");
+    }
+    Err(Failure::Instances { sentence })
+}
+
+/// The last lines of a unit's journal; none where it cannot be read, since they only explain.
+pub(super) async fn last_lines(unit: &UnitStatus) -> Vec<String> {
+    let _ = journal::sync().await;
+    let query = journal::Query::unit(&unit.name).lines(JOURNAL_LINES);
+    let entries = query.read_all().await.unwrap_or_default();
+    entries.into_iter().map(|entry| entry.message).collect()
+}

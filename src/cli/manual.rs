@@ -1,0 +1,42 @@
+//! `romuoctl man` and `romuoctl completions`: both are made from the command line as clap knows it.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap_complete::Shell;
+
+use super::error::{Exit, Failure};
+
+/// Prints the manual page of romuoctl, or writes that of each verb into a folder.
+#[derive(Debug, clap::Args)]
+pub(super) struct Man {
+    /// Write all pages into this folder
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+impl Man {
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let written = match &self.dir {
+            Some(dir) => std::fs::create_dir_all(dir)
+                .and_then(|()| clap_mangen::generate_to(super::command(), dir)),
+            None => clap_mangen::Man::new(super::command()).render(&mut io::stdout()),
+        };
+        let path = self.dir.unwrap_or_else(|| "standard output".into());
+        written.map(|()| Exit::Done).map_err(|source| Failure::Write { path, source })
+    }
+}
+
+impl Completions {
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        clap_complete::generate(self.shell, &mut super::command(), "romuoctl", &mut io::stdout());
+        Ok(Exit::Done)
+    }
+}

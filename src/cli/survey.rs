@@ -1,0 +1,72 @@
+//! The app as it is right now: what systemd says of its units, and what its instances say.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::context::Context;
+use super::error::Failure;
+use crate::health::{ProbeError, Report};
+use crate::install;
+use crate::manager::{ServiceManager, UnitStatus};
+use crate::roll::{ControlSockets, HealthProbe};
+use crate::unit::{AppName, InstanceId};
+
+/// How long `status` and `health` wait for the answer of an instance: the default of
+/// `health.timeout`, since the configured one is for root's eyes only.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An app's units.
+#[derive(Debug)]
+pub(super) struct Survey {
+    pub(super) app: AppName,
+    pub(super) target: UnitStatus,
+    pub(super) socket: UnitStatus,
+    pub(super) roll: UnitStatus,
+    /// Those that are enabled or up, by id.
+    pub(super) instances: Vec<(InstanceId, UnitStatus)>,
+}
+
+impl Survey {
+    /// Asks systemd, with one call for the list and one a unit, all under way at once.
+    pub(super) async fn take(
+        app: &AppName,
+        root: &Path,
+        manager: &impl ServiceManager,
+    ) -> Result<Self, Failure> {
+        let instances = format!("{app}@*.service");
+        let own = [app.target(), app.socket(), app.roll()];
+        let mut patterns: Vec<&str> = own.iter().map(crate::unit::UnitName::as_str).collect();
+        patterns.push(&instances);
+        let mut units = manager.list(&patterns).await?;
+        let mut unit = |name| {
+            let at = units.iter().position(|status| status.name == name);
+            at.map_or_else(|| UnitStatus::unknown(name), |at| units.swap_remove(at))
+        };
+        let [target, socket, roll] = own.map(&mut unit);
+        let enabled = install::installed_instances(root, app).unwrap_or_default();
+        let up = units.iter().filter(|status| status.is_up() || status.main_pid.is_some());
+        let up = up.filter_map(|status| app.instance_of(status.name.as_str()));
+        let ids: BTreeSet<InstanceId> = enabled.into_iter().chain(up).collect();
+        let instances = ids.into_iter().map(|id| (id, unit(app.instance(id)))).collect();
+        Ok(Self { app: app.clone(), target, socket, roll, instances })
+    }
+
+    /// Asks each instance that is up for its health, all at once.
+    pub(super) async fn health(&self, context: &Context) -> Vec<Option<Result<Report, ProbeError>>> {
+        let folder = context.control_folder(&self.app);
+        let sockets = &ControlSockets { folder, timeout: PROBE_TIMEOUT };
+        join_all(self.instances.iter().map(async |(id, status)| match status.main_pid {
+            Some(_) => Some(sockets.probe(*id).await),
+            None => None,
+        }))
+        .await
+    }
+
+    /// Whether a roll is under way.
+    pub(super) fn is_rolling(&self) -> bool {
+        self.roll.active == crate::unit::ActiveState::Reloading
+    }
+}
