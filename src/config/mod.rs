@@ -1,8 +1,85 @@
-//! `romuo.toml` in three stages with three types: what the file says, what it says merged with the
-//! defaults, and the validated [`Settings`] that the rest of romuo works with.
+//! `romuo.toml` in three stages with three types.
+//!
+//! | stage | type | holds |
+//! |---|---|---|
+//! | what the file says | `File` | typed values, every key optional; unknown keys and wrong types are refused |
+//! | merged | `Merged` | the file over the defaults; absolute paths, the version detected |
+//! | validated | [`Settings`] | only what is possible |
+//!
+//! Each stage reports all of its problems at once, each with its place in the file and a hint.
 
+mod duration;
+mod error;
+mod file;
+mod keys;
+mod listen;
+mod merge;
+mod reader;
+mod report;
+mod schema;
 mod settings;
+mod typed;
+mod validate;
 mod value;
+mod version;
+mod write;
 
+use std::fs;
+use std::io::Read as _;
+use std::path::{self, Path};
+
+pub use duration::{format_duration, parse_duration};
+pub use error::{ConfigError, Problem};
+pub use listen::Listen;
+pub use schema::schema;
 pub use settings::{Health, Limits, Network, Reload, Settings, StaticSite};
-pub use value::{Instances, Listen, Size, ValueError};
+pub use value::{Instances, Size, ValueError};
+pub use write::to_toml;
+
+use merge::Merged;
+use report::Report;
+
+/// Largest configuration file that is read, in bytes: a thousand times what one needs.
+const FILE_MAX: u64 = 1 << 20;
+
+/// Reads the configuration file at `path`.
+///
+/// # Errors
+/// Where the file cannot be read, is larger than 1 MiB, or says something that is not possible.
+pub fn load(path: &Path) -> Result<Settings, ConfigError> {
+    let failed = |source| ConfigError::Read { path: path.into(), source };
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(failed)?;
+    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > FILE_MAX {
+        return Err(ConfigError::TooLarge { path: path.into() });
+    }
+    let text = str::from_utf8(&bytes).map_err(|error| {
+        let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let (line, column) = error::locate(&valid, valid.len());
+        ConfigError::Encoding { path: path.into(), line, column }
+    })?;
+    parse(text, path)
+}
+
+/// Reads a configuration from its text. `path` names the file in messages, and its folder is where
+/// relative paths start and the default of `directory`.
+///
+/// # Errors
+/// Where the text says something that is not possible, or `path` is relative and there is no
+/// working directory.
+pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
+    let full =
+        path::absolute(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    let folder = full.parent().unwrap_or(&full);
+
+    let mut report = Report::new(path, text);
+    let file = file::read(text, &mut report);
+    let mut report = report.check()?;
+    let settings = Merged::new(file, folder).validate(&mut report);
+    report.check()?;
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,11 @@
 //! The validated configuration. Every value in it is possible; every default is here.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::value::{Instances, Listen, Size};
+use super::listen::Listen;
+use super::value::{Instances, Size};
 use crate::unit::{AppName, UserName};
 
 /// One app, as validated. `Settings::new` holds every default.
@@ -42,6 +44,15 @@ pub enum Network {
     None,
     /// The host's.
     Host,
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Host => "host",
+        })
+    }
 }
 
 /// Limits of each instance.

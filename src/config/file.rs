@@ -1,0 +1,152 @@
+//! The first stage: what the file says. The comments of the fields are the descriptions of the
+//! JSON schema; the keys that [`File::read`] asks for are the keys that are known.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use toml::de::DeTable;
+
+use super::listen::Listen;
+use super::reader::Reader;
+use super::report::Report;
+use super::settings::Network;
+use super::typed::{OneOrMore, Time};
+use super::value::{Instances, Size};
+use crate::unit::{AppName, UserName};
+
+/// The configuration of one app.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(title = "romuo.toml", deny_unknown_fields)]
+pub(super) struct File {
+    /// The app's name: the stem of its units and, without `user`, its dynamic user.
+    pub(super) name: Option<AppName>,
+    /// Working directory. Relative paths start at the folder of this file, which is the default.
+    pub(super) directory: Option<PathBuf>,
+    /// The user that the instances run as. Without it: a dynamic user with the app's name.
+    pub(super) user: Option<UserName>,
+    /// Where the app listens.
+    pub(super) listen: Option<OneOrMore<Listen>>,
+    /// How many instances to run, or "max": one a CPU.
+    pub(super) instances: Option<Instances>,
+    /// Name of the environment, reported by /health.
+    pub(super) env: Option<String>,
+    /// "none": an instance sees only a loopback of its own, besides the sockets it inherits.
+    /// "host": it sees the network of the host.
+    pub(super) network: Option<Network>,
+    /// Version of the app, reported by /health. Without it: from package.json, Cargo.toml or
+    /// pyproject.toml in `directory`.
+    pub(super) version: Option<String>,
+    #[schemars(default)]
+    pub(super) limits: Limits,
+    #[schemars(default)]
+    pub(super) health: Health,
+    #[schemars(default)]
+    pub(super) reload: Reload,
+    #[schemars(default, rename = "static")]
+    pub(super) site: StaticSite,
+}
+
+/// Limits of each instance.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Limits {
+    /// Hard limit of memory, at least 8M; an instance that passes it is killed and restarted.
+    pub(super) memory: Option<Size>,
+    /// After this many restarts in a row, each before `min_uptime`, the instance is errored and
+    /// stays down.
+    pub(super) max_restarts: Option<NonZeroU32>,
+    /// An instance that was up for this long had a good start.
+    pub(super) min_uptime: Option<Time>,
+    /// Pause before a crashed instance is restarted.
+    pub(super) restart_delay: Option<Time>,
+    /// How long an instance may take until it is ready.
+    pub(super) start_timeout: Option<Time>,
+    /// From SIGTERM to the end of the last request.
+    pub(super) stop_timeout: Option<Time>,
+}
+
+/// How liveness is judged.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Health {
+    /// Path of the health answer on the public port.
+    pub(super) path: Option<String>,
+    /// Time between two probes.
+    pub(super) interval: Option<Time>,
+    /// How long one answer may take; `interval` at most.
+    pub(super) timeout: Option<Time>,
+    /// After this many failed probes in a row the instance is restarted.
+    pub(super) failures: Option<NonZeroU32>,
+}
+
+/// How a rolling restart goes.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Reload {
+    /// How long an idle connection is kept during a drain; `limits.stop_timeout` at most.
+    pub(super) linger: Option<Time>,
+}
+
+/// A static site to serve.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct StaticSite {
+    /// Its folder. Relative paths start at `directory`.
+    #[schemars(required)]
+    pub(super) root: Option<PathBuf>,
+    /// The file below `root` that answers a path which is no file: "index.html" of a single-page
+    /// app. Without it: 404.
+    pub(super) fallback: Option<String>,
+}
+
+/// Reads `text`; what is wrong with it goes into `report`.
+pub(super) fn read(text: &str, report: &mut Report<'_>) -> File {
+    match DeTable::parse(text) {
+        Ok(root) => {
+            let mut reader = Reader::new(root.get_ref(), report);
+            let file = File::read(&mut reader);
+            reader.finish();
+            file
+        }
+        Err(error) => {
+            report.syntax(error.message(), error.span().unwrap_or_default());
+            File::default()
+        }
+    }
+}
+
+impl File {
+    /// Asks for every key.
+    pub(super) fn read(from: &mut Reader<'_, '_, '_>) -> Self {
+        Self {
+            name: from.value("name"),
+            directory: from.value("directory"),
+            user: from.value("user"),
+            listen: from.values("listen"),
+            instances: from.value("instances"),
+            env: from.value("env"),
+            network: from.value("network"),
+            version: from.value("version"),
+            limits: Limits {
+                memory: from.value("limits.memory"),
+                max_restarts: from.value("limits.max_restarts"),
+                min_uptime: from.value("limits.min_uptime"),
+                restart_delay: from.value("limits.restart_delay"),
+                start_timeout: from.value("limits.start_timeout"),
+                stop_timeout: from.value("limits.stop_timeout"),
+            },
+            health: Health {
+                path: from.value("health.path"),
+                interval: from.value("health.interval"),
+                timeout: from.value("health.timeout"),
+                failures: from.value("health.failures"),
+            },
+            reload: Reload { linger: from.value("reload.linger") },
+            site: StaticSite {
+                root: from.required("static.root"),
+                fallback: from.value("static.fallback"),
+            },
+        }
+    }
+}

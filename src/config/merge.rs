@@ -1,0 +1,74 @@
+//! The second stage: the file over the defaults, with absolute paths and the version detected.
+
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use super::file::File;
+use super::settings::{Settings, StaticSite};
+use super::version;
+
+/// Settings that nobody has validated yet: [`validate`](Self::validate) lets them out.
+#[derive(Debug, PartialEq)]
+pub(super) struct Merged(pub(super) Settings);
+
+impl Merged {
+    /// `file` over the defaults. Relative paths start at `folder`, the absolute path of the
+    /// folder that the file is in.
+    pub(super) fn new(file: File, folder: &Path) -> Self {
+        let directory = resolve(folder, &file.directory.unwrap_or_default());
+        let mut merged = Settings::new(file.name.unwrap_or_default(), directory);
+        merged.version = file.version.or_else(|| version::detect(&merged.directory));
+        merged.site = file.site.root.map(|root| StaticSite {
+            root: resolve(&merged.directory, &root),
+            fallback: file.site.fallback,
+        });
+        merged.user = file.user;
+        set(&mut merged.listen, file.listen);
+        set(&mut merged.instances, file.instances);
+        set(&mut merged.env, file.env);
+        set(&mut merged.network, file.network);
+
+        let Settings { limits, health, reload, .. } = &mut merged;
+        set(&mut limits.memory, file.limits.memory);
+        set(&mut limits.max_restarts, file.limits.max_restarts);
+        set(&mut limits.min_uptime, file.limits.min_uptime);
+        set(&mut limits.restart_delay, file.limits.restart_delay);
+        set(&mut limits.start_timeout, file.limits.start_timeout);
+        set(&mut limits.stop_timeout, file.limits.stop_timeout);
+        set(&mut health.path, file.health.path);
+        set(&mut health.interval, file.health.interval);
+        set(&mut health.failures, file.health.failures);
+        // Who shortens a span is not asked to shorten the default of what must fit into it.
+        fit(&mut health.timeout, file.health.timeout, health.interval);
+        fit(&mut reload.linger, file.reload.linger, limits.stop_timeout);
+        Self(merged)
+    }
+}
+
+/// What the file says takes the place of the default.
+fn set<T>(target: &mut T, said: Option<impl Into<T>>) {
+    if let Some(said) = said {
+        *target = said.into();
+    }
+}
+
+/// As [`set`], but a default that is above `limit` gives way to it.
+fn fit(target: &mut Duration, said: Option<impl Into<Duration>>, limit: Duration) {
+    *target = said.map_or(limit.min(*target), Into::into);
+}
+
+/// `path` seen from the absolute `base`, without `.` and `..`. Symlinks are not followed: the
+/// parent of `current/` is the folder that one sees it in.
+fn resolve(base: &Path, path: &Path) -> PathBuf {
+    let mut resolved = PathBuf::new();
+    for component in base.join(path).components() {
+        match component {
+            Component::ParentDir => {
+                resolved.pop();
+            }
+            Component::CurDir => {}
+            other => resolved.push(other),
+        }
+    }
+    resolved
+}

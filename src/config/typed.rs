@@ -1,0 +1,148 @@
+//! The types that keys of the file have: TOML value -> typed value.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::duration::parse_duration;
+use super::listen::Listen;
+use super::settings::Network;
+use super::value::{Instances, Size, ValueError};
+use crate::unit::{AppName, UserName};
+
+/// Longest text of a key such as `env`, in characters: it goes into logs and health answers.
+const TEXT_MAX: usize = 128;
+
+/// A type that a key of the file can have.
+pub(super) trait FromToml: Sized {
+    /// Reads a value of the file.
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError>;
+}
+
+/// A duration as the file says it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time(Duration);
+
+impl From<Time> for Duration {
+    fn from(time: Time) -> Self {
+        time.0
+    }
+}
+
+/// One value, or a list of at least one.
+#[derive(Debug, Clone)]
+pub(super) struct OneOrMore<T>(pub(super) Vec<T>);
+
+impl<T> From<OneOrMore<T>> for Vec<T> {
+    fn from(values: OneOrMore<T>) -> Self {
+        values.0
+    }
+}
+
+/// Reads a type that is written as text. Whatever is no text is refused as the empty text is,
+/// which no such type allows.
+fn from_text<T: FromStr<Err: Into<ValueError>>>(value: &DeValue<'_>) -> Result<T, ValueError> {
+    value.as_str().unwrap_or_default().parse().map_err(Into::into)
+}
+
+/// A whole number of the file; none: no whole number, or beyond 64 bits.
+fn integer(value: &DeValue<'_>) -> Option<i64> {
+    let number = value.as_integer()?;
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// Text that fits on one line; none: it is something else.
+fn line<'a>(value: &'a DeValue<'_>) -> Option<&'a str> {
+    value.as_str().filter(|text| !text.is_empty() && !text.contains(char::is_control))
+}
+
+impl FromToml for AppName {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        from_text(value)
+    }
+}
+
+impl FromToml for UserName {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        from_text(value)
+    }
+}
+
+impl FromToml for Listen {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        match integer(value) {
+            // `listen = 3000` deserves the hint that "3000" gets.
+            Some(port) => port.to_string().parse(),
+            None => from_text(value),
+        }
+    }
+}
+
+impl FromToml for Size {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        match integer(value) {
+            Some(bytes) => bytes.to_string().parse(),
+            None => from_text(value),
+        }
+    }
+}
+
+impl FromToml for Time {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        let text = match value {
+            DeValue::String(text) => text.as_ref(),
+            DeValue::Integer(number) => number.as_str(),
+            _ => "",
+        };
+        parse_duration(text).map(Self)
+    }
+}
+
+impl FromToml for Instances {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        match (integer(value), value.as_str()) {
+            (Some(count), _) => count.to_string().parse(),
+            (None, Some("max")) => Ok(Self::Max),
+            (None, text) => {
+                let count = text.and_then(|text| text.parse::<u16>().ok());
+                let hint = count.map(|count| format!("write {count} without quotes"));
+                Err(ValueError::new(value.type_str(), Self::ALLOWED).hint(hint))
+            }
+        }
+    }
+}
+
+impl FromToml for NonZeroU32 {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        integer(value)
+            .and_then(|number| Self::new(u32::try_from(number).ok()?))
+            .ok_or_else(|| ValueError::new(value.type_str(), "a whole number, 1 or more"))
+    }
+}
+
+impl FromToml for Network {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        match value.as_str() {
+            Some("none") => Ok(Self::None),
+            Some("host") => Ok(Self::Host),
+            _ => Err(ValueError::new(value.type_str(), "\"none\" or \"host\"")),
+        }
+    }
+}
+
+impl FromToml for String {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        line(value).filter(|text| text.chars().count() <= TEXT_MAX).map(Into::into).ok_or_else(
+            || ValueError::new(value.type_str(), "text on one line, 1 to 128 characters"),
+        )
+    }
+}
+
+impl FromToml for PathBuf {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        line(value).map(Into::into).ok_or_else(|| ValueError::new(value.type_str(), "a path"))
+    }
+}

@@ -1,0 +1,115 @@
+//! The third stage: refuses what is typed right but not possible.
+
+use std::path::{Component, Path};
+use std::time::Duration;
+
+use super::duration::format_duration;
+use super::merge::Merged;
+use super::report::Report;
+use super::settings::Settings;
+use super::value::{Size, ValueError};
+
+/// Smallest limit of memory. An idle `romuo-server` holds up to 6 MB; under less than 8 MiB the
+/// kernel could end every start.
+const MEMORY_MIN: Size = Size::mib(8);
+
+impl Merged {
+    /// The settings; they are sound only if `report` has no problems afterwards.
+    pub(super) fn validate(self, report: &mut Report<'_>) -> Settings {
+        let Self(settings) = self;
+        check_paths(&settings, report);
+        check_listen(&settings, report);
+        check_limits(&settings, report);
+        check_durations(&settings, report);
+        settings
+    }
+}
+
+fn check_paths(settings: &Settings, report: &mut Report<'_>) {
+    if settings.directory.to_str().is_none_or(|path| path.contains(char::is_control)) {
+        let error = ValueError::new(settings.directory.display(), "a path in plain UTF-8");
+        report.refuse("directory", error.hint("move the app to another folder".to_owned()));
+    }
+    let path = &settings.health.path;
+    if !is_url_path(path) {
+        let allowed = "a path such as \"/health\": `/`, letters, digits, `-`, `.`, `_`, `~`";
+        let fixed = format!("/{path}");
+        let hint = is_url_path(&fixed).then(|| format!("write \"{fixed}\""));
+        report.refuse("health.path", ValueError::new(path, allowed).hint(hint));
+    }
+    let fallback = settings.site.as_ref().and_then(|site| site.fallback.as_deref());
+    if let Some(fallback) = fallback.filter(|fallback| !is_below(Path::new(fallback))) {
+        let hint = "write its path as seen from `static.root`, such as \"index.html\"".to_owned();
+        let error = ValueError::new(fallback, "a file below `static.root`");
+        report.refuse("static.fallback", error.hint(hint));
+    }
+}
+
+fn check_listen(settings: &Settings, report: &mut Report<'_>) {
+    for (at, address) in settings.listen.iter().enumerate() {
+        let taken = settings.listen[..at].iter().find(|other| other.collides(address));
+        if let Some(other) = taken {
+            let error = ValueError::new(address, "an address that is still free");
+            let hint = format!("\"{other}\" above takes it already; leave one of the two out");
+            report.refuse(&format!("listen[{at}]"), error.hint(hint));
+        }
+    }
+}
+
+fn check_limits(settings: &Settings, report: &mut Report<'_>) {
+    let memory = settings.limits.memory;
+    if memory < MEMORY_MIN {
+        let hint = "an idle romuo-server alone holds up to 6M: with less it could not start";
+        let error = ValueError::new(memory, "a size of 8M or more");
+        report.refuse("limits.memory", error.hint(hint.to_owned()));
+    }
+}
+
+fn check_durations(settings: &Settings, report: &mut Report<'_>) {
+    let Settings { limits, health, reload, .. } = settings;
+    for (key, duration) in [
+        ("limits.start_timeout", limits.start_timeout),
+        ("limits.stop_timeout", limits.stop_timeout),
+        ("health.interval", health.interval),
+        ("health.timeout", health.timeout),
+    ] {
+        if duration.is_zero() {
+            let error = ValueError::new(format_duration(duration), "a duration above 0");
+            report.refuse(key, error);
+        }
+    }
+    if health.timeout > health.interval {
+        let error =
+            ValueError::new(format_duration(health.timeout), "a duration up to `health.interval`");
+        report.refuse("health.timeout", error.hint(above("health.interval", health.interval)));
+    }
+    if reload.linger > limits.stop_timeout {
+        let error = ValueError::new(
+            format_duration(reload.linger),
+            "a duration up to `limits.stop_timeout`",
+        );
+        report
+            .refuse("reload.linger", error.hint(above("limits.stop_timeout", limits.stop_timeout)));
+    }
+}
+
+/// The hint for a duration above that of `key`.
+fn above(key: &str, limit: Duration) -> String {
+    let limit = format_duration(limit);
+    format!("`{key}` is {limit}: raise it, or write \"{limit}\" here")
+}
+
+/// Whether `path` is one that every client and proxy hands on as it is: unreserved characters of
+/// RFC 3986 in segments, none of which is `.` or `..`.
+fn is_url_path(path: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
+    path.starts_with('/')
+        && path.chars().all(plain)
+        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
+/// Whether `path` stays below the folder that it is joined to, and names something in it.
+fn is_below(path: &Path) -> bool {
+    path.components().all(|component| matches!(component, Component::Normal(_)))
+        && !path.as_os_str().is_empty()
+}

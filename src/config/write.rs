@@ -1,0 +1,75 @@
+//! Settings -> the text of the installed file.
+
+use std::fmt::{Display, Write as _};
+
+use toml::Value;
+
+use super::duration::format_duration;
+use super::settings::Settings;
+use super::value::Instances;
+
+/// The whole of `settings` as the text of a `romuo.toml`: every key, every path absolute, so that
+/// reading it brings the same settings wherever it is. (Durations are cut to microseconds.)
+#[must_use]
+pub fn to_toml(settings: &Settings) -> String {
+    let Settings { limits, health, .. } = settings;
+    let mut file = Text(String::new());
+    file.text("name", &settings.name);
+    file.text("directory", settings.directory.display());
+    file.optional("user", settings.user.as_ref());
+    file.value("listen", settings.listen.iter().map(ToString::to_string).collect::<Vec<_>>());
+    match settings.instances {
+        Instances::Count(count) => file.value("instances", u32::from(count.get())),
+        Instances::Max => file.text("instances", Instances::Max),
+    }
+    file.text("env", &settings.env);
+    file.text("network", settings.network);
+    file.optional("version", settings.version.as_ref());
+
+    file.table("limits");
+    file.text("memory", limits.memory);
+    file.value("max_restarts", limits.max_restarts);
+    file.text("min_uptime", format_duration(limits.min_uptime));
+    file.text("restart_delay", format_duration(limits.restart_delay));
+    file.text("start_timeout", format_duration(limits.start_timeout));
+    file.text("stop_timeout", format_duration(limits.stop_timeout));
+
+    file.table("health");
+    file.text("path", &health.path);
+    file.text("interval", format_duration(health.interval));
+    file.text("timeout", format_duration(health.timeout));
+    file.value("failures", health.failures);
+
+    file.table("reload");
+    file.text("linger", format_duration(settings.reload.linger));
+
+    if let Some(site) = &settings.site {
+        file.table("static");
+        file.text("root", site.root.display());
+        file.optional("fallback", site.fallback.as_ref());
+    }
+    file.0
+}
+
+/// A TOML text that grows line by line. Writing to a String cannot fail.
+struct Text(String);
+
+impl Text {
+    fn table(&mut self, name: &str) {
+        let _ = writeln!(self.0, "\n[{name}]");
+    }
+
+    fn value(&mut self, key: &str, value: impl Into<Value>) {
+        let _ = writeln!(self.0, "{key} = {}", value.into());
+    }
+
+    fn text(&mut self, key: &str, text: impl Display) {
+        self.value(key, text.to_string());
+    }
+
+    fn optional(&mut self, key: &str, text: Option<impl Display>) {
+        if let Some(text) = text {
+            self.text(key, text);
+        }
+    }
+}
