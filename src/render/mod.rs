@@ -1,1 +1,106 @@
-//! (to come)
+//! Settings -> text of the units. Pure: the same settings and host give the same text.
+
+pub(crate) mod escape;
+mod template;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use askama::Template;
+
+pub use self::text::TextError;
+use crate::config::Settings;
+use crate::unit::{AppName, UnitName};
+
+/// The oldest systemd whose directives the units use freely; newer ones depend on [`Host::systemd`].
+pub const OLDEST_SYSTEMD: u32 = 252;
+
+/// What the units have to know of the machine they are for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Absolute path of `romuo-server`.
+    pub server: PathBuf,
+    /// Absolute path of `romuoctl`.
+    pub ctl: PathBuf,
+    /// Version of the running systemd, as the property `Version` of its manager starts.
+    pub systemd: u32,
+}
+
+/// The rendered units of one app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Units {
+    /// The app.
+    pub app: AppName,
+    /// Socket, template, roll and target.
+    pub files: [UnitFile; 4],
+}
+
+/// One rendered unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitFile {
+    /// Its name, which is that of its file.
+    pub name: UnitName,
+    /// Its text, with a line end at the end.
+    pub text: String,
+}
+
+/// Why there are no units.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum RenderError {
+    /// A value would mean something else in a unit file.
+    #[error("{what} {value:?} cannot be written to a unit file: {source}")]
+    #[diagnostic(help("name a path without it"))]
+    Text {
+        /// Which value.
+        what: &'static str,
+        /// The value.
+        value: PathBuf,
+        /// What is wrong with it.
+        source: TextError,
+    },
+    /// The systemd of the machine is too old.
+    #[error("systemd {0} is too old for the units of romuo")]
+    #[diagnostic(help("romuo needs systemd {OLDEST_SYSTEMD} or newer (Debian 12, Ubuntu 24.04)"))]
+    OldSystemd(u32),
+    /// A template and its values do not fit: a fault of romuo.
+    #[error("cannot render the unit {unit}: {source}")]
+    #[diagnostic(help("this is a fault of romuo: please report it with your romuo.toml"))]
+    Template {
+        /// The unit.
+        unit: UnitName,
+        /// What askama said.
+        source: askama::Error,
+    },
+}
+
+/// Renders the units of an app for a machine.
+///
+/// # Errors
+/// Where a value cannot be written to a unit file without meaning something else, or the machine's
+/// systemd is older than [`OLDEST_SYSTEMD`].
+pub fn render(settings: &Settings, host: &Host) -> Result<Units, RenderError> {
+    if host.systemd < OLDEST_SYSTEMD {
+        return Err(RenderError::OldSystemd(host.systemd));
+    }
+    let app = &settings.name;
+    Ok(Units {
+        app: app.clone(),
+        files: [
+            unit(app.socket(), &template::Socket::new(settings)?)?,
+            unit(app.template(), &template::Instance::new(settings, host)?)?,
+            unit(app.roll(), &template::Roll::new(settings, host)?)?,
+            unit(app.target(), &template::Target { app })?,
+        ],
+    })
+}
+
+fn unit(name: UnitName, template: &impl Template) -> Result<UnitFile, RenderError> {
+    match template.render() {
+        // askama drops the last line end of a template.
+        Ok(text) => Ok(UnitFile { name, text: text + "\n" }),
+        Err(source) => Err(RenderError::Template { unit: name, source }),
+    }
+}

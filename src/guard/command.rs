@@ -1,0 +1,59 @@
+//! `romuo-server guard before` and `guard after`: what the instances' units run.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{BootTime, Guard, GuardError, State, Verdict};
+use crate::unit::{InstanceId, ServiceResult};
+
+/// How a guard command ends. The caller prints the sentence on stderr and exits with the code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The exit code. For `ExecCondition=`, 0 lets the instance start and 1 does not
+    /// (systemd.service(5)).
+    pub code: u8,
+    /// What to say.
+    pub message: Option<String>,
+}
+
+impl Outcome {
+    const FINE: Self = Self { code: 0, message: None };
+
+    /// A guard that cannot keep its count says so and stays out of the way.
+    fn cannot_count(error: &GuardError) -> Self {
+        Self { code: 0, message: Some(error.to_string()) }
+    }
+}
+
+/// `guard before ID --max-restarts N`, with `dir` from `$RUNTIME_DIRECTORY`.
+#[must_use]
+pub fn before(dir: &Path, id: InstanceId, max_restarts: u32) -> Outcome {
+    match Guard::at(dir, id).before_start(max_restarts) {
+        Ok(Verdict::Start) => Outcome::FINE,
+        Ok(Verdict::Errored { crashes }) => Outcome {
+            code: 1,
+            message: Some(format!(
+                "Instance {id} is errored: it crashed {crashes} times in a row, each time too soon. \
+                 It stays down until it is started by hand."
+            )),
+        },
+        Err(error) => Outcome::cannot_count(&error),
+    }
+}
+
+/// `guard after ID --min-uptime D`, with `dir` from `$RUNTIME_DIRECTORY` and `result` from
+/// `$SERVICE_RESULT`.
+#[must_use]
+pub fn after(dir: &Path, id: InstanceId, result: &ServiceResult, min_uptime: Duration) -> Outcome {
+    match Guard::at(dir, id).after_stop(BootTime::now(), result, min_uptime) {
+        Ok(State { crashes: 0, .. }) => Outcome::FINE,
+        Ok(_) if *result == ServiceResult::ExecCondition => Outcome::FINE,
+        Ok(State { crashes, .. }) => Outcome {
+            code: 0,
+            message: Some(format!(
+                "Instance {id} ended too soon ({result}): crash {crashes} in a row."
+            )),
+        },
+        Err(error) => Outcome::cannot_count(&error),
+    }
+}

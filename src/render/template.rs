@@ -1,0 +1,193 @@
+//! The templates below `templates/` and what they are filled with. No field is free text: each is a
+//! checked name, a number or a type of [`super::text`].
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use askama::Template;
+
+use super::text::{BarePath, PathWord, TextError, TimeSpan};
+use super::{Host, RenderError};
+use crate::config::{Listen, Network, Settings};
+use crate::unit::{AppName, UserName};
+
+/// How much longer systemd waits for the end of an instance than the instance itself does. The
+/// server ends the drain at `stop_timeout`; this is for the exit after it.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// How many files an instance may have open. Every connection is one; more of them than this do not
+/// fit into the usual memory limit.
+const OPEN_FILES: u32 = 65_536;
+
+/// Folders that `ProtectHome=` hides (systemd.exec(5)).
+const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
+
+#[derive(Template)]
+#[template(path = "romuo.target")]
+pub(super) struct Target<'a> {
+    pub(super) app: &'a AppName,
+}
+
+#[derive(Template)]
+#[template(path = "romuo.service")]
+pub(super) struct Roll<'a> {
+    app: &'a AppName,
+    ctl: PathWord,
+}
+
+impl<'a> Roll<'a> {
+    pub(super) fn new(settings: &'a Settings, host: &Host) -> Result<Self, RenderError> {
+        let ctl = checked("the path of romuoctl", &host.ctl, PathWord::new)?;
+        Ok(Self { app: &settings.name, ctl })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "romuo.socket")]
+pub(super) struct Socket<'a> {
+    app: &'a AppName,
+    listen: Vec<Address>,
+    tcp: bool,
+    unix: bool,
+    ipv6_only: Option<&'static str>,
+}
+
+impl<'a> Socket<'a> {
+    pub(super) fn new(settings: &'a Settings) -> Result<Self, RenderError> {
+        let listen =
+            settings.listen.iter().map(Address::new).collect::<Result<Vec<_>, RenderError>>()?;
+        Ok(Self {
+            app: &settings.name,
+            tcp: listen.iter().any(|address| matches!(address, Address::Tcp(_))),
+            unix: listen.iter().any(|address| matches!(address, Address::Unix(_))),
+            ipv6_only: ipv6_only(&settings.listen),
+            listen,
+        })
+    }
+}
+
+/// What `ListenStream=` takes.
+enum Address {
+    Tcp(std::net::SocketAddr),
+    Unix(BarePath),
+}
+
+impl Address {
+    fn new(listen: &Listen) -> Result<Self, RenderError> {
+        Ok(match listen {
+            Listen::Tcp(address) => Self::Tcp(*address),
+            Listen::Unix(path) => Self::Unix(checked("a listening address", path, BarePath::new)?),
+        })
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.fmt(f),
+        }
+    }
+}
+
+/// `BindIPv6Only=`: where `[::]` is listened on it takes IPv4 too, unless IPv4 has a listener of
+/// its own.
+fn ipv6_only(listen: &[Listen]) -> Option<&'static str> {
+    let any = |v6: bool| {
+        listen.iter().any(|listen| match listen {
+            Listen::Tcp(address) => match address.ip() {
+                IpAddr::V4(_) => !v6,
+                IpAddr::V6(ip) => v6 && ip.is_unspecified(),
+            },
+            Listen::Unix(_) => false,
+        })
+    };
+    any(true).then(|| if any(false) { "ipv6-only" } else { "both" })
+}
+
+#[derive(Template)]
+#[template(path = "romuo@.service")]
+pub(super) struct Instance<'a> {
+    app: &'a AppName,
+    user: Option<&'a UserName>,
+    server: PathWord,
+    directory: BarePath,
+    home: Home,
+    host_network: bool,
+    max_restarts: u32,
+    min_uptime: TimeSpan,
+    restart_delay: TimeSpan,
+    start_timeout: TimeSpan,
+    stop_timeout: TimeSpan,
+    stop_margin: TimeSpan,
+    watchdog: TimeSpan,
+    memory: u64,
+    open_files: u32,
+    version: u32,
+}
+
+impl<'a> Instance<'a> {
+    pub(super) fn new(settings: &'a Settings, host: &Host) -> Result<Self, RenderError> {
+        let limits = &settings.limits;
+        Ok(Self {
+            app: &settings.name,
+            user: settings.user.as_ref(),
+            server: checked("the path of romuo-server", &host.server, PathWord::new)?,
+            directory: checked("`directory`", &settings.directory, BarePath::new)?,
+            home: Home::new(settings)?,
+            host_network: settings.network == Network::Host,
+            max_restarts: limits.max_restarts,
+            min_uptime: TimeSpan(limits.min_uptime),
+            restart_delay: TimeSpan(limits.restart_delay),
+            start_timeout: TimeSpan(limits.start_timeout),
+            stop_timeout: TimeSpan(limits.stop_timeout.saturating_add(STOP_MARGIN)),
+            stop_margin: TimeSpan(STOP_MARGIN),
+            watchdog: TimeSpan(settings.health.patience()),
+            memory: limits.memory.bytes(),
+            open_files: OPEN_FILES,
+            version: host.systemd,
+        })
+    }
+}
+
+/// What an instance sees of the homes.
+enum Home {
+    /// Nothing.
+    Hidden,
+    /// These folders, read-only.
+    Only(Vec<PathWord>),
+    /// All of it, read-only: the app lives in the home itself.
+    ReadOnly,
+}
+
+impl Home {
+    fn new(settings: &Settings) -> Result<Self, RenderError> {
+        let mut needed: Vec<(&str, &PathBuf)> = vec![("`directory`", &settings.directory)];
+        needed.extend(settings.site.as_ref().map(|site| ("`root` of [static]", &site.root)));
+        needed.retain(|(_, path)| HOMES.iter().any(|home| path.starts_with(home)));
+        if needed.iter().any(|(_, path)| HOMES.iter().any(|home| *path == Path::new(home))) {
+            return Ok(Self::ReadOnly);
+        }
+        // What lies below another needed folder comes with it.
+        let folders: Vec<&PathBuf> = needed.iter().map(|(_, path)| *path).collect();
+        needed.retain(|(_, path)| {
+            !folders.iter().any(|other| path.starts_with(other) && other != path)
+        });
+        needed.dedup_by(|a, b| a.1 == b.1);
+        if needed.is_empty() {
+            return Ok(Self::Hidden);
+        }
+        let words = needed.into_iter().map(|(what, path)| checked(what, path, PathWord::new));
+        Ok(Self::Only(words.collect::<Result<_, _>>()?))
+    }
+}
+
+/// Makes a checked text of `path`, or says which value cannot be one.
+fn checked<T>(
+    what: &'static str,
+    path: &Path,
+    make: impl Fn(&Path) -> Result<T, TextError>,
+) -> Result<T, RenderError> {
+    make(path).map_err(|source| RenderError::Text { what, value: path.into(), source })
+}
