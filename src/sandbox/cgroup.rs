@@ -1,0 +1,275 @@
+//! The cgroups of a sandbox: one in each hierarchy, below our own, so that all limits that hold
+//! for us hold for it (cgroups(7)).
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::SandboxError;
+use super::mountinfo::{self, Mount};
+
+/// The first part of a sandbox's cgroup names; the keeper's pid follows.
+const PREFIX: &str = "romuo-sandbox-";
+/// How long removal goes on. The dead leave their cgroup a moment after they are reaped, and v1 has
+/// no event that says so.
+const REMOVAL: Duration = Duration::from_secs(5);
+/// The pause between two tries of what another process makes impossible for a moment.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How often entering is tried. A systemd that owns the root of a v1 hierarchy removes empty
+/// cgroups in it now and then, so ours may vanish between its making and the first process in it.
+const ENTRIES: u32 = 20;
+/// The v2 controllers that systemd's limits need (systemd.resource-control(5)).
+const WANTED: [&str; 4] = ["cpu", "io", "memory", "pids"];
+
+/// How the cgroups are mounted inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hierarchy {
+    /// v1 for the controllers, v2 for systemd's own tracking. systemd before 258 only.
+    Hybrid,
+    /// v2 alone.
+    Unified,
+}
+
+/// All cgroups of one sandbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Tree {
+    pub(super) hierarchy: Hierarchy,
+    pub(super) groups: Vec<Group>,
+    /// Whether `MemoryMax=` has a controller behind it.
+    pub(super) memory: bool,
+}
+
+/// One cgroup. `controllers` is the hierarchy as `/proc/self/cgroup` names it: `cpu,cpuacct`,
+/// `name=systemd`; empty for v2.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Group {
+    pub(super) controllers: String,
+    pub(super) path: PathBuf,
+}
+
+impl Group {
+    fn has(&self, controller: &str) -> bool {
+        self.controllers.split(',').any(|c| c == controller)
+    }
+}
+
+impl Hierarchy {
+    /// What fits this machine: the controllers are where they are bound, and systemd knows v1 up
+    /// to version 257.
+    pub(super) fn detect(systemd: u32) -> Result<Self, SandboxError> {
+        let v1 = mounts()?.iter().any(|m| m.kind == "cgroup" && !m.options.contains("name="));
+        Ok(if v1 && systemd < 258 { Self::Hybrid } else { Self::Unified })
+    }
+}
+
+impl Tree {
+    /// Makes the cgroups of the sandbox that the process `keeper` looks after, and removes those
+    /// of dead keepers on the way.
+    pub(super) fn create(hierarchy: Hierarchy, keeper: u32) -> Result<Self, SandboxError> {
+        let own = own(&read("/proc/self/cgroup")?, &mounts()?);
+        let mut groups = Vec::new();
+        let mut memory = false;
+        for mut group in own {
+            if group.controllers.is_empty() {
+                if hierarchy == Hierarchy::Unified {
+                    (group.path, memory) = delegate(&group.path)?;
+                }
+            } else if hierarchy == Hierarchy::Unified {
+                continue;
+            }
+            sweep(&group.path);
+            group.path.push(format!("{PREFIX}{keeper}"));
+            match make(&group) {
+                Ok(()) => groups.push(group),
+                // A v1 controller that is not ours to use is one limit less, not a failure.
+                Err(_) if !group.controllers.is_empty() && !group.has("name=systemd") => {}
+                Err(error) => return Err(refused(&group.path, error)),
+            }
+        }
+        if !groups.iter().any(|g| g.controllers.is_empty()) {
+            return Err(refused(Path::new("/sys/fs/cgroup"), "no cgroup2 is mounted"));
+        }
+        memory |= hierarchy == Hierarchy::Hybrid && groups.iter().any(|g| g.has("memory"));
+        Ok(Self { hierarchy, groups, memory })
+    }
+
+    /// Moves the calling process into all of them.
+    pub(super) fn enter(&self) -> Result<(), SandboxError> {
+        self.groups.iter().try_for_each(|group| {
+            let mut tries = 0;
+            loop {
+                match make(group).and_then(|()| write(&group.path, "cgroup.procs", "0")) {
+                    Ok(()) => return Ok(()),
+                    Err(error) if tries == ENTRIES => return Err(refused(&group.path, error)),
+                    Err(_) => thread::sleep(PAUSE),
+                }
+                tries += 1;
+            }
+        })
+    }
+
+    /// Removes them, once the processes in them are dead.
+    pub(super) fn remove(&self) {
+        let end = Instant::now() + REMOVAL;
+        for group in &self.groups {
+            while !remove(&group.path) && Instant::now() < end {
+                thread::sleep(PAUSE);
+            }
+        }
+    }
+}
+
+/// The calling process's own cgroups, as folders.
+fn own(memberships: &str, mounts: &[Mount]) -> Vec<Group> {
+    let folder = |line: &str| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (fields.next()?, fields.next()?);
+        let first = controllers.split(',').next()?;
+        let mount = mounts.iter().find(|m| match controllers {
+            "" => m.kind == "cgroup2",
+            _ => m.kind == "cgroup" && m.options.split(',').any(|o| o == first),
+        })?;
+        let below = Path::new(path).strip_prefix(&mount.root).ok();
+        // A path with `..` lies outside of our cgroup namespace: then its root is all we see.
+        let below = below.filter(|p| !path.contains("..") && mount.point.join(p).is_dir());
+        let path = below.map_or_else(|| mount.point.clone(), |p| mount.point.join(p));
+        Some(Group { controllers: controllers.to_owned(), path })
+    };
+    memberships.lines().filter_map(folder).collect()
+}
+
+/// The v2 cgroup, ours or the nearest above, whose children may have controllers; and whether
+/// memory is among them.
+fn delegate(own: &Path) -> Result<(PathBuf, bool), SandboxError> {
+    let is_cgroup = |path: &&Path| path.join("cgroup.controllers").exists();
+    let chain: Vec<_> = own.ancestors().take_while(is_cgroup).collect();
+    let Some(top) = chain.last() else { return Err(refused(own, "it is no cgroup")) };
+    let offered = read(top.join("cgroup.controllers"))?;
+    let wanted: Vec<_> = WANTED.into_iter().filter(|c| listed(&offered, c)).collect();
+    for group in chain {
+        if enable(group, &wanted).is_ok() {
+            return Ok((group.to_owned(), wanted.contains(&"memory")));
+        }
+    }
+    Ok((own.to_owned(), false))
+}
+
+/// Gives the children of `group` the controllers. A cgroup with children that have controllers
+/// may hold no process itself: where we are the only one in it, we step aside into a leaf.
+fn enable(group: &Path, wanted: &[&str]) -> io::Result<()> {
+    let file = "cgroup.subtree_control";
+    let on = |controller: &&&str| {
+        std::fs::read_to_string(group.join(file)).is_ok_and(|text| listed(&text, controller))
+    };
+    let missing: Vec<_> = wanted.iter().filter(|c| !on(c)).collect();
+    let set = || missing.iter().try_for_each(|c| write(group, file, &format!("+{c}")));
+    set().or_else(|error| {
+        let only_us = std::fs::read_to_string(group.join("cgroup.procs"))?;
+        if only_us.trim() != std::process::id().to_string() {
+            return Err(error);
+        }
+        let leaf = group.join("keeper");
+        std::fs::create_dir(&leaf)?;
+        write(&leaf, "cgroup.procs", "0")?;
+        set()
+    })
+}
+
+fn make(group: &Group) -> io::Result<()> {
+    match std::fs::create_dir(&group.path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    // v1 cpusets are born empty and refuse processes until they are filled (cpuset(7)).
+    if let (true, Some(parent)) = (group.has("cpuset"), group.path.parent()) {
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            write(&group.path, file, &std::fs::read_to_string(parent.join(file))?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what dead keepers left in `parent`. A cgroup with a process in it cannot be removed, so
+/// this can hurt nobody alive.
+fn sweep(parent: &Path) {
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let keeper = name.to_str().and_then(|n| n.strip_prefix(PREFIX));
+        if keeper.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            remove(&entry.path());
+        }
+    }
+}
+
+/// Removes a cgroup and those below; false where something is in the way.
+fn remove(group: &Path) -> bool {
+    if let Ok(entries) = std::fs::read_dir(group) {
+        for entry in entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+            remove(&entry.path());
+        }
+    }
+    match std::fs::remove_dir(group) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+fn mounts() -> Result<Vec<Mount>, SandboxError> {
+    Ok(mountinfo::parse(&read("/proc/self/mountinfo")?))
+}
+
+fn read(path: impl AsRef<Path>) -> Result<String, SandboxError> {
+    let path = path.as_ref();
+    std::fs::read_to_string(path).map_err(|e| refused(path, e))
+}
+
+fn write(group: &Path, file: &str, value: &str) -> io::Result<()> {
+    // Opened, never created: cgroup files exist or the cgroup is gone.
+    let mut file = std::fs::OpenOptions::new().write(true).open(group.join(file))?;
+    io::Write::write_all(&mut file, value.as_bytes())
+}
+
+fn listed(text: &str, word: &str) -> bool {
+    text.split_whitespace().any(|w| w == word)
+}
+
+fn refused(path: &Path, reason: impl ToString) -> SandboxError {
+    SandboxError::Cgroup { path: path.to_owned(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_cgroups_are_found_below_the_root_of_their_mount() {
+        let dir = tempfile::tempdir().unwrap();
+        let point = dir.path().join("memory");
+        std::fs::create_dir_all(point.join("inner")).unwrap();
+        let mount = |kind: &str, root: &str, options: &str| Mount {
+            kind: kind.into(),
+            root: root.into(),
+            point: point.clone(),
+            options: options.into(),
+        };
+        let mounts = [mount("cgroup", "/outer", "rw,memory"), mount("cgroup2", "/", "rw")];
+        let found = own("4:memory:/outer/inner\n3:cpuset:/\n0::/../elsewhere\n", &mounts);
+        let group =
+            |controllers: &str, path: PathBuf| Group { controllers: controllers.into(), path };
+        // cpuset is not mounted; the v2 one lies outside of the namespace.
+        assert_eq!(found, [group("memory", point.join("inner")), group("", point.clone())]);
+    }
+
+    #[test]
+    fn a_cgroup_that_is_gone_already_counts_as_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b/c")).unwrap();
+        assert!(remove(&dir.path().join("a")));
+        assert!(remove(&dir.path().join("a")));
+    }
+}

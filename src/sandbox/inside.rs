@@ -1,0 +1,34 @@
+//! How a program is run among the processes inside.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+/// `PATH` inside and for the helpers outside, as systemd sets it (environment.d(5) aside).
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// For `setpriv --bounding-set`: what PID 1 and every command do without. Root inside is root
+/// outside, for there is no user namespace, and none of what these open is namespaced: the clock
+/// first of all, then kernel modules, raw I/O, device nodes, the kernel log, alarms, audit and the
+/// security modules (capabilities(7)). `CAP_SYS_BOOT` stays: in a pid namespace reboot(2) ends
+/// PID 1 and nothing else.
+pub(super) const DROPPED: &str = "-sys_time,-sys_module,-sys_rawio,-mknod,-syslog,-wake_alarm,\
+     -block_suspend,-mac_admin,-mac_override,-sys_pacct,-audit_read,-audit_control,-perfmon,-bpf";
+
+/// A command that runs `program` in all namespaces of the process `pid`, with a clean environment
+/// and PID 1's bounding set. It dies with the `nsenter` that stands for it outside, so that
+/// `Child::kill` means the program.
+pub(super) fn command(pid: u32, program: &OsStr) -> Command {
+    let mut command = Command::new("nsenter");
+    command.arg("--target").arg(pid.to_string());
+    command.args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]);
+    command.args(["--", "setpriv", "--pdeathsig", "KILL", "--bounding-set", DROPPED, "--"]);
+    command.arg(program);
+    clean(&mut command);
+    command
+}
+
+/// The environment of every process of a sandbox.
+pub(super) fn clean(command: &mut Command) {
+    command.env_clear().env("PATH", PATH).env("HOME", "/root").env("TERM", "dumb");
+    command.env("LC_ALL", "C.UTF-8");
+}
