@@ -62,7 +62,10 @@ fn demo(requests: u64) -> Result<bool, Box<dyn Error>> {
     sandbox.write("/srv/site/romuo.toml", std::fs::read(site.join("romuo.toml"))?)?;
     sandbox.write("/srv/site/public/index.html", &page)?;
     sandbox.write("/srv/site/public/large.bin", vec![b'.'; LARGE])?;
-    print!("{}", shown(&sandbox, &["romuoctl", "-c", "/srv/site/romuo.toml", "install-units", "--now"])?);
+    print!(
+        "{}",
+        shown(&sandbox, &["romuoctl", "-c", "/srv/site/romuo.toml", "install-units", "--now"])?
+    );
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (report, rolls) = runtime.block_on(roll_under_load(&sandbox, &page, requests))?;

@@ -42,15 +42,9 @@ pub(super) enum Failure {
     #[diagnostic(transparent)]
     Config(#[from] ConfigError),
 
-    #[error(
-        "there is no app to work on: no --app, no --config, no ./romuo.toml, and {installed}"
-    )]
+    #[error("there is no app to work on: no --app, no --config, no ./romuo.toml, and {installed}")]
     #[diagnostic(help("name it with --app NAME, or go to the folder of its romuo.toml"))]
     NoApp { installed: String },
-
-    #[error("could not read {path}: {source}")]
-    #[diagnostic(help("run it as root, for example with sudo, or name a file with --config"))]
-    Read { path: PathBuf, source: std::io::Error },
 
     #[error(transparent)]
     #[diagnostic(transparent)]

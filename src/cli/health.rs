@@ -1,5 +1,7 @@
 //! `romuoctl health`: asks each instance on its own control socket.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::context::Context;
@@ -8,6 +10,7 @@ use super::output::{BAD, BUSY, GOOD, Printer, styled};
 use super::survey::Survey;
 use crate::health::{Report, Status};
 use crate::manager::Systemd;
+use crate::unit::InstanceId;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Health {}
@@ -50,17 +53,17 @@ impl Health {
             .zip(answers)
             .map(|((id, unit), answer)| match answer {
                 Some(Ok(report)) => InstanceHealth::Answered(Box::new(report)),
-                Some(Err(error)) => silent(id, format!("{} does not answer: {error}", unit.name)),
-                None => silent(id, format!("{} {}", unit.name, unit.why_down())),
+                Some(Err(error)) => silent(*id, format!("{} does not answer: {error}", unit.name)),
+                None => silent(*id, format!("{} {}", unit.name, unit.why_down())),
             })
             .collect();
         let health = AppHealth { status: Verdict::of(&instances), instances };
-        printer.answer(&health, health.text());
+        printer.answer(&health, &health);
         Ok(if health.status == Verdict::Ok { Exit::Done } else { Exit::Unhealthy })
     }
 }
 
-fn silent(id: &crate::unit::InstanceId, reason: String) -> InstanceHealth {
+fn silent(id: InstanceId, reason: String) -> InstanceHealth {
     InstanceHealth::Silent { instance: id.to_string(), status: "down", reason }
 }
 
@@ -106,14 +109,14 @@ impl InstanceHealth {
     }
 }
 
-impl AppHealth {
-    fn text(&self) -> String {
+impl fmt::Display for AppHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (style, word) = match self.status {
             Verdict::Ok => (GOOD, "ok"),
             Verdict::Degraded => (BAD, "degraded"),
             Verdict::Down => (BAD, "down"),
         };
-        let lines = self.instances.iter().map(InstanceHealth::text);
-        std::iter::once(styled(style, word)).chain(lines).collect::<Vec<_>>().join("\n")
+        f.write_str(&styled(style, word))?;
+        self.instances.iter().try_for_each(|instance| write!(f, "\n{}", instance.text()))
     }
 }

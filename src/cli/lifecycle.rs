@@ -96,14 +96,18 @@ impl Restart {
 async fn expect_up(units: impl Iterator<Item = &UnitStatus>) -> Result<(), Failure> {
     let down: Vec<_> = units.filter(|unit| !unit.is_up()).collect();
     let Some(first) = down.first() else { return Ok(()) };
-    let mut sentence = format!("{} {}", first.name, first.why_down());
-    if down.len() > 1 {
-        sentence += &format!(", and {} more are not up", down.len() - 1);
-    }
-    for line in last_lines(first).await {
-        sentence += &format!("\n  {line}");
-    }
-    Err(Failure::Instances { sentence })
+    let others = match down.len() {
+        1 => String::new(),
+        count => format!(", and {} more are not up", count - 1),
+    };
+    let sentence = format!("{} {}{others}", first.name, first.why_down());
+    Err(Failure::Instances { sentence: with_lines(sentence, &last_lines(first).await) })
+}
+
+/// A sentence, and below it the journal lines that explain it.
+pub(super) fn with_lines(sentence: String, lines: &[String]) -> String {
+    let lines = lines.iter().map(|line| format!("  {line}"));
+    std::iter::once(sentence).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 /// The last lines of a unit's journal; none where it cannot be read, since they only explain.

@@ -21,6 +21,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use self::context::Context;
 use self::error::{Exit, Failure};
 use self::output::{Format, Printer};
+use crate::sandbox;
 use crate::unit::AppName;
 
 /// The process manager your server already has: systemd, made as comfortable as PM2.
@@ -91,6 +92,11 @@ enum Verb {
 /// Runs `romuoctl` with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Not for people, and not for clap: the steps of a sandbox become other programs.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|verb| verb == sandbox::init::VERB) {
+        return sandbox::init::main(arguments);
+    }
     let cli = parse(std::env::args_os());
     if cli.global.no_color {
         anstream::ColorChoice::Never.write_global();
@@ -105,7 +111,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            printer.failure(&failure);
+            output::failure(&failure);
             failure.exit().into()
         }
     }
@@ -133,7 +139,7 @@ impl Verb {
             Self::Status(verb) => verb.run(context, printer).await,
             Self::Health(verb) => verb.run(context, printer).await,
             Self::Logs(verb) => verb.run(context, printer).await,
-            Self::Completions(verb) => verb.run(),
+            Self::Completions(verb) => Ok(verb.run()),
             Self::Man(verb) => verb.run(),
             Self::Roll(verb) => verb.run(context).await,
         }

@@ -44,9 +44,9 @@ impl Printer {
         let mut out = anstream::stdout();
         let _ = match self.format {
             Format::Text => writeln!(out, "{text}"),
-            Format::Json => {
-                serde_json::to_writer(&mut out, value).map_err(Into::into).and_then(|()| writeln!(out))
-            }
+            Format::Json => serde_json::to_writer(&mut out, value)
+                .map_err(Into::into)
+                .and_then(|()| writeln!(out)),
         };
     }
 
@@ -59,11 +59,11 @@ impl Printer {
             (false, Format::Json) => writeln!(anstream::stderr(), "{text}"),
         };
     }
+}
 
-    /// Prints a failure: one sentence, what was tried, a hint.
-    pub(super) fn failure(&self, failure: &Failure) {
-        let _ = writeln!(anstream::stderr(), "{}", render(failure));
-    }
+/// Prints a failure: one sentence, what was tried, a hint.
+pub(super) fn failure(failure: &Failure) {
+    let _ = writeln!(anstream::stderr(), "{}", render(failure));
 }
 
 /// A failure as text, with colours, which the stream strips where they are not wanted.

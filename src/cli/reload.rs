@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::context::Context;
 use super::error::{Exit, Failure};
+use super::lifecycle::with_lines;
 use super::output::{Format, Printer};
 use super::roll::boottime;
 use crate::manager::{ServiceManager, Systemd, Verb};
@@ -61,10 +62,7 @@ impl Reload {
             }
             None => Err(Failure::NoVerdict { app, result: result.to_string() }),
             Some(halted) => {
-                let mut sentence = outcome.to_string();
-                for line in &halted.journal {
-                    sentence += &format!("\n  {line}");
-                }
+                let sentence = with_lines(outcome.to_string(), &halted.journal);
                 let instance = app.instance_of(&halted.unit);
                 let instance = instance.map(|id| id.to_string()).unwrap_or_default();
                 Err(Failure::Halted { sentence, instance })

@@ -63,7 +63,9 @@ async fn roll(
         let (rolled, all) = machine.progress();
         let now = match action {
             Action::Restart(id) => format!("restarting {}", app.instance(id)),
-            Action::Probe { instance, .. } => format!("asking {} for its health", app.instance(instance)),
+            Action::Probe { instance, .. } => {
+                format!("asking {} for its health", app.instance(instance))
+            }
             Action::Read(_) => return,
         };
         announce(&format!("{rolled} of {all} instances rolled, {now}"));
@@ -85,8 +87,7 @@ fn announce(text: &str) {
 fn keep(context: &Context, app: &AppName, outcome: &Outcome) -> Result<(), Failure> {
     let path = context.outcome_path(app);
     let text = serde_json::to_vec(outcome).map_err(|error| Failure::Defect(error.to_string()))?;
-    install::write_atomically(&path, &text, 0o644)
-        .map_err(|source| Failure::Write { path, source })
+    install::write_atomically(&path, &text, 0o644).map_err(|source| Failure::Write { path, source })
 }
 
 /// The time since boot: no clock that someone sets moves it.

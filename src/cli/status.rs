@@ -1,5 +1,6 @@
 //! `romuoctl status`: the app and its instances.
 
+use std::fmt;
 use std::time::Duration;
 
 use anstyle::Style;
@@ -25,7 +26,7 @@ impl Status {
         let survey = Survey::take(&app, context.root(), &Systemd::connect().await?).await?;
         let health = survey.health(context).await;
         let status = AppStatus::new(&survey, &health, monotonic());
-        printer.answer(&status, status.text());
+        printer.answer(&status, &status);
         Ok(match status.state {
             AppState::Online | AppState::Rolling => Exit::Done,
             AppState::Degraded | AppState::Stopped | AppState::Errored => Exit::Unhealthy,
@@ -113,32 +114,9 @@ impl AppStatus {
         }
     }
 
-    fn text(&self) -> String {
-        let state = styled(self.state.style(), self.state.word());
-        let mut text = format!("{}: {state}", self.app);
-        if !self.listen.is_empty() {
-            text += &format!(", listening on {}", self.listen.join(", "));
-        }
-        if let Some(roll) = &self.roll {
-            text += &format!("\nlast roll: {roll}");
-        }
-        if self.instances.is_empty() {
-            return text + "\nno instances; `romuoctl install-units` enables them";
-        }
-        text += &format!("\n\n{}", self.table());
-        for instance in self.instances.iter().filter(|i| i.state == State::Errored) {
-            let why = instance.why.as_deref().unwrap_or("failed");
-            text += &format!(
-                "\n{} {why}; `romuoctl logs --instance {}` shows what it said, `romuoctl restart {}` tries again",
-                instance.unit, instance.id, instance.id
-            );
-        }
-        text
-    }
-
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header([
+        table.load_style(presets::NOTHING).set_header([
             "ID", "STATE", "PID", "UPTIME", "RESTARTS", "MEMORY", "CPU", "REQUESTS", "HEALTH",
         ]);
         for instance in &self.instances {
@@ -150,6 +128,29 @@ impl AppStatus {
             }
         }
         table
+    }
+}
+
+impl fmt::Display for AppStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.app, styled(self.state.style(), self.state.word()))?;
+        if !self.listen.is_empty() {
+            write!(f, ", listening on {}", self.listen.join(", "))?;
+        }
+        if let Some(roll) = &self.roll {
+            write!(f, "\nlast roll: {roll}")?;
+        }
+        if self.instances.is_empty() {
+            return f.write_str("\nno instances; `romuoctl install-units` enables them");
+        }
+        write!(f, "\n\n{}", self.table())?;
+        let errored = self.instances.iter().filter(|i| i.state == State::Errored);
+        for Instance { id, unit, why, .. } in errored {
+            let why = why.as_deref().unwrap_or("failed");
+            write!(f, "\n{unit} {why}; `romuoctl logs --instance {id}` shows what it said, ")?;
+            write!(f, "`romuoctl restart {id}` tries again")?;
+        }
+        Ok(())
     }
 }
 
@@ -268,7 +269,9 @@ impl Answer {
             Some(Ok(_) | Err(ProbeError::Timeout(_) | ProbeError::Malformed(_))) => Self::Failing,
             Some(Err(ProbeError::Connect { source, .. })) => match source.kind() {
                 // Not root: the control sockets belong to the instances.
-                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::NotFound => Self::Unknown,
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::NotFound => {
+                    Self::Unknown
+                }
                 _ => Self::Failing,
             },
             None => Self::Unknown,

@@ -22,7 +22,6 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Survey {
     pub(super) app: AppName,
-    pub(super) target: UnitStatus,
     pub(super) socket: UnitStatus,
     pub(super) roll: UnitStatus,
     /// Those that are enabled or up, by id.
@@ -37,25 +36,28 @@ impl Survey {
         manager: &impl ServiceManager,
     ) -> Result<Self, Failure> {
         let instances = format!("{app}@*.service");
-        let own = [app.target(), app.socket(), app.roll()];
+        let own = [app.socket(), app.roll()];
         let mut patterns: Vec<&str> = own.iter().map(crate::unit::UnitName::as_str).collect();
         patterns.push(&instances);
-        let mut units = manager.list(&patterns).await?;
-        let mut unit = |name| {
-            let at = units.iter().position(|status| status.name == name);
-            at.map_or_else(|| UnitStatus::unknown(name), |at| units.swap_remove(at))
+        let units = manager.list(&patterns).await?;
+        let unit = |name| {
+            let listed = units.iter().find(|status| status.name == name);
+            listed.cloned().unwrap_or_else(|| UnitStatus::unknown(name))
         };
-        let [target, socket, roll] = own.map(&mut unit);
+        let [socket, roll] = own.map(unit);
         let enabled = install::installed_instances(root, app).unwrap_or_default();
         let up = units.iter().filter(|status| status.is_up() || status.main_pid.is_some());
         let up = up.filter_map(|status| app.instance_of(status.name.as_str()));
         let ids: BTreeSet<InstanceId> = enabled.into_iter().chain(up).collect();
         let instances = ids.into_iter().map(|id| (id, unit(app.instance(id)))).collect();
-        Ok(Self { app: app.clone(), target, socket, roll, instances })
+        Ok(Self { app: app.clone(), socket, roll, instances })
     }
 
     /// Asks each instance that is up for its health, all at once.
-    pub(super) async fn health(&self, context: &Context) -> Vec<Option<Result<Report, ProbeError>>> {
+    pub(super) async fn health(
+        &self,
+        context: &Context,
+    ) -> Vec<Option<Result<Report, ProbeError>>> {
         let folder = context.control_folder(&self.app);
         let sockets = &ControlSockets { folder, timeout: PROBE_TIMEOUT };
         join_all(self.instances.iter().map(async |(id, status)| match status.main_pid {
