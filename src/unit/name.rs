@@ -57,6 +57,13 @@ impl AppName {
         UnitName(format!("{self}.service"))
     }
 
+    /// `NAME.hold.service`: what the socket starts while no instance is up, so that the requests
+    /// wait. No app can have this name.
+    #[must_use]
+    pub fn hold(&self) -> UnitName {
+        UnitName(format!("{self}.hold.service"))
+    }
+
     /// `NAME.target`: the whole app.
     #[must_use]
     pub fn target(&self) -> UnitName {
@@ -66,11 +73,7 @@ impl AppName {
     /// The instance that `unit` is, if it is one of this app's.
     #[must_use]
     pub fn instance_of(&self, unit: &str) -> Option<InstanceId> {
-        unit.strip_prefix(self.as_str())?
-            .strip_prefix('@')?
-            .strip_suffix(".service")?
-            .parse()
-            .ok()
+        unit.strip_prefix(self.as_str())?.strip_prefix('@')?.strip_suffix(".service")?.parse().ok()
     }
 }
 
@@ -117,10 +120,8 @@ impl FromStr for InstanceId {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || NameError {
-            given: text.into(),
-            expected: "an instance id: 1, 2, ... up to 65535",
-        };
+        let error =
+            || NameError { given: text.into(), expected: "an instance id: 1, 2, ... up to 65535" };
         // "01" and "+1" would be second names of the same instance.
         if text.starts_with(['0', '+']) {
             return Err(error());
