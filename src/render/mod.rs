@@ -34,8 +34,8 @@ pub struct Host {
 pub struct Units {
     /// The app.
     pub app: AppName,
-    /// Socket, template, roll and target.
-    pub files: [UnitFile; 4],
+    /// Socket, holder, template, roll and target.
+    pub files: [UnitFile; 5],
 }
 
 /// One rendered unit.
@@ -90,6 +90,7 @@ pub fn render(settings: &Settings, host: &Host) -> Result<Units, RenderError> {
         app: app.clone(),
         files: [
             unit(app.socket(), &template::Socket::new(settings)?)?,
+            unit(app.hold(), &template::Hold { app })?,
             unit(app.template(), &template::Instance::new(settings, host)?)?,
             unit(app.roll(), &template::Roll::new(settings, host)?)?,
             unit(app.target(), &template::Target { app })?,

@@ -30,6 +30,12 @@ pub(super) struct Target<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "romuo.hold.service")]
+pub(super) struct Hold<'a> {
+    pub(super) app: &'a AppName,
+}
+
+#[derive(Template)]
 #[template(path = "romuo.service")]
 pub(super) struct Roll<'a> {
     app: &'a AppName,

@@ -57,6 +57,13 @@ impl AppName {
         UnitName(format!("{self}.service"))
     }
 
+    /// `NAME.hold.service`: what the socket starts while no instance is up, so that the requests
+    /// wait. No app can have this name.
+    #[must_use]
+    pub fn hold(&self) -> UnitName {
+        UnitName(format!("{self}.hold.service"))
+    }
+
     /// `NAME.target`: the whole app.
     #[must_use]
     pub fn target(&self) -> UnitName {
