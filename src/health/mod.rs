@@ -3,5 +3,6 @@
 mod probe;
 mod report;
 
+pub(crate) use probe::ask;
 pub use probe::{ProbeError, probe};
 pub use report::{Memory, Report, Status};

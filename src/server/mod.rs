@@ -1,1 +1,93 @@
-//! (to come)
+//! `romuo-server`: what an instance runs.
+//!
+//! | part | holds |
+//! |---|---|
+//! | `sockets`, `stream` | listening sockets, inherited or bound here; a connection |
+//! | `accept`, `connection`, `http1`, `http2` | from the queue to the end of a connection |
+//! | `activity`, `exchange`, `drain` | what a connection is doing, and how it ends unharmed |
+//! | `router`, `site`, `files` | what is answered |
+//! | `figures`, `memory`, `control` | health, and the door to ask for it |
+//! | `notify`, `watchdog`, `logging` | what systemd and the journal are told |
+
+mod accept;
+mod activity;
+mod bounds;
+mod connection;
+mod control;
+mod drain;
+mod error;
+mod exchange;
+mod figures;
+mod files;
+mod http1;
+mod http2;
+mod life;
+mod logging;
+mod memory;
+mod notify;
+mod router;
+mod site;
+mod sockets;
+mod stream;
+mod watchdog;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+pub use error::ServerError;
+
+use crate::config::{self, Settings};
+use crate::unit::InstanceId;
+
+/// Threads that run connections. More instances are how an app uses more CPUs; within one, a
+/// second thread keeps it answering while the first is busy.
+const WORKERS: usize = 2;
+
+/// Threads that may block on files at the same time. A site's files are mostly in the page cache,
+/// and tokio's own limit of 512 stacks would not fit the memory of an instance.
+const FILE_THREADS: usize = 8;
+
+/// What the command line says.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration.
+    pub config: PathBuf,
+    /// Which instance this is; none: started by hand.
+    pub instance: Option<InstanceId>,
+}
+
+/// Runs a server until SIGTERM or SIGINT, and then until its last request is answered.
+///
+/// # Errors
+/// Where it does not come up. Once it serves, it ends well.
+pub fn run(options: &Options) -> Result<(), ServerError> {
+    let settings = config::load(&options.config)?;
+    serve(settings, options.instance)
+}
+
+/// Runs a server with these settings; see [`run`].
+///
+/// # Errors
+/// As [`run`].
+pub fn serve(settings: Settings, instance: Option<InstanceId>) -> Result<(), ServerError> {
+    logging::init(&settings.name);
+    // Before the first thread, as it edits the environment.
+    let inherited = sockets::inherited()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(FILE_THREADS)
+        .thread_name("worker")
+        .enable_all()
+        .build()
+        .map_err(ServerError::setup("the runtime"))?;
+    // Its own task: on this thread each connection would be handed to a worker.
+    let life = runtime.spawn(life::live(settings, instance, inherited));
+    let result = runtime.block_on(life).unwrap_or_else(|panic| {
+        Err(ServerError::Setup { what: "the server", source: panic.into() })
+    });
+    // Connections that outlived the drain, and file reads under way, are not waited for.
+    runtime.shutdown_background();
+    result
+}

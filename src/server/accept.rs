@@ -1,0 +1,141 @@
+//! The accept loop.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::connection::{self, Host};
+use super::sockets::Listeners;
+use super::stream::Stream;
+use super::watchdog::Pulse;
+
+/// Pause after an error of accept(2) that will not pass by itself, such as too many open files:
+/// long enough not to spin, short enough for the queue.
+const BACKOFF: Duration = Duration::from_millis(50);
+
+/// How often the accept loop shows that it runs. Well below any sensible `WatchdogSec=`.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// Where the public connections come in.
+#[derive(Debug)]
+pub(super) struct Door {
+    listeners: Listeners,
+    host: Arc<Host>,
+    /// One permit for each connection that may still come.
+    slots: Arc<Semaphore>,
+    pulse: Pulse,
+}
+
+impl Door {
+    pub(super) fn new(listeners: Listeners, host: Arc<Host>, pulse: Pulse) -> Self {
+        let slots = Arc::new(Semaphore::new(host.bounds.connections));
+        Self { listeners, host, slots, pulse }
+    }
+
+    /// Where it is.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        self.listeners.addresses()
+    }
+
+    /// Connections that are open now.
+    pub(super) fn open(&self) -> usize {
+        self.host.bounds.connections.saturating_sub(self.slots.available_permits())
+    }
+
+    /// Accepts until `end` is ready, and not one connection after it. When the most connections
+    /// are open, further ones stay in the kernel's queue until one ends.
+    pub(super) async fn accept_until(&self, end: impl Future<Output = ()>) {
+        let mut end = pin!(end);
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut complained = false;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut end => return,
+                _ = beat.tick() => {
+                    self.pulse.beat();
+                    continue;
+                }
+                accepted = self.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, slot)) => {
+                    complained = false;
+                    self.serve(stream, slot);
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    if !complained {
+                        tracing::error!(%error, "cannot accept connections; trying again");
+                        complained = true;
+                    }
+                    tokio::select! {
+                        biased;
+                        () = &mut end => return,
+                        () = sleep(BACKOFF) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Accepts what waits in the queue at this moment. For sockets that end with this process:
+    /// what stays in their queue is lost.
+    pub(super) fn accept_rest(&self) {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
+            && let std::task::Poll::Ready(Ok(stream)) = self.listeners.poll_accept(&mut cx)
+        {
+            self.serve(stream, slot);
+        }
+    }
+
+    /// Waits until no connection is open.
+    pub(super) async fn wait_until_empty(&self) {
+        let all = u32::try_from(self.host.bounds.connections).unwrap_or(u32::MAX);
+        // It fails only on a closed semaphore, and nobody closes this one.
+        let _ = self.slots.acquire_many(all).await;
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, OwnedSemaphorePermit)> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)?;
+        let stream = poll_fn(|cx| self.listeners.poll_accept(cx)).await?;
+        Ok((stream, slot))
+    }
+
+    fn serve(&self, stream: Stream, slot: OwnedSemaphorePermit) {
+        stream.send_without_delay();
+        let host = Arc::clone(&self.host);
+        tokio::spawn(async move {
+            connection::serve(stream, host).await;
+            drop(slot);
+        });
+    }
+}
+
+/// Errors that accept(2) passes on from the one connection it tried to take.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,
+        NetworkDown, NetworkUnreachable, PermissionDenied, TimedOut, WouldBlock,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | PermissionDenied
+            | TimedOut
+            | WouldBlock
+    )
+}

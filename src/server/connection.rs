@@ -1,0 +1,149 @@
+//! One connection from its first byte to its last.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use axum::Router;
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{sleep, timeout};
+
+use super::activity::Activity;
+use super::bounds::Bounds;
+use super::drain::Drain;
+use super::stream::Stream;
+use super::{http1, http2};
+
+/// What every HTTP/2 connection begins with (RFC 9113, 3.4).
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Bytes read to tell HTTP/1 from HTTP/2: a common request fits, so that no second read is needed.
+const FIRST_READ: usize = 2 << 10;
+
+/// Bytes of a client that are thrown away while it closes, at most.
+const FAREWELL_SIZE: u64 = 256 << 10;
+
+/// What the connections of one kind of listener have in common.
+#[derive(Debug)]
+pub(super) struct Host {
+    /// Who answers.
+    pub(super) router: Router,
+    /// Responses so far.
+    pub(super) answered: Arc<AtomicU64>,
+    pub(super) drain: Drain,
+    /// How long an idle connection is kept during a drain.
+    pub(super) linger: Duration,
+    pub(super) bounds: Bounds,
+}
+
+impl Host {
+    /// A host with the same bounds for another door: what goes in there is not counted with the
+    /// public responses, and no drain closes it.
+    pub(super) fn apart(&self, router: Router) -> Self {
+        Self {
+            router,
+            answered: Arc::default(),
+            drain: Drain::default(),
+            linger: self.linger,
+            bounds: self.bounds.clone(),
+        }
+    }
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(mut stream: Stream, host: Arc<Host>) {
+    let Some((protocol, first)) = first_bytes(&mut stream, &host).await else {
+        return;
+    };
+    let activity = Arc::new(Activity::default());
+    let stream = match protocol {
+        Protocol::Http1 => http1::serve(first, stream, &host, activity).await,
+        Protocol::Http2 => http2::serve(first, stream, &host, &activity).await,
+    };
+    if let Some(stream) = stream {
+        say_farewell(stream, host.bounds.farewell).await;
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// What the first bytes of a connection tell; none: not enough of them yet.
+fn protocol_of(first: &[u8]) -> Option<Protocol> {
+    let common = first.len().min(H2_PREFACE.len());
+    if first[..common] != H2_PREFACE[..common] {
+        Some(Protocol::Http1)
+    } else if common == H2_PREFACE.len() {
+        Some(Protocol::Http2)
+    } else {
+        None
+    }
+}
+
+/// Waits for the first bytes. None: the client left, took too long, or sent nothing until the
+/// linger of a drain was over. No buffer is held while nothing has come.
+async fn first_bytes(stream: &mut Stream, host: &Host) -> Option<(Protocol, Bytes)> {
+    let mut bytes = BytesMut::new();
+    let deadline = sleep(host.bounds.head);
+    tokio::pin!(deadline);
+    loop {
+        tokio::select! {
+            biased;
+            ready = stream.readable() => ready.ok()?,
+            () = &mut deadline => return None,
+            () = lingered(host), if bytes.is_empty() => {
+                if !stream.has_unread() {
+                    return None;
+                }
+                stream.readable().await.ok()?;
+            }
+        }
+        bytes.reserve(FIRST_READ);
+        match stream.try_read(&mut bytes) {
+            Ok(0) => return None,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return None,
+        }
+        if let Some(protocol) = protocol_of(&bytes) {
+            return Some((protocol, bytes.freeze()));
+        }
+    }
+}
+
+/// Waits until a drain has begun and the linger is over.
+async fn lingered(host: &Host) {
+    host.drain.begun().await;
+    sleep(host.linger).await;
+}
+
+/// Ends a connection so that the client can read everything that was sent: says that nothing more
+/// comes, then reads until the client has closed its side too. Closing a socket with unread bytes
+/// in it would reset the connection (RFC 9112, 9.6).
+async fn say_farewell(mut stream: Stream, patience: Duration) {
+    let _ = timeout(patience, async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut (&mut stream).take(FAREWELL_SIZE), &mut tokio::io::sink()).await
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_protocol_is_known_as_soon_as_the_bytes_tell() {
+        assert_eq!(protocol_of(b""), None);
+        assert_eq!(protocol_of(b"G"), Some(Protocol::Http1));
+        assert_eq!(protocol_of(b"P"), None);
+        assert_eq!(protocol_of(b"POST / HTTP/1.1"), Some(Protocol::Http1));
+        assert_eq!(protocol_of(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"), None);
+        assert_eq!(protocol_of(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0"), Some(Protocol::Http2));
+        assert_eq!(protocol_of(b"PRI * HTTP/1.1\r\n\r\n"), Some(Protocol::Http1));
+    }
+}

@@ -1,0 +1,74 @@
+//! Why a server did not come up.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+use crate::health::ProbeError;
+
+/// Why a server did not come up.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ServerError {
+    /// The configuration is wrong; exit code 2.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Config(#[from] ConfigError),
+    /// systemd passed something that cannot be served on.
+    #[error("could not take over the sockets that systemd passed: {0}")]
+    #[diagnostic(help("the socket unit needs ListenStream= (systemd.socket(5))"))]
+    Inherit(#[source] io::Error),
+    /// systemd passed sockets, none of them for this server.
+    #[error("systemd passed the sockets `{names}`, and none is named `http`")]
+    #[diagnostic(help("set FileDescriptorName=http in the socket unit"))]
+    WrongNames {
+        /// The names that came.
+        names: String,
+    },
+    /// An address could not be bound.
+    #[error("could not listen on {address}: {source}")]
+    #[diagnostic(help(
+        "is the app running already, or another program on this address? `ss -ltnp` tells"
+    ))]
+    Bind {
+        /// The address of the configuration.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The control socket could not be bound.
+    #[error("could not listen on the control socket {path}: {source}")]
+    #[diagnostic(help("is an instance with the same id running already?"))]
+    Control {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The static site is not there.
+    #[error("the site's folder {path} cannot be read: {source}")]
+    #[diagnostic(help("`static.root` of the configuration names it; has the site been built?"))]
+    Site {
+        /// `static.root`.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The first request through its own router was not answered well.
+    #[error("the server does not answer its own health request: {0}")]
+    NotHealthy(#[from] ProbeError),
+    /// The runtime, a signal handler or a thread could not be set up.
+    #[error("could not set up {what}: {source}")]
+    Setup {
+        /// What it was.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl ServerError {
+    /// A function that names what could not be set up.
+    pub(super) fn setup(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Setup { what, source }
+    }
+}

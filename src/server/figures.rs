@@ -1,0 +1,66 @@
+//! The figures behind `/health` and the status line.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use super::drain::Drain;
+use super::memory::{self, CgroupMemory};
+use crate::config::Settings;
+use crate::health::{Memory, Report, Status};
+use crate::unit::InstanceId;
+
+/// Version of the compiler, noted at build time.
+const RUST_VERSION: &str = env!("ROMUO_RUST_VERSION");
+
+/// Shift from bytes to MB of 2^20 bytes.
+const MB: u32 = 20;
+
+/// What the health report needs to know.
+#[derive(Debug)]
+pub(super) struct Figures {
+    version: String,
+    env: String,
+    instance: Option<String>,
+    memory: CgroupMemory,
+    drain: Drain,
+    ready: OnceLock<Instant>,
+}
+
+impl Figures {
+    pub(super) fn new(settings: &Settings, instance: Option<InstanceId>, drain: Drain) -> Self {
+        Self {
+            version: settings.version.clone().unwrap_or_else(|| "unknown".into()),
+            env: settings.env.clone(),
+            instance: instance.map(|id| id.to_string()),
+            memory: CgroupMemory::open(),
+            drain,
+            ready: OnceLock::new(),
+        }
+    }
+
+    /// Uptime counts from here.
+    pub(super) fn ready(&self) {
+        self.ready.get_or_init(Instant::now);
+    }
+
+    /// The report of this moment.
+    pub(super) fn report(&self, requests: u64) -> Report {
+        let uptime = self.ready.get().map_or(Duration::ZERO, Instant::elapsed);
+        Report {
+            status: if self.drain.has_begun() { Status::Draining } else { Status::Ok },
+            timestamp: format!("{:.3}", jiff::Timestamp::now()),
+            uptime: format!("{}s", uptime.as_secs()),
+            memory: Memory {
+                used: self.memory.used() >> MB,
+                total: memory::of_machine() >> MB,
+                heap_total: memory::of_heap() >> MB,
+            },
+            requests,
+            version: self.version.clone(),
+            rust_version: RUST_VERSION.into(),
+            env: self.env.clone(),
+            instance: self.instance.clone(),
+            release: None,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The life of a server, from its sockets to its last response.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, interval, sleep, sleep_until};
+
+use super::accept::Door;
+use super::bounds::Bounds;
+use super::connection::Host;
+use super::control::ControlFolder;
+use super::drain::Drain;
+use super::error::ServerError;
+use super::figures::Figures;
+use super::router::{self, Health};
+use super::site::Site;
+use super::sockets::{self, Bound, Listeners, SocketFile};
+use super::watchdog::{self, Own, Pulse};
+use super::notify;
+use crate::config::{Listen, Settings};
+use crate::unit::InstanceId;
+
+/// How often the line in `systemctl status` is renewed, if it changed.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// How often it is renewed during a drain.
+const DRAIN_STATUS_EVERY: Duration = Duration::from_millis(500);
+
+/// What a drain may take beyond its cap before systemd kills: the way out.
+const EXIT_MARGIN: Duration = Duration::from_secs(2);
+
+/// Serves until a signal, then drains.
+pub(super) async fn live(
+    settings: Settings,
+    instance: Option<InstanceId>,
+    inherited: Vec<Bound>,
+) -> Result<(), ServerError> {
+    let mut signals = Signals::new()?;
+    let drain = Drain::default();
+    let pulse = Pulse::default();
+    let watchdog = sd_notify::watchdog_enabled();
+
+    // Who answers.
+    let figures = Arc::new(Figures::new(&settings, instance, drain.clone()));
+    let answered = Arc::new(AtomicU64::new(0));
+    let health = Health::new(Arc::clone(&figures), Arc::clone(&answered));
+    let site = settings.site.as_ref().map(Site::new).transpose()?;
+    let public = Host {
+        router: router::public(&settings.health.path, health.clone(), site),
+        answered: Arc::clone(&answered),
+        drain: drain.clone(),
+        linger: settings.reload.linger,
+        bounds: Bounds::of(settings.limits.memory.bytes(), raise_descriptor_limit()),
+    };
+    // The doors that are not public: nothing of them is counted, and no drain closes them.
+    let own = Own {
+        host: Arc::new(public.apart(public.router.clone())),
+        path: settings.health.path.clone(),
+        timeout: settings.health.timeout,
+    };
+    let control_host = Arc::new(public.apart(router::control(health)));
+
+    // Where they come in.
+    let by_hand = inherited.is_empty();
+    let (bound, _files) =
+        if by_hand { bind_all(&settings.listen)? } else { (inherited, Vec::new()) };
+    let listeners = Listeners::new(bound).map_err(ServerError::setup("the listeners"))?;
+    let door = Door::new(listeners, Arc::new(public), pulse.clone());
+    let control = control_folder(instance);
+    let _control_file =
+        control.as_ref().map(|control| control.serve(control_host)).transpose()?;
+
+    // Ready is who has answered.
+    own.probe().await?;
+    if let Some(timeout) = watchdog {
+        watchdog::start(timeout, pulse.clone()).map_err(ServerError::setup("the watchdog"))?;
+    }
+    let every = watchdog::probe_interval(settings.health.interval, watchdog);
+    tokio::spawn(watchdog::probe_for_ever(own, every, pulse.clone()));
+    figures.ready();
+    let addresses = door.addresses().join(", ");
+    notify::ready(&format!("serving {addresses}"));
+    announce(&door, by_hand);
+
+    let serving = || {
+        let (requests, open) = (answered.load(Relaxed), door.open());
+        format!("serving {addresses}: {requests} requests, {open} connections")
+    };
+    tokio::select! {
+        biased;
+        () = door.accept_until(signals.stop()) => {}
+        () = show(STATUS_EVERY, serving) => {}
+    }
+
+    // From here every response says that it is the last of its connection.
+    drain.begin();
+    let cap = Instant::now() + settings.limits.stop_timeout;
+    let draining = || format!("draining: {} connections left", door.open());
+    notify::stopping(&draining(), settings.limits.stop_timeout + EXIT_MARGIN);
+    tracing::info!(connections = door.open(), requests = answered.load(Relaxed), "draining");
+
+    let empty = async {
+        let relieved = match &control {
+            Some(control) if !by_hand => control.has_healthy_sibling().await,
+            _ => false,
+        };
+        if !relieved {
+            // Nobody else takes what is in the queue: go on for a while.
+            door.accept_until(sleep(settings.reload.linger)).await;
+        }
+        if by_hand {
+            door.accept_rest();
+        }
+        door.wait_until_empty().await;
+    };
+    tokio::select! {
+        biased;
+        () = empty => tracing::info!(requests = answered.load(Relaxed), "drained"),
+        () = sleep_until(cap) => {
+            tracing::warn!(connections = door.open(), "out of time: cutting what is left");
+        }
+        () = signals.second_interrupt() => {
+            tracing::warn!(connections = door.open(), "interrupted again: ending at once");
+        }
+        () = show(DRAIN_STATUS_EVERY, || { pulse.beat(); draining() }) => {}
+    }
+    Ok(())
+}
+
+/// The addresses of the configuration, bound here; and the files of those that are unix sockets.
+fn bind_all(listen: &[Listen]) -> Result<(Vec<Bound>, Vec<SocketFile>), ServerError> {
+    let mut bound = Vec::new();
+    let mut files = Vec::new();
+    for address in listen {
+        bound.push(sockets::bind(address)?);
+        if let Listen::Unix(path) = address {
+            files.push(SocketFile(path.clone()));
+        }
+    }
+    Ok((bound, files))
+}
+
+/// The folder of the control sockets, where systemd made one and this is an instance.
+fn control_folder(instance: Option<InstanceId>) -> Option<ControlFolder> {
+    let folder = std::env::var_os("RUNTIME_DIRECTORY")?;
+    Some(ControlFolder::new(Path::new(&folder), instance?))
+}
+
+/// Says that the server is up: to the person who started it, or to the journal.
+fn announce(door: &Door, by_hand: bool) {
+    let addresses = door.addresses();
+    if by_hand {
+        let urls: Vec<String> = addresses
+            .iter()
+            .map(|address| {
+                if address.starts_with('/') {
+                    format!("the unix socket {address}")
+                } else {
+                    format!("http://{address}")
+                }
+            })
+            .collect();
+        tracing::info!("serving on {} (started by hand; Ctrl-C ends it)", urls.join(" and "));
+    } else {
+        tracing::info!(addresses = addresses.join(", "), "ready");
+    }
+}
+
+/// Renews the line in `systemctl status` for ever, where it changed.
+async fn show(every: Duration, line: impl Fn() -> String) {
+    let mut ticks = interval(every);
+    ticks.tick().await;
+    let mut last = String::new();
+    loop {
+        ticks.tick().await;
+        let now = line();
+        if now != last {
+            notify::status(&now);
+            last = now;
+        }
+    }
+}
+
+/// Allows itself as many open files as the system lets it; says how many that are. The soft limit
+/// is low for the sake of programs that still use select(2) (systemd.exec(5), `LimitNOFILE=`).
+fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let got = setrlimit(Resource::Nofile, raised).map_or(limit.current, |()| limit.maximum);
+    got.unwrap_or(u64::MAX)
+}
+
+/// The two signals that mean "end": systemd sends SIGTERM, a person at a terminal SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ServerError> {
+        let handler = |kind| signal(kind).map_err(ServerError::setup("a signal handler"));
+        Ok(Self {
+            terminate: handler(SignalKind::terminate())?,
+            interrupt: handler(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// A person who presses Ctrl-C twice does not want to wait.
+    async fn second_interrupt(&mut self) {
+        if std::io::stderr().is_terminal() {
+            self.interrupt.recv().await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    }
+}
