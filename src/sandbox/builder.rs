@@ -84,11 +84,11 @@ impl SandboxBuilder {
                 .map_err(|e| SandboxError::Source { path: host.clone(), reason: e.to_string() })?;
         }
         let romuoctl = self.romuoctl.canonicalize();
-        let romuoctl = romuoctl.map_err(|e| SandboxError::run(&self.romuoctl, e))?;
+        let romuoctl = romuoctl.map_err(|e| SandboxError::run(&self.romuoctl, &e))?;
         let spec = serde_json::to_string(&self.spec);
-        let spec = spec.map_err(|e| SandboxError::run(VERB, e))?;
+        let spec = spec.map_err(|e| SandboxError::run(VERB, &e))?;
         let keeper = keeper(&romuoctl, &spec).spawn();
-        await_answer(keeper.map_err(|e| SandboxError::run(&romuoctl, e))?, &romuoctl)
+        await_answer(keeper.map_err(|e| SandboxError::run(&romuoctl, &e))?, &romuoctl)
     }
 }
 
@@ -131,7 +131,7 @@ fn await_answer(mut keeper: Child, romuoctl: &Path) -> Result<Sandbox, SandboxEr
             let status = keeper.wait().map_or_else(|e| e.to_string(), |s| s.to_string());
             Err(match answer {
                 Ok(Answer::Failed(error)) => error,
-                _ => SandboxError::run(romuoctl, format!("{status}: {}", words.trim())),
+                _ => SandboxError::run(romuoctl, &format!("{status}: {}", words.trim())),
             })
         }
     }

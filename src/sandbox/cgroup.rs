@@ -87,11 +87,11 @@ impl Tree {
                 Ok(()) => groups.push(group),
                 // A v1 controller that is not ours to use is one limit less, not a failure.
                 Err(_) if !group.controllers.is_empty() && !group.has("name=systemd") => {}
-                Err(error) => return Err(refused(&group.path, error)),
+                Err(error) => return Err(refused(&group.path, &error)),
             }
         }
         if !groups.iter().any(|g| g.controllers.is_empty()) {
-            return Err(refused(Path::new("/sys/fs/cgroup"), "no cgroup2 is mounted"));
+            return Err(refused(Path::new("/sys/fs/cgroup"), &"no cgroup2 is mounted"));
         }
         memory |= hierarchy == Hierarchy::Hybrid && groups.iter().any(|g| g.has("memory"));
         Ok(Self { hierarchy, groups, memory })
@@ -104,7 +104,7 @@ impl Tree {
             loop {
                 match make(group).and_then(|()| write(&group.path, "cgroup.procs", "0")) {
                     Ok(()) => return Ok(()),
-                    Err(error) if tries == ENTRIES => return Err(refused(&group.path, error)),
+                    Err(error) if tries == ENTRIES => return Err(refused(&group.path, &error)),
                     Err(_) => thread::sleep(PAUSE),
                 }
                 tries += 1;
@@ -147,7 +147,7 @@ fn own(memberships: &str, mounts: &[Mount]) -> Vec<Group> {
 fn delegate(own: &Path) -> Result<(PathBuf, bool), SandboxError> {
     let is_cgroup = |path: &&Path| path.join("cgroup.controllers").exists();
     let chain: Vec<_> = own.ancestors().take_while(is_cgroup).collect();
-    let Some(top) = chain.last() else { return Err(refused(own, "it is no cgroup")) };
+    let Some(top) = chain.last() else { return Err(refused(own, &"it is no cgroup")) };
     let offered = read(top.join("cgroup.controllers"))?;
     let wanted: Vec<_> = WANTED.into_iter().filter(|c| listed(&offered, c)).collect();
     for group in chain {
@@ -200,10 +200,18 @@ fn sweep(parent: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let keeper = name.to_str().and_then(|n| n.strip_prefix(PREFIX));
-        if keeper.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+        if keeper.is_some_and(|pid| !is_alive(pid)) {
             remove(&entry.path());
         }
     }
+}
+
+/// A zombie is dead: in a container it may wait for ever for a PID 1 that does not reap.
+fn is_alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
+    // "PID (NAME) STATE ...", and the name may hold anything.
+    let state = stat.ok().and_then(|s| s.rsplit_once(") ")?.1.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
 /// Removes a cgroup and those below; false where something is in the way.
@@ -225,7 +233,7 @@ fn mounts() -> Result<Vec<Mount>, SandboxError> {
 
 fn read(path: impl AsRef<Path>) -> Result<String, SandboxError> {
     let path = path.as_ref();
-    std::fs::read_to_string(path).map_err(|e| refused(path, e))
+    std::fs::read_to_string(path).map_err(|e| refused(path, &e))
 }
 
 fn write(group: &Path, file: &str, value: &str) -> io::Result<()> {
@@ -238,7 +246,7 @@ fn listed(text: &str, word: &str) -> bool {
     text.split_whitespace().any(|w| w == word)
 }
 
-fn refused(path: &Path, reason: impl ToString) -> SandboxError {
+fn refused(path: &Path, reason: &impl ToString) -> SandboxError {
     SandboxError::Cgroup { path: path.to_owned(), reason: reason.to_string() }
 }
 
@@ -263,6 +271,21 @@ mod tests {
             |controllers: &str, path: PathBuf| Group { controllers: controllers.into(), path };
         // cpuset is not mounted; the v2 one lies outside of the namespace.
         assert_eq!(found, [group("memory", point.join("inner")), group("", point.clone())]);
+    }
+
+    #[test]
+    fn a_process_is_alive_until_it_is_a_zombie() {
+        let mut child = std::process::Command::new("true")
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let waited =
+            rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+        rustix::process::waitid(rustix::process::WaitId::Pid(pid), waited).unwrap();
+        assert!(!is_alive(&child.id().to_string()));
+        child.wait().unwrap();
+        assert!(is_alive(&std::process::id().to_string()));
     }
 
     #[test]

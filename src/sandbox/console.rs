@@ -49,7 +49,7 @@ pub(super) struct Console {
 
 impl Console {
     pub(super) fn open() -> Result<Self, SandboxError> {
-        let (screen, terminal) = pair().map_err(|e| SandboxError::run("/dev/ptmx", e))?;
+        let (screen, terminal) = pair().map_err(|e| SandboxError::run("/dev/ptmx", &e))?;
         let tail = Tail::default();
         let lines = tail.clone();
         let reader = thread::spawn(move || {
@@ -65,7 +65,7 @@ impl Console {
 
     /// The end that programs write to.
     pub(super) fn terminal(&self) -> Result<OwnedFd, SandboxError> {
-        self.terminal.try_clone().map_err(|e| SandboxError::run("/dev/ptmx", e))
+        self.terminal.try_clone().map_err(|e| SandboxError::run("/dev/ptmx", &e))
     }
 
     pub(super) fn tail(&self) -> Tail {

@@ -130,17 +130,17 @@ pub enum SandboxError {
 }
 
 impl SandboxError {
-    pub(super) fn root(step: &str, path: impl AsRef<Path>, reason: impl ToString) -> Self {
+    pub(super) fn root(step: &str, path: impl AsRef<Path>, reason: &impl ToString) -> Self {
         let path = path.as_ref().to_owned();
         Self::Root { step: step.to_owned(), path, reason: reason.to_string() }
     }
 
-    pub(super) fn run(program: impl AsRef<Path>, reason: impl ToString) -> Self {
+    pub(super) fn run(program: impl AsRef<Path>, reason: &impl ToString) -> Self {
         let program = program.as_ref().display().to_string();
         Self::Run { program, reason: reason.to_string() }
     }
 
-    pub(super) fn file(step: &str, path: impl AsRef<Path>, reason: impl ToString) -> Self {
+    pub(super) fn file(step: &str, path: impl AsRef<Path>, reason: &impl ToString) -> Self {
         let path = path.as_ref().to_owned();
         Self::File { step: step.to_owned(), path, reason: reason.to_string() }
     }

@@ -73,7 +73,7 @@ pub(super) fn send(to: &mut impl Write, message: &impl Serialize) {
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, SandboxError> {
-    serde_json::from_str(text).map_err(|e| SandboxError::run(VERB, e))
+    serde_json::from_str(text).map_err(|e| SandboxError::run(VERB, &e))
 }
 
 /// As PID 1 of the new namespaces, with the host's files still in view. The cgroup namespace comes
@@ -82,19 +82,19 @@ fn enter_cgroups(layout: &Layout, json: &str) -> Result<Infallible, SandboxError
     // The host's /proc knows us by the pid that the keeper needs.
     let pid = std::fs::read_link("/proc/self").ok();
     let pid = pid.and_then(|p| p.to_str()?.parse().ok());
-    let pid = pid.ok_or_else(|| SandboxError::run("/proc/self", "it names no process"))?;
+    let pid = pid.ok_or_else(|| SandboxError::run("/proc/self", &"it names no process"))?;
     send(&mut io::stderr(), &Notice::Pid(pid));
     layout.tree.enter()?;
-    let this = std::env::current_exe().map_err(|e| SandboxError::run(VERB, e))?;
+    let this = std::env::current_exe().map_err(|e| SandboxError::run(VERB, &e))?;
     let mut unshare = Command::new("unshare");
     unshare.args(["--cgroup", "--"]).arg(this).args([VERB, ROOT, json]);
-    Err(SandboxError::run("unshare", unshare.exec()))
+    Err(SandboxError::run("unshare", &unshare.exec()))
 }
 
 fn start_systemd(layout: &Layout) -> Result<Infallible, SandboxError> {
     root::build(&layout.spec, &layout.tree)?;
     send(&mut io::stderr(), &Notice::Starting);
-    rustix::stdio::dup2_stderr(io::stdout()).map_err(|e| SandboxError::run(SYSTEMD, e))?;
+    rustix::stdio::dup2_stderr(io::stdout()).map_err(|e| SandboxError::run(SYSTEMD, &e))?;
     let mut systemd = Command::new("setpriv");
     inside::clean(&mut systemd);
     systemd.env("container", "sandbox").env(FORCE_V1.0, FORCE_V1.1);
@@ -106,5 +106,5 @@ fn start_systemd(layout: &Layout) -> Result<Infallible, SandboxError> {
         systemd.arg("systemd.unified_cgroup_hierarchy=0");
         systemd.arg("systemd.legacy_systemd_cgroup_controller=0");
     }
-    Err(SandboxError::run(SYSTEMD, systemd.exec()))
+    Err(SandboxError::run(SYSTEMD, &systemd.exec()))
 }

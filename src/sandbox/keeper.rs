@@ -98,7 +98,10 @@ impl Keeper {
         let deadline = Instant::now() + BOOT;
         loop {
             match self.next(deadline) {
-                Ok(Event::Inside(Notice::Pid(pid))) => self.init = Some((pid, pidfd(pid)?)),
+                // Where it is dead already, its reason is under way.
+                Ok(Event::Inside(Notice::Pid(pid))) => {
+                    self.init = pidfd(pid).ok().map(|fd| (pid, fd));
+                }
                 Ok(Event::Inside(Notice::Failed(error))) => return Err(error),
                 Ok(Event::Inside(Notice::Starting)) => {
                     let Some((pid, _)) = self.init else { continue };
@@ -177,7 +180,7 @@ fn not_up(reason: String) -> SandboxError {
 /// `unshare` with the program that will become PID 1.
 fn spawn(spec: &Spec, tree: &Tree, console: &Console) -> Result<Child, SandboxError> {
     let layout = Layout { spec: spec.clone(), tree: tree.clone() };
-    let failed = |e: &dyn ToString| SandboxError::run("unshare", e.to_string());
+    let failed = |e: &dyn ToString| SandboxError::run("unshare", &e.to_string());
     let layout = serde_json::to_string(&layout).map_err(|e| failed(&e))?;
     let this = std::env::current_exe().map_err(|e| failed(&e))?;
     let mut command = Command::new("setpriv");
@@ -201,6 +204,6 @@ fn read_notices(stderr: ChildStderr, sender: &Sender<Event>, tail: &Tail) {
 
 fn pidfd(pid: u32) -> Result<OwnedFd, SandboxError> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| SandboxError::run("unshare", "it has no pid"))?;
-    pidfd_open(pid, PidfdFlags::empty()).map_err(|e| SandboxError::run("unshare", e))
+    let pid = pid.ok_or_else(|| SandboxError::run("unshare", &"it has no pid"))?;
+    pidfd_open(pid, PidfdFlags::empty()).map_err(|e| SandboxError::run("unshare", &e))
 }

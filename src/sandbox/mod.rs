@@ -114,10 +114,10 @@ impl Sandbox {
     ) -> Result<Output, SandboxError> {
         let words: Vec<OsString> = command.into_iter().map(|w| w.as_ref().to_owned()).collect();
         let Some((program, args)) = words.split_first() else {
-            return Err(SandboxError::run("", "no program is named"));
+            return Err(SandboxError::run("", &"no program is named"));
         };
         let output = self.command(program).args(args).output();
-        let output = output.map_err(|e| SandboxError::run(program, e))?;
+        let output = output.map_err(|e| SandboxError::run(program, &e))?;
         Ok(Output {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -140,7 +140,7 @@ impl Sandbox {
     /// Where it cannot be read.
     pub fn read(&self, inside: impl AsRef<Path>) -> Result<Vec<u8>, SandboxError> {
         let inside = inside.as_ref();
-        files::read(self.pid, inside).map_err(|e| SandboxError::file("read", inside, e))
+        files::read(self.pid, inside).map_err(|e| SandboxError::file("read", inside, &e))
     }
 
     /// Writes a file inside, and makes the folders above it.
@@ -154,7 +154,7 @@ impl Sandbox {
     ) -> Result<(), SandboxError> {
         let inside = inside.as_ref();
         files::write(self.pid, inside, content.as_ref())
-            .map_err(|e| SandboxError::file("write", inside, e))
+            .map_err(|e| SandboxError::file("write", inside, &e))
     }
 
     /// Runs `work` on a new thread whose network is the sandbox's: what it connects to is inside.
@@ -199,7 +199,7 @@ impl Sandbox {
         }
         let mut answer = String::new();
         let read = self.answers.read_to_string(&mut answer);
-        read.map_err(|e| SandboxError::run(init::VERB, e))?;
+        read.map_err(|e| SandboxError::run(init::VERB, &e))?;
         match serde_json::from_str(answer.trim()) {
             Ok(message::Answer::Failed(error)) => Err(error),
             _ => Ok(()),

@@ -1,4 +1,4 @@
-//! Reads `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+//! Reads `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`).
 
 use std::path::PathBuf;
 

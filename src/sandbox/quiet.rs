@@ -52,7 +52,7 @@ ForwardToWall=no
 pub(super) fn quiet() -> Result<()> {
     ADMINISTRATION.iter().try_for_each(remove)?;
     for dir in ["/etc/systemd/system", MASKS, "/run/lock"] {
-        fs::create_dir_all(dir).map_err(|e| SandboxError::root("make", dir, e))?;
+        fs::create_dir_all(dir).map_err(|e| SandboxError::root("make", dir, &e))?;
     }
     pulled_in()?.iter().map(String::as_str).chain(MASKED).try_for_each(|unit| mask(MASKS, unit))?;
     for kind in ["system-generators", "system-environment-generators"] {
@@ -65,17 +65,17 @@ pub(super) fn quiet() -> Result<()> {
     write("/etc/hostname", &format!("{HOSTNAME}\n"))?;
     write("/etc/hosts", &format!("127.0.0.1 localhost {HOSTNAME}\n::1 localhost\n"))?;
     let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid")
-        .map_err(|e| SandboxError::root("read", "/proc/sys/kernel/random/uuid", e))?;
+        .map_err(|e| SandboxError::root("read", "/proc/sys/kernel/random/uuid", &e))?;
     write("/etc/machine-id", &uuid.replace('-', ""))?;
     rustix::system::sethostname(HOSTNAME.as_bytes())
-        .map_err(|e| SandboxError::root("name", "/etc/hostname", e))
+        .map_err(|e| SandboxError::root("name", "/etc/hostname", &e))
 }
 
 /// The units that packages start without anybody enabling them.
 fn pulled_in() -> Result<Vec<String>> {
     let mut units = Vec::new();
     for dir in names(Path::new(VENDOR))? {
-        if dir.ends_with(".wants") || dir.ends_with(".requires") {
+        if [".wants", ".requires"].iter().any(|end| dir.ends_with(end)) {
             units.extend(names(&Path::new(VENDOR).join(dir))?);
         }
     }
@@ -86,7 +86,7 @@ fn pulled_in() -> Result<Vec<String>> {
 }
 
 fn names(dir: &Path) -> Result<Vec<String>> {
-    let failed = |e: io::Error| SandboxError::root("list", dir, e);
+    let failed = |e: io::Error| SandboxError::root("list", dir, &e);
     match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         entries => entries
@@ -102,13 +102,13 @@ fn mask(dir: &str, name: &str) -> Result<()> {
     let link = Path::new(dir).join(name);
     fs::create_dir_all(dir)
         .and_then(|()| symlink("/dev/null", &link))
-        .map_err(|e| SandboxError::root("mask", link, e))
+        .map_err(|e| SandboxError::root("mask", link, &e))
 }
 
 fn remove(path: &&str) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(SandboxError::root("empty", path, error))
+            Err(SandboxError::root("empty", path, &error))
         }
         _ => Ok(()),
     }
@@ -123,5 +123,5 @@ fn write(path: &str, text: &str) -> Result<()> {
             _ => fs::write(path, text),
         }
     });
-    written.map_err(|e| SandboxError::root("write", path, e))
+    written.map_err(|e| SandboxError::root("write", path, &e))
 }

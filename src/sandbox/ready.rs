@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Waits until the sandbox with this PID 1 has booted: until PID 1 has made its private socket,
 /// then until it says that startup is finished. Goes on for ever where it never does.
 pub(super) fn wait(pid: u32) -> Result<(), SandboxError> {
-    wait_for_socket(pid).map_err(|e| SandboxError::run("inotify", e))?;
+    wait_for_socket(pid).map_err(|e| SandboxError::run("inotify", &e))?;
     loop {
         // Says the state and fails where it is another than `running` (systemctl(1)).
         match systemctl(pid, &["is-system-running", "--wait"])?.trim() {
@@ -43,7 +43,7 @@ pub(super) fn systemd_version() -> Result<u32, SandboxError> {
     let mut command = Command::new("systemctl");
     inside::clean(&mut command);
     let output = command.arg("--version").output();
-    let output = output.map_err(|e| SandboxError::run("systemctl", e))?;
+    let output = output.map_err(|e| SandboxError::run("systemctl", &e))?;
     // "systemd 252 (252.38-1~deb12u1)"
     let text = String::from_utf8_lossy(&output.stdout);
     let number = text
@@ -52,12 +52,12 @@ pub(super) fn systemd_version() -> Result<u32, SandboxError> {
         .map(|word| word.chars().take_while(char::is_ascii_digit).collect::<String>());
     number
         .and_then(|number| number.parse().ok())
-        .ok_or_else(|| SandboxError::run("systemctl", format!("it calls itself {text:?}")))
+        .ok_or_else(|| SandboxError::run("systemctl", &format!("it calls itself {text:?}")))
 }
 
 fn systemctl(pid: u32, args: &[&str]) -> Result<String, SandboxError> {
     let output = inside::command(pid, OsStr::new("systemctl")).args(args).output();
-    let output = output.map_err(|e| SandboxError::run("nsenter", e))?;
+    let output = output.map_err(|e| SandboxError::run("nsenter", &e))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

@@ -57,7 +57,7 @@ pub(super) fn build(spec: &Spec, tree: &Tree) -> Result<()> {
     origin.binds.iter().try_for_each(|(tree, bind)| attach(tree, bind))?;
     // systemd's container interface asks for it: BindPaths=, PrivateTmp= and the like lean on it.
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::SHARED)
-        .map_err(|e| SandboxError::root("share", "/", e))
+        .map_err(|e| SandboxError::root("share", "/", &e))
 }
 
 /// What is taken along from the host, held open across the change of roots.
@@ -72,15 +72,15 @@ impl<'a> Origin<'a> {
     fn open(spec: &'a Spec) -> Result<Self> {
         let clone = |path: &Path| {
             let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-            open_tree(CWD, path, flags).map_err(|e| source(path, e.into()))
+            open_tree(CWD, path, flags).map_err(|e| source(path, &e.into()))
         };
         let device = |name| Ok((clone(&Path::new("/dev").join(name))?, name));
         let program = |program: &'a Program| {
-            let file = File::open(&program.host).map_err(|e| source(&program.host, e))?;
+            let file = File::open(&program.host).map_err(|e| source(&program.host, &e))?;
             Ok((file, program))
         };
         let stdin = Path::new("/proc/self/fd/0");
-        let console = fs::read_link(stdin).map_err(|e| source(stdin, e))?;
+        let console = fs::read_link(stdin).map_err(|e| source(stdin, &e))?;
         Ok(Self {
             devices: DEVICES.into_iter().map(device).collect::<Result<_>>()?,
             console: clone(&console)?,
@@ -106,7 +106,7 @@ fn overlay() -> Result<()> {
         stack(lower, &root.join(lower.trim_start_matches('/')))?;
     }
     let step = |step, result: rustix::io::Result<()>| {
-        result.map_err(|e| SandboxError::root(step, &root, e))
+        result.map_err(|e| SandboxError::root(step, &root, &e))
     };
     step("enter", chdir(&root))?;
     step("pivot to", pivot_root(".", "."))?;
@@ -135,7 +135,7 @@ fn devices(origin: &Origin<'_>) -> Result<()> {
     let devices = origin.devices.iter().map(|(tree, name)| (tree, *name));
     for (tree, name) in devices.chain([console]) {
         let node = Path::new("/dev").join(name);
-        fs::write(&node, "").map_err(|e| SandboxError::root("make", &node, e))?;
+        fs::write(&node, "").map_err(|e| SandboxError::root("make", &node, &e))?;
         place(tree, &node)?;
         if name != "console" {
             // Still writable as devices, but their mode and owner on the host are out of reach.
@@ -165,7 +165,7 @@ fn kernel(tree: &Tree) -> Result<()> {
     fs_mount("proc", "/proc", SHIELDED, "")?;
     for path in ["/proc/sys", "/proc/sys/net", "/proc/sysrq-trigger"].map(Path::new) {
         if path.exists() {
-            mount_bind(path, path).map_err(|e| SandboxError::root("mount", path, e))?;
+            mount_bind(path, path).map_err(|e| SandboxError::root("mount", path, &e))?;
         }
     }
     for path in
@@ -220,13 +220,13 @@ fn install(mut file: File, program: &Program) -> Result<()> {
         fs::set_permissions(path, Permissions::from_mode(0o755))
     };
     let mut copy = copy;
-    copy().map_err(|e| SandboxError::root("write", path, e))
+    copy().map_err(|e| SandboxError::root("write", path, &e))
 }
 
 fn attach(tree: &OwnedFd, bind: &Bind) -> Result<()> {
     let path = &bind.inside;
     // A fresh clone can be stat-ed through its own descriptor only.
-    let kind = rustix::fs::fstat(tree).map_err(|e| source(&bind.host, e.into()))?.st_mode;
+    let kind = rustix::fs::fstat(tree).map_err(|e| source(&bind.host, &e.into()))?.st_mode;
     if rustix::fs::FileType::from_raw_mode(kind).is_dir() {
         make_dir(path)?;
     } else {
@@ -235,7 +235,7 @@ fn attach(tree: &OwnedFd, bind: &Bind) -> Result<()> {
             .create(true)
             .append(true)
             .open(path)
-            .map_err(|e| SandboxError::root("make", path, e))?;
+            .map_err(|e| SandboxError::root("make", path, &e))?;
     }
     place(tree, path)?;
     if bind.read_only { remount(path, READ_ONLY) } else { Ok(()) }
@@ -243,21 +243,21 @@ fn attach(tree: &OwnedFd, bind: &Bind) -> Result<()> {
 
 fn place(tree: &OwnedFd, target: &Path) -> Result<()> {
     move_mount(tree, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .map_err(|e| SandboxError::root("mount", target, e))
+        .map_err(|e| SandboxError::root("mount", target, &e))
 }
 
 fn remount(target: &Path, flags: MountFlags) -> Result<()> {
-    mount_remount(target, flags, "").map_err(|e| SandboxError::root("remount", target, e))
+    mount_remount(target, flags, "").map_err(|e| SandboxError::root("remount", target, &e))
 }
 
 fn fs_mount(kind: &str, target: impl AsRef<Path>, flags: MountFlags, options: &str) -> Result<()> {
     let (target, options) = (target.as_ref(), std::ffi::CString::new(options).unwrap_or_default());
     mount(kind, target, kind, flags, options.as_c_str())
-        .map_err(|e| SandboxError::root("mount", target, e))
+        .map_err(|e| SandboxError::root("mount", target, &e))
 }
 
 fn make_dir(path: impl AsRef<Path>) -> Result<()> {
-    fs::create_dir_all(&path).map_err(|e| SandboxError::root("make", path, e))
+    fs::create_dir_all(&path).map_err(|e| SandboxError::root("make", path, &e))
 }
 
 fn parent(path: &Path) -> Result<()> {
@@ -265,9 +265,9 @@ fn parent(path: &Path) -> Result<()> {
 }
 
 fn symlink(target: &str, link: impl AsRef<Path>) -> Result<()> {
-    std::os::unix::fs::symlink(target, &link).map_err(|e| SandboxError::root("link", link, e))
+    std::os::unix::fs::symlink(target, &link).map_err(|e| SandboxError::root("link", link, &e))
 }
 
-fn source(path: &Path, error: io::Error) -> SandboxError {
+fn source(path: &Path, error: &io::Error) -> SandboxError {
     SandboxError::Source { path: PathBuf::from(path), reason: error.to_string() }
 }
