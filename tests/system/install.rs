@@ -1,0 +1,131 @@
+//! Installing and uninstalling.
+
+use crate::machine::{CONFIG, Machine};
+
+/// Every path below `/etc` that an install could touch, with its content's hash.
+fn tree(machine: &Machine) -> String {
+    let script = "cd /etc && find systemd/system romuo -mindepth 1 -printf '%p %y %m %l ' \
+                  \\( -type f -exec sha256sum {} \\; -o -printf '\\n' \\) 2>/dev/null | sort";
+    machine.run(&["sh", "-c", script]).output.stdout
+}
+
+#[test]
+fn a_second_install_changes_nothing_and_says_so() {
+    let machine = Machine::serving("");
+    let before = tree(&machine);
+    let said = machine.ctl(&["install-units"]).ok();
+    assert!(said.contains("nothing to change"), "{said}");
+    assert_eq!(tree(&machine), before);
+}
+
+#[test]
+fn a_dry_run_shows_everything_and_writes_nothing_not_even_as_root() {
+    let machine = Machine::boot();
+    let before = tree(&machine);
+    let said = machine.ctl(&["install-units", "--dry-run", "--diff"]).ok();
+    for part in ["romuo.socket", "romuo@.service", "+ListenStream=127.0.0.1:3000", "romuo@2.service"] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    assert_eq!(tree(&machine), before);
+    // It works for everybody.
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env",
+        "--chdir=/srv/site", "romuoctl", "install-units", "--dry-run", "--diff"];
+    assert_eq!(machine.run(&nobody).ok(), said);
+}
+
+#[test]
+fn a_typo_is_shown_with_its_line_and_a_hint_and_nothing_is_written() {
+    let machine = Machine::boot();
+    let before = tree(&machine);
+    machine.configure(&format!("instancess = 2\n{CONFIG}"));
+    let ran = machine.ctl(&["install-units"]).exits(2);
+    for part in ["romuo.toml:1:1", "instancess", "did you mean `instances`?"] {
+        assert!(ran.stderr.contains(part), "{part:?} is not in {}", ran.stderr);
+    }
+    assert_eq!(tree(&machine), before);
+}
+
+#[test]
+fn foreign_and_hand_edited_files_are_refused_and_drop_ins_survive() {
+    let machine = Machine::boot();
+    machine.sandbox.write("/etc/systemd/system/romuo.socket", "[Socket]\nListenStream=9\n").unwrap();
+    let before = tree(&machine);
+    let ran = machine.ctl(&["install-units"]).exits(1);
+    assert!(ran.stderr.contains("romuo.socket"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--force"), "{}", ran.stderr);
+    assert_eq!(tree(&machine), before, "nothing was written");
+    machine.ctl(&["install-units", "--force", "--now"]).ok();
+
+    // `systemctl edit` writes a drop-in; EDITOR gets the file's name.
+    let edit = ["env", "SYSTEMD_EDITOR=sh -c 'echo \"[Service]\nNice=7\" > \"$0\"'", "systemctl", "edit", "romuo@.service"];
+    machine.run(&edit).ok();
+    machine.run(&["sed", "-i", "s/^RestartSec=.*/RestartSec=9/", "/etc/systemd/system/romuo@.service"]).ok();
+    machine.configure(&format!("{CONFIG}[limits]\nmemory = \"200M\"\n"));
+    let ran = machine.ctl(&["install-units"]).exits(1);
+    assert!(ran.stderr.contains("romuo@.service"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("systemctl edit"), "{}", ran.stderr);
+    machine.ctl(&["install-units", "--force"]).ok();
+    assert_eq!(machine.property("romuo@1.service", "MemoryMax"), (200 << 20).to_string());
+    assert_eq!(machine.property("romuo@1.service", "Nice"), "7", "the drop-in survived");
+    assert_eq!(machine.property("romuo@1.service", "RestartUSec"), "100ms");
+}
+
+#[test]
+fn systemctl_enable_and_romuoctl_agree_on_the_instances() {
+    let machine = Machine::serving("");
+    let ids = |machine: &Machine| {
+        let status = machine.status();
+        let instances = status["instances"].as_array().unwrap();
+        instances.iter().map(|i| i["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(machine.systemctl(&["is-enabled", "romuo.target", "romuo@1.service"]).ok(), "enabled\nenabled\n");
+    machine.systemctl(&["enable", "--now", "romuo@3"]).ok();
+    assert_eq!(ids(&machine), ["1", "2", "3"]);
+    machine.ctl(&["install-units"]).ok();
+    assert_eq!(ids(&machine), ["1", "2", "3"], "an unchanged `instances` changes nothing");
+    let said = machine.ctl(&["reload"]).ok();
+    assert!(said.starts_with("rolled 3 of 3"), "{said}");
+    machine.configure(&format!("instances = 1\n{CONFIG}"));
+    machine.ctl(&["install-units", "--now"]).ok();
+    assert_eq!(ids(&machine), ["1"], "a changed one does");
+}
+
+#[test]
+fn an_uninstall_removes_exactly_what_was_installed() {
+    let machine = Machine::boot();
+    let before = tree(&machine);
+    machine.ctl(&["install-units", "--now"]).ok();
+    machine.systemctl(&["enable", "--now", "romuo@3"]).ok();
+    machine.ctl(&["uninstall-units"]).ok();
+    assert_eq!(tree(&machine), before);
+    let units = machine.systemctl(&["list-units", "--all", "--plain", "--no-legend", "romuo*"]).ok();
+    assert_eq!(units, "", "systemd has forgotten them too");
+    let again = machine.run(&["romuoctl", "--app", "romuo", "uninstall-units"]).ok();
+    assert!(again.contains("nothing to"), "{again}");
+
+    machine.ctl(&["install-units"]).ok();
+    machine.drop_in("romuo@.service", "[Service]\nNice=3\n");
+    let said = machine.ctl(&["uninstall-units"]).ok();
+    assert!(said.contains("romuo@.service.d"), "the drop-in that stays is named: {said}");
+    machine.run(&["test", "-e", "/etc/systemd/system/romuo@.service.d/test.conf"]).ok();
+}
+
+#[test]
+fn verify_prints_nothing_and_the_instances_are_locked_in() {
+    let machine = Machine::serving("");
+    let units = ["romuo.socket", "romuo@1.service", "romuo.service", "romuo.target"];
+    let ran = machine.run(&[&["systemd-analyze", "verify"], &units[..]].concat());
+    let output = ran.exits(0);
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
+    // What the directives come to, in the running instance: no network but its own loopback.
+    let pid = machine.pid(1);
+    let net = machine.run(&["nsenter", "-t", &pid, "-n", "cat", "/proc/net/dev"]).ok();
+    let own: Vec<_> = net.lines().skip(2).filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(own.iter().map(|name| name.trim()).collect::<Vec<_>>(), ["lo"]);
+    let environ = machine.run(&["stat", "-c", "%U", "/proc/1/exe"]).ok();
+    assert_eq!(environ.trim(), "root");
+    let user = machine.run(&["ps", "-o", "uid=", "-p", &pid]).ok();
+    assert_ne!(user.trim(), "0", "an instance is not root");
+    let mode = machine.run(&["stat", "-c", "%a %u", "/etc/romuo/romuo.toml"]).ok();
+    assert_eq!(mode.trim(), "600 0");
+}

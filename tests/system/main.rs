@@ -1,0 +1,9 @@
+//! Everything together, on a real systemd: each test boots a machine of its own. Needs root.
+
+mod boot;
+mod crash;
+mod install;
+mod lifecycle;
+mod look;
+mod machine;
+mod roll;

@@ -1,0 +1,125 @@
+//! Rolls under load, by clients that never retry.
+
+use std::time::Duration;
+
+use romuo::load::{Kind, Mix};
+use serde_json::Value;
+
+use crate::machine::{ADDRESS, Machine, timed, wait};
+
+#[test]
+fn a_roll_under_mixed_load_loses_nothing() {
+    let machine = Machine::serving("");
+    let load = machine.load(Machine::mixed());
+    wait(load.until_each_answered(1)).unwrap();
+    let pids = [machine.pid(1), machine.pid(2)];
+    timed("roll", || machine.systemctl(&["reload", "romuo.target"]).ok());
+    assert_ne!(machine.pid(1), pids[0], "instance 1 was restarted");
+    assert_ne!(machine.pid(2), pids[1], "instance 2 was restarted");
+    wait(load.until_each_answered(1)).unwrap();
+    let report = wait(load.stop());
+    println!("{report}");
+    machine.expect_no_loss(&report);
+}
+
+#[test]
+fn all_three_commands_roll_and_say_how_it_went() {
+    let machine = Machine::serving("[reload]\nlinger = \"100ms\"\n");
+    for command in
+        [&["romuoctl", "reload"][..], &["systemctl", "reload", "romuo"], &["systemctl", "reload", "romuo.target"]]
+    {
+        let before = [machine.pid(1), machine.pid(2)];
+        machine.run(command).ok();
+        let after = [machine.pid(1), machine.pid(2)];
+        assert!(before.iter().zip(&after).all(|(b, a)| b != a), "{command:?} rolled both");
+    }
+    let said = machine.ctl(&["reload"]).ok();
+    assert!(said.starts_with("rolled 2 of 2 instances of romuo in "), "{said}");
+    let outcome: Value = serde_json::from_str(&machine.ctl(&["reload", "-o", "json"]).ok()).unwrap();
+    assert_eq!(outcome["rolled"], serde_json::json!(["1", "2"]), "{outcome}");
+    let text = machine.property("romuo.service", "StatusText");
+    assert!(text.starts_with("rolled 2 of 2"), "{text}");
+}
+
+#[test]
+fn a_release_that_never_gets_ready_halts_the_roll_and_nothing_is_lost() {
+    let machine = Machine::serving("[limits]\nstart_timeout = \"2s\"\n");
+    let two = machine.pid(2);
+    machine.drop_in("romuo@.service", "[Service]\nExecStart=\nExecStart=/bin/sleep infinity\n");
+    let load = machine.load(Machine::mixed());
+    wait(load.until_each_answered(1)).unwrap();
+
+    let ran = machine.ctl(&["reload"]).exits(1);
+    for part in ["the roll of romuo halted", "romuo@1.service did not get ready in time",
+        "instance 2 was not touched", "start operation timed out"]
+    {
+        assert!(ran.stderr.contains(part), "{part:?} is not in {}", ran.stderr);
+    }
+    wait(load.until_each_answered(1)).unwrap();
+    machine.expect_no_loss(&wait(load.stop()));
+    assert_eq!(machine.pid(2), two, "the sibling was not touched");
+
+    // The same roll by systemd's own commands: only the service's can fail.
+    machine.systemctl(&["reload", "romuo"]).exits(1);
+    machine.systemctl(&["reload", "romuo.target"]).exits(0);
+    assert_eq!(machine.pid(2), two, "the sibling was not touched");
+
+    // With the old release back, a roll begins with the broken instance and mends it.
+    machine.remove_drop_in("romuo@.service");
+    machine.ctl(&["reload"]).ok();
+    assert_eq!(machine.status()["state"], "online");
+}
+
+#[test]
+fn a_restart_of_everything_under_load_loses_nothing() {
+    let machine = Machine::serving("");
+    let load = machine.load(Machine::mixed());
+    wait(load.until_each_answered(1)).unwrap();
+    timed("restart", || machine.systemctl(&["restart", "romuo.target"]).ok());
+    wait(load.until_each_answered(1)).unwrap();
+    timed("restart", || machine.ctl(&["restart"]).ok());
+    wait(load.until_each_answered(1)).unwrap();
+    let report = wait(load.stop());
+    println!("{report}");
+    machine.expect_no_loss(&report);
+}
+
+#[test]
+fn one_instance_alone_is_rolled_without_loss() {
+    let machine = Machine::serving("");
+    machine.configure(&format!("instances = 1\n{}", crate::machine::CONFIG));
+    machine.ctl(&["install-units"]).ok();
+    machine.systemctl(&["stop", "romuo@2.service"]).ok();
+    let load = machine.load(Machine::mixed());
+    wait(load.until_each_answered(1)).unwrap();
+    machine.ctl(&["reload"]).ok();
+    wait(load.until_each_answered(1)).unwrap();
+    machine.expect_no_loss(&wait(load.stop()));
+}
+
+#[test]
+fn a_stopped_instance_is_left_stopped_by_a_roll() {
+    let machine = Machine::serving("[reload]\nlinger = \"100ms\"\n");
+    machine.systemctl(&["stop", "romuo@2.service"]).ok();
+    let said = machine.ctl(&["reload"]).ok();
+    assert!(said.contains("left stopped: 2"), "{said}");
+    assert_eq!(machine.property("romuo@2.service", "ActiveState"), "inactive");
+}
+
+#[test]
+fn the_roll_goes_on_when_the_one_who_asked_for_it_goes_away() {
+    let machine = Machine::serving("");
+    // A client that keeps the drain busy for its linger, so that there is a roll to be seen.
+    let idle = Kind::KeepAlive { gap: Duration::from_millis(500) };
+    let load = machine.load(Mix::new(ADDRESS).clients(idle, 4, &Machine::site().small));
+    wait(load.until_each_answered(1)).unwrap();
+    let mut asked = machine.spawn(&["romuoctl", "--app", "romuo", "reload"]);
+    machine.until_journal("the roll begins", |entry| {
+        entry.message.contains("restarting romuo@1.service")
+    });
+    asked.kill().unwrap();
+    asked.wait().unwrap();
+    assert_eq!(machine.status()["state"], "rolling");
+    machine.until_journal("the roll ends", |entry| entry.message.starts_with("rolled 2 of 2"));
+    machine.expect_no_loss(&wait(load.stop()));
+}
