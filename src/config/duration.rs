@@ -78,6 +78,12 @@ pub fn format_duration(duration: Duration) -> String {
     if text.is_empty() { "0s".into() } else { text }
 }
 
+/// A regular expression for durations, for the JSON schema.
+pub(super) fn pattern() -> String {
+    let units: Vec<&str> = UNITS.iter().flat_map(|(names, _)| *names).copied().collect();
+    format!("^ *([0-9]+ *({}) *)+$", units.join("|"))
+}
+
 /// Cuts the longest start of `text` whose characters all are `wanted`.
 fn cut(text: &str, wanted: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !wanted(c)).unwrap_or(text.len()))

@@ -2,11 +2,13 @@
 //! JSON schema; the keys that [`File::read`] asks for are the keys that are known.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
+use toml::Spanned;
 use toml::de::DeTable;
 
+use super::error::ConfigError;
 use super::listen::Listen;
 use super::reader::Reader;
 use super::report::Report;
@@ -100,23 +102,23 @@ pub(super) struct StaticSite {
     pub(super) fallback: Option<String>,
 }
 
-/// Reads `text`; what is wrong with it goes into `report`.
-pub(super) fn read(text: &str, report: &mut Report<'_>) -> File {
-    match DeTable::parse(text) {
-        Ok(root) => {
-            let mut reader = Reader::new(root.get_ref(), report);
-            let file = File::read(&mut reader);
-            reader.finish();
-            file
-        }
-        Err(error) => {
-            report.syntax(error.message(), error.span().unwrap_or_default());
-            File::default()
-        }
-    }
-}
-
 impl File {
+    /// Reads the file at `path` that says `text`. The report knows where each value stands.
+    pub(super) fn parse<'a>(
+        text: &'a str,
+        path: &'a Path,
+    ) -> Result<(Self, Report<'a>), ConfigError> {
+        let mut report = Report::new(path, text);
+        let root = DeTable::parse(text).unwrap_or_else(|error| {
+            report.syntax(error.message(), error.span().unwrap_or_default());
+            Spanned::new(0..0, DeTable::new())
+        });
+        let mut reader = Reader::new(root.get_ref(), &mut report);
+        let file = Self::read(&mut reader);
+        reader.finish();
+        Ok((file, report.check()?))
+    }
+
     /// Asks for every key.
     pub(super) fn read(from: &mut Reader<'_, '_, '_>) -> Self {
         Self {

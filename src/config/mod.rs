@@ -7,6 +7,11 @@
 //! | validated | [`Settings`] | only what is possible |
 //!
 //! Each stage reports all of its problems at once, each with its place in the file and a hint.
+//!
+//! A new key is a field and a line in `File` (what it is called, what it is for), a field and a
+//! default in [`Settings`], a line in `merge` and one in `write`; in `validate` only if some of its
+//! values are not possible. Unknown keys, their hints and the JSON schema follow from that. Run the
+//! tests with `UPDATE_GENERATED=1` to write the schema anew.
 
 mod duration;
 mod error;
@@ -36,8 +41,8 @@ pub use settings::{Health, Limits, Network, Reload, Settings, StaticSite};
 pub use value::{Instances, Size, ValueError};
 pub use write::to_toml;
 
+use file::File;
 use merge::Merged;
-use report::Report;
 
 /// Largest configuration file that is read, in bytes: a thousand times what one needs.
 const FILE_MAX: u64 = 1 << 20;
@@ -73,12 +78,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
         path::absolute(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
     let folder = full.parent().unwrap_or(&full);
 
-    let mut report = Report::new(path, text);
-    let file = file::read(text, &mut report);
-    let mut report = report.check()?;
-    let settings = Merged::new(file, folder).validate(&mut report);
-    report.check()?;
-    Ok(settings)
+    let (file, report) = File::parse(text, path)?;
+    Merged::new(file, folder).validate(report)
 }
 
 #[cfg(test)]

@@ -98,11 +98,12 @@ impl<'a> Report<'a> {
     }
 }
 
-/// The first line of what the file says, shortened and without control characters.
+/// The first line of what the file says, shortened, with control characters replaced.
 fn excerpt(source: &str) -> String {
     let line = source.lines().next().unwrap_or_default();
-    let mut text: String = line.chars().filter(|c| !c.is_control()).take(GIVEN_MAX).collect();
-    if text.len() < source.len() {
+    let shown = line.chars().take(GIVEN_MAX);
+    let mut text: String = shown.map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if line.len() < source.len() || line.chars().count() > GIVEN_MAX {
         text.push_str("...");
     }
     text

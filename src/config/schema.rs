@@ -6,6 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
+use super::duration::pattern;
 use super::file::File;
 use super::listen::Listen;
 use super::settings::{Network, Settings};
@@ -86,8 +87,8 @@ written_as! {
     Network => { "type": "string", "enum": ["none", "host"] }
     // `minimum` speaks of numbers only, `pattern` of texts only.
     Instances => { "type": ["integer", "string"], "minimum": 1, "maximum": 65535, "pattern": "^max$" }
-    Size => { "type": ["string", "integer"], "minimum": 1, "pattern": "^[1-9][0-9]*[KMGT]?$" }
-    Time => { "type": "string", "pattern": "^([0-9]+ ?(us|ms|s|min|h|d|w) ?)+$" }
+    Size => { "type": ["string", "integer"], "minimum": 1, "pattern": "^[0-9]+[KMGT]?$" }
+    Time => { "type": "string", "pattern": pattern() }
     Listen => { "type": "string", "examples": ["127.0.0.1:3000", "[::1]:3000", "/run/app.sock"] }
 }
 

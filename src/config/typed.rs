@@ -135,9 +135,18 @@ impl FromToml for Network {
 
 impl FromToml for String {
     fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
-        line(value).filter(|text| text.chars().count() <= TEXT_MAX).map(Into::into).ok_or_else(
-            || ValueError::new(value.type_str(), "text on one line, 1 to 128 characters"),
-        )
+        let text = line(value).filter(|text| text.chars().count() <= TEXT_MAX);
+        text.map(Into::into).ok_or_else(|| {
+            // `version = 1.0`
+            let bare = match value {
+                DeValue::Float(number) => Some(number.as_str()),
+                DeValue::Integer(number) => Some(number.as_str()),
+                _ => None,
+            };
+            let hint = bare.map(|number| format!("write it in quotes: \"{number}\""));
+            let allowed = "text in quotes, on one line, 1 to 128 characters";
+            ValueError::new(value.type_str(), allowed).hint(hint)
+        })
     }
 }
 

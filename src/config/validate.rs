@@ -4,6 +4,7 @@ use std::path::{Component, Path};
 use std::time::Duration;
 
 use super::duration::format_duration;
+use super::error::ConfigError;
 use super::merge::Merged;
 use super::report::Report;
 use super::settings::Settings;
@@ -14,14 +15,15 @@ use super::value::{Size, ValueError};
 const MEMORY_MIN: Size = Size::mib(8);
 
 impl Merged {
-    /// The settings; they are sound only if `report` has no problems afterwards.
-    pub(super) fn validate(self, report: &mut Report<'_>) -> Settings {
+    /// The settings, where all of them are possible.
+    pub(super) fn validate(self, mut report: Report<'_>) -> Result<Settings, ConfigError> {
         let Self(settings) = self;
-        check_paths(&settings, report);
-        check_listen(&settings, report);
-        check_limits(&settings, report);
-        check_durations(&settings, report);
-        settings
+        check_paths(&settings, &mut report);
+        check_listen(&settings, &mut report);
+        check_limits(&settings, &mut report);
+        check_durations(&settings, &mut report);
+        report.check()?;
+        Ok(settings)
     }
 }
 
@@ -78,25 +80,27 @@ fn check_durations(settings: &Settings, report: &mut Report<'_>) {
             report.refuse(key, error);
         }
     }
-    if health.timeout > health.interval {
-        let error =
-            ValueError::new(format_duration(health.timeout), "a duration up to `health.interval`");
-        report.refuse("health.timeout", error.hint(above("health.interval", health.interval)));
-    }
-    if reload.linger > limits.stop_timeout {
-        let error = ValueError::new(
-            format_duration(reload.linger),
-            "a duration up to `limits.stop_timeout`",
-        );
-        report
-            .refuse("reload.linger", error.hint(above("limits.stop_timeout", limits.stop_timeout)));
-    }
+    let interval = ("health.interval", health.interval);
+    let allowed = "a duration up to `health.interval`";
+    check_fits(("health.timeout", health.timeout), interval, allowed, report);
+    let stop_timeout = ("limits.stop_timeout", limits.stop_timeout);
+    let allowed = "a duration up to `limits.stop_timeout`";
+    check_fits(("reload.linger", reload.linger), stop_timeout, allowed, report);
 }
 
-/// The hint for a duration above that of `key`.
-fn above(key: &str, limit: Duration) -> String {
-    let limit = format_duration(limit);
-    format!("`{key}` is {limit}: raise it, or write \"{limit}\" here")
+/// Refuses a duration that does not fit into another one.
+fn check_fits(
+    (key, duration): (&str, Duration),
+    (limit_key, limit): (&str, Duration),
+    allowed: &'static str,
+    report: &mut Report<'_>,
+) {
+    // A limit of 0 has been refused itself.
+    if duration > limit && !limit.is_zero() {
+        let limit = format_duration(limit);
+        let hint = format!("`{limit_key}` is {limit}: raise it, or write \"{limit}\" here");
+        report.refuse(key, ValueError::new(format_duration(duration), allowed).hint(hint));
+    }
 }
 
 /// Whether `path` is one that every client and proxy hands on as it is: unreserved characters of

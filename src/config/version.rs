@@ -13,10 +13,13 @@ const MANIFEST_MAX: u64 = 1 << 20;
 /// Longest version, in characters: it goes into health answers.
 const VERSION_MAX: usize = 128;
 
+/// Finds the version in the text of a manifest.
+type VersionOf = fn(&str) -> Option<String>;
+
 /// The version that the first of package.json, Cargo.toml and pyproject.toml in `directory` has.
 /// What cannot be read or understood counts as absent: a version is nice to have.
 pub(super) fn detect(directory: &Path) -> Option<String> {
-    let manifests: [(&str, fn(&str) -> Option<String>); 3] =
+    let manifests: [(&str, VersionOf); 3] =
         [("package.json", package), ("Cargo.toml", cargo), ("pyproject.toml", pyproject)];
     manifests.into_iter().find_map(|(name, version)| {
         version(&read(&directory.join(name))?).filter(|version| is_sound(version))

@@ -1,0 +1,7 @@
+//! Tests of the configuration as a whole.
+
+mod errors;
+mod properties;
+mod schema;
+mod stages;
+mod values;

@@ -1,0 +1,196 @@
+//! What holds for every input.
+
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::config::duration::MAX_MICROS;
+use crate::config::{
+    Health, Instances, Limits, Listen, Network, Reload, Settings, Size, StaticSite,
+    format_duration, parse, parse_duration, to_toml,
+};
+
+/// Durations that the file can say, from `least` microseconds.
+fn durations(least: u64) -> impl Strategy<Value = Duration> {
+    prop_oneof![least..5_000_000, least..=MAX_MICROS].prop_map(Duration::from_micros)
+}
+
+fn sizes() -> impl Strategy<Value = Size> {
+    (1..=u64::MAX, 0_u32..40)
+        .prop_map(|(bytes, shift)| (bytes >> shift << shift).max(1))
+        .prop_map(|bytes| bytes.to_string().parse().unwrap())
+}
+
+fn addresses() -> impl Strategy<Value = Listen> {
+    prop_oneof![
+        (any::<std::net::Ipv4Addr>(), 1..=u16::MAX).prop_map(|addr| Listen::Tcp(addr.into())),
+        (any::<std::net::Ipv6Addr>(), 1..=u16::MAX).prop_map(|addr| Listen::Tcp(addr.into())),
+        paths().prop_map(Listen::Unix),
+    ]
+}
+
+/// Absolute paths, with whatever a path may hold on one line.
+fn paths() -> impl Strategy<Value = PathBuf> {
+    vec("[a-z ä%$'\"\\\\{}#]{1,8}", 1..4).prop_map(|parts| Path::new("/").join(parts.join("/")))
+}
+
+fn instances() -> impl Strategy<Value = Instances> {
+    option::of(1..=u16::MAX).prop_map(|count| match count.and_then(NonZeroU16::new) {
+        Some(count) => Instances::Count(count),
+        None => Instances::Max,
+    })
+}
+
+prop_compose! {
+    fn limits()(
+        memory in sizes(),
+        max_restarts in 1..=u32::MAX,
+        min_uptime in durations(0),
+        restart_delay in durations(0),
+        start_timeout in durations(1),
+        stop_timeout in durations(1),
+    ) -> Limits {
+        let memory = memory.max(Size::mib(8));
+        Limits { memory, max_restarts, min_uptime, restart_delay, start_timeout, stop_timeout }
+    }
+}
+
+prop_compose! {
+    fn healths()(
+        path in "/[a-zA-Z0-9_~-]{0,9}",
+        interval in durations(1),
+        timeout in durations(1),
+        failures in 1..=u32::MAX,
+    ) -> Health {
+        Health { path, interval, timeout: timeout.min(interval), failures }
+    }
+}
+
+prop_compose! {
+    fn sites()(root in paths(), fallback in option::of("[a-z]{1,8}(/[a-z\"']{1,8}){0,2}")) -> StaticSite {
+        StaticSite { root, fallback }
+    }
+}
+
+prop_compose! {
+    fn settings()(
+        (name, user) in ("[a-z][a-z0-9_-]{0,30}", option::of("[a-zA-Z_][a-zA-Z0-9_-]{0,30}")),
+        directory in paths(),
+        listen in vec(addresses(), 1..4),
+        instances in instances(),
+        (env, version) in ("\\PC{1,9}", option::of("\\PC{1,9}")),
+        host in any::<bool>(),
+        limits in limits(),
+        health in healths(),
+        linger in durations(0),
+        site in option::of(sites()),
+    ) -> Settings {
+        let mut distinct: Vec<Listen> = Vec::new();
+        for address in listen {
+            if !distinct.iter().any(|other| other.collides(&address)) {
+                distinct.push(address);
+            }
+        }
+        let reload = Reload { linger: linger.min(limits.stop_timeout) };
+        Settings {
+            name: name.parse().unwrap(),
+            directory,
+            user: user.map(|user| user.parse().unwrap()),
+            listen: distinct,
+            instances,
+            env,
+            network: if host { Network::Host } else { Network::None },
+            version,
+            limits,
+            health,
+            reload,
+            site,
+        }
+    }
+}
+
+/// Text that is nearly a configuration: lines of it, mixed and cut.
+fn nearly() -> impl Strategy<Value = String> {
+    let key = prop_oneof!["[a-z_.]{0,12}", proptest::sample::select(KEYS).prop_map(String::from)];
+    let value = prop_oneof![
+        "\"[ -~]{0,12}\"",
+        "\"[0-9]{0,22} ?[a-zA-Zµ]{0,4}\"",
+        "\"[0-9a-f.:/%@\\[\\]]{0,20}\"",
+        "-?[0-9_.xe]{1,22}",
+        "\\[(\"[0-9.:]{0,9}\", ?){0,3}\\]",
+        "\\{[a-z]{0,6} = [0-9]{0,3}\\}",
+        "\\PC{0,9}",
+    ];
+    let line = prop_oneof![
+        9 => (key, value).prop_map(|(key, value)| format!("{key} = {value}")),
+        1 => "\\[{1,2}[a-z.]{0,9}\\]{1,2}",
+        1 => proptest::sample::select(TABLES).prop_map(String::from),
+    ];
+    vec(line, 0..6).prop_map(|lines| lines.join("\n"))
+}
+
+const KEYS: &[&str] = &[
+    "name",
+    "listen",
+    "instances",
+    "env",
+    "directory",
+    "memory",
+    "limits.memory",
+    "path",
+    "health.interval",
+    "limits.stop_timeout",
+    "reload.linger",
+    "static.root",
+    "static.fallback",
+];
+const TABLES: &[&str] = &["[limits]", "[health]", "[reload]", "[static]"];
+
+proptest! {
+    #[test]
+    fn the_installed_file_brings_the_same_settings(settings in settings()) {
+        let text = to_toml(&settings);
+        let read = parse(&text, Path::new("/etc/romuo/shop.toml"));
+        prop_assert_eq!(read.map_err(|error| format!("{error}\n{text}")), Ok(settings));
+    }
+
+    #[test]
+    fn a_written_duration_is_read_as_itself(duration in durations(0)) {
+        prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+    }
+
+    #[test]
+    fn a_written_size_is_read_as_itself(size in sizes()) {
+        prop_assert_eq!(size.to_string().parse(), Ok(size));
+    }
+
+    #[test]
+    fn a_written_address_is_read_as_itself(address in addresses()) {
+        prop_assert_eq!(address.to_string().parse(), Ok(address));
+    }
+
+    #[test]
+    fn no_value_makes_a_reader_panic(text in "\\PC{0,40}|[0-9]{1,30} ?[a-zA-Zµ.]{0,9}|[0-9a-f.:/%@]{0,40}") {
+        let _ = parse_duration(&text);
+        let _ = text.parse::<Size>();
+        let _ = text.parse::<Listen>();
+        let _ = text.parse::<Instances>();
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in prop_oneof![any::<String>(), nearly()]) {
+        if let Err(error) = parse(&text, Path::new("/romuo.toml")) {
+            for problem in error.problems() {
+                prop_assert!(problem.line() >= 1 && problem.column() >= 1);
+                prop_assert!(problem.line() <= text.lines().count().max(1) + 1);
+            }
+            // The renderer walks the source by the places of the labels.
+            let rendered = format!("{:?}", miette::Report::new(error));
+            prop_assert!(!rendered.is_empty());
+        }
+    }
+}
