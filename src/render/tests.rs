@@ -198,7 +198,7 @@ fn any_path() -> impl Strategy<Value = PathBuf> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn no_value_adds_a_directive_or_changes_another_one(
