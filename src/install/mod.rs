@@ -1,1 +1,28 @@
-//! (to come)
+//! Rendered units -> a plan of typed changes -> applied below a root.
+//!
+//! - [`plan`] and [`plan_removal`] compare what should be with what is, and change nothing;
+//! - [`Plan`] is the list of changes: `--dry-run`, `--diff` and idempotence come from it;
+//! - [`apply`] makes all of them or none, under the [`lock`];
+//! - [`verify`] asks systemd itself what it thinks of rendered units.
+//!
+//! Each written file starts with a stamp, by which a file that someone else wrote or edited is
+//! recognised and left alone. Every path is below a root; `/` is the running machine.
+
+mod apply;
+mod found;
+mod layout;
+mod plan;
+mod show;
+mod stamp;
+mod verify;
+mod version;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::apply::{ApplyError, Lock, LockError, apply, lock};
+pub use self::found::{ReadError, installed_apps, installed_instances};
+pub use self::layout::{config_path, unit_folder};
+pub use self::plan::{Change, Install, Plan, PlanError, Refusal, plan, plan_removal};
+pub use self::verify::{VerifyError, verify};
+pub use self::version::{VersionError, parse_version, systemd_version};

@@ -1,0 +1,68 @@
+//! The stamp at the head of each written file: who wrote it, from what, how to change it, and a
+//! hash of the rest that tells a hand edit.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::layout::config_path;
+use crate::render::UnitFile;
+use crate::unit::AppName;
+
+/// How a stamp starts.
+const WRITTEN_BY: &str = "# Written by `romuoctl install-units` from ";
+
+/// What stands before the hash.
+const HASH: &str = "# sha256 of what follows: ";
+
+/// Who wrote a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// romuo, and it is as it was written.
+    Ours,
+    /// romuo, and someone changed it.
+    HandEdited,
+    /// Someone else.
+    Foreign,
+}
+
+/// The text of a unit's file.
+pub(super) fn unit(app: &AppName, unit: &UnitFile) -> String {
+    let (from, name) = (config_path(app), &unit.name);
+    stamped(
+        &from.display().to_string(),
+        &format!("An edit here would be lost. `systemctl edit {name}` makes a drop-in that stays."),
+        &unit.text,
+    )
+}
+
+/// The text of an installed configuration, of the app in `directory`.
+pub(super) fn config(directory: &Path, text: &str) -> String {
+    stamped(
+        // Quoted, so that it stays in its line.
+        &format!("the romuo.toml of the app in {directory:?}"),
+        "An edit here would be lost. Edit that one, then run `romuoctl install-units` again.",
+        text,
+    )
+}
+
+fn stamped(from: &str, advice: &str, text: &str) -> String {
+    format!("{WRITTEN_BY}{from}.\n# {advice}\n{HASH}{}\n\n{text}", hash(text))
+}
+
+/// Who wrote the file with these bytes.
+pub(super) fn origin(bytes: &[u8]) -> Origin {
+    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.starts_with(WRITTEN_BY))
+    else {
+        return Origin::Foreign;
+    };
+    let parts = text.split_once(HASH).and_then(|(_, rest)| rest.split_once("\n\n"));
+    match parts {
+        Some((stamp, rest)) if stamp == hash(rest) => Origin::Ours,
+        _ => Origin::HandEdited,
+    }
+}
+
+fn hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
