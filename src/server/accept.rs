@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,10 +22,9 @@ const BACKOFF: Duration = Duration::from_millis(50);
 /// How often the accept loop shows that it runs. Well below any sensible `WatchdogSec=`.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// Where the public connections come in.
+/// Lets the public connections in, up to a count.
 #[derive(Debug)]
 pub(super) struct Door {
-    listeners: Listeners,
     host: Arc<Host>,
     /// One permit for each connection that may still come.
     slots: Arc<Semaphore>,
@@ -32,14 +32,9 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(listeners: Listeners, host: Arc<Host>, pulse: Pulse) -> Self {
+    pub(super) fn new(host: Arc<Host>, pulse: Pulse) -> Self {
         let slots = Arc::new(Semaphore::new(host.bounds.connections));
-        Self { listeners, host, slots, pulse }
-    }
-
-    /// Where it is.
-    pub(super) fn addresses(&self) -> Vec<String> {
-        self.listeners.addresses()
+        Self { host, slots, pulse }
     }
 
     /// Connections that are open now.
@@ -49,7 +44,7 @@ impl Door {
 
     /// Accepts until `end` is ready, and not one connection after it. When the most connections
     /// are open, further ones stay in the kernel's queue until one ends.
-    pub(super) async fn accept_until(&self, end: impl Future<Output = ()>) {
+    pub(super) async fn accept_until(&self, listeners: &Listeners, end: impl Future<Output = ()>) {
         let mut end = pin!(end);
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -62,7 +57,7 @@ impl Door {
                     self.pulse.beat();
                     continue;
                 }
-                accepted = self.accept() => accepted,
+                accepted = self.accept(listeners) => accepted,
             };
             match accepted {
                 Ok((stream, slot)) => {
@@ -85,12 +80,11 @@ impl Door {
         }
     }
 
-    /// Accepts what waits in the queue at this moment. For sockets that end with this process:
-    /// what stays in their queue is lost.
-    pub(super) fn accept_rest(&self) {
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    /// Accepts what waits in the queue at this moment.
+    pub(super) fn accept_waiting(&self, listeners: &Listeners) {
+        let mut cx = Context::from_waker(Waker::noop());
         while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
-            && let std::task::Poll::Ready(Ok(stream)) = self.listeners.poll_accept(&mut cx)
+            && let Poll::Ready(Ok(stream)) = listeners.poll_accept(&mut cx)
         {
             self.serve(stream, slot);
         }
@@ -103,9 +97,9 @@ impl Door {
         let _ = self.slots.acquire_many(all).await;
     }
 
-    async fn accept(&self) -> io::Result<(Stream, OwnedSemaphorePermit)> {
+    async fn accept(&self, listeners: &Listeners) -> io::Result<(Stream, OwnedSemaphorePermit)> {
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)?;
-        let stream = poll_fn(|cx| self.listeners.poll_accept(cx)).await?;
+        let stream = poll_fn(|cx| listeners.poll_accept(cx)).await?;
         Ok((stream, slot))
     }
 

@@ -128,8 +128,7 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        *self.activity.released.lock().unwrap_or_else(PoisonError::into_inner) =
-            self.stream.take();
+        *self.activity.released.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.take();
     }
 }
 

@@ -49,9 +49,8 @@ pub(super) struct Bounds {
 impl Bounds {
     /// The bounds of an instance that may use `memory` bytes and hold `descriptors`.
     pub(super) fn of(memory: u64, descriptors: u64) -> Self {
-        let connections = (memory / CONNECTION_MEMORY)
-            .min(descriptors.saturating_sub(SPARE_DESCRIPTORS))
-            .max(1);
+        let connections =
+            (memory / CONNECTION_MEMORY).min(descriptors.saturating_sub(SPARE_DESCRIPTORS)).max(1);
         Self {
             head: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),

@@ -40,9 +40,8 @@ impl Exchange {
         let in_flight = self.activity.begin();
         let version = request.version();
         // An empty body costs no allocation; nearly every request has one.
-        let request = request.map(|body| {
-            if body.is_end_stream() { Body::empty() } else { Body::new(body) }
-        });
+        let request =
+            request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
         let mut response = self.router.call(request).await?;
         self.host.answered.fetch_add(1, Relaxed);
         if version < Version::HTTP_2 && self.host.drain.has_begun() {

@@ -56,9 +56,7 @@ impl Folder {
 
 fn is_hidden(component: Component<'_>) -> bool {
     match component {
-        Component::Normal(name) => {
-            name.as_encoded_bytes().starts_with(b".") && name != WELL_KNOWN
-        }
+        Component::Normal(name) => name.as_encoded_bytes().starts_with(b".") && name != WELL_KNOWN,
         _ => false,
     }
 }
@@ -66,7 +64,9 @@ fn is_hidden(component: Component<'_>) -> bool {
 /// Something of the file system on its way, from a thread that may block.
 type Opening<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Opening<T> {
+fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Opening<T> {
     Box::pin(async { tokio::task::spawn_blocking(work).await? })
 }
 

@@ -17,11 +17,11 @@ use super::control::ControlFolder;
 use super::drain::Drain;
 use super::error::ServerError;
 use super::figures::Figures;
+use super::notify;
 use super::router::{self, Health};
 use super::site::Site;
 use super::sockets::{self, Bound, Listeners, SocketFile};
 use super::watchdog::{self, Own, Pulse};
-use super::notify;
 use crate::config::{Listen, Settings};
 use crate::unit::InstanceId;
 
@@ -70,30 +70,34 @@ pub(super) async fn live(
     let (bound, _files) =
         if by_hand { bind_all(&settings.listen)? } else { (inherited, Vec::new()) };
     let listeners = Listeners::new(bound).map_err(ServerError::setup("the listeners"))?;
-    let door = Door::new(listeners, Arc::new(public), pulse.clone());
+    let addresses = listeners.addresses();
+    let door = Door::new(Arc::new(public), pulse.clone());
     let control = control_folder(instance);
-    let _control_file =
-        control.as_ref().map(|control| control.serve(control_host)).transpose()?;
+    let _control_file = control.as_ref().map(|control| control.serve(control_host)).transpose()?;
 
     // Ready is who has answered.
     own.probe().await?;
     if let Some(timeout) = watchdog {
-        watchdog::start(timeout, pulse.clone()).map_err(ServerError::setup("the watchdog"))?;
+        let ping = |alive| {
+            if alive {
+                notify::ping()
+            }
+        };
+        watchdog::start(timeout, pulse.clone(), ping)
+            .map_err(ServerError::setup("the watchdog"))?;
     }
     let every = watchdog::probe_interval(settings.health.interval, watchdog);
     tokio::spawn(watchdog::probe_for_ever(own, every, pulse.clone()));
     figures.ready();
-    let addresses = door.addresses().join(", ");
-    notify::ready(&format!("serving {addresses}"));
-    announce(&door, by_hand);
+    announce(&addresses, by_hand);
 
     let serving = || {
         let (requests, open) = (answered.load(Relaxed), door.open());
-        format!("serving {addresses}: {requests} requests, {open} connections")
+        format!("serving {}: {requests} requests, {open} connections", addresses.join(", "))
     };
     tokio::select! {
         biased;
-        () = door.accept_until(signals.stop()) => {}
+        () = door.accept_until(&listeners, signals.stop()) => {}
         () = show(STATUS_EVERY, serving) => {}
     }
 
@@ -105,17 +109,15 @@ pub(super) async fn live(
     tracing::info!(connections = door.open(), requests = answered.load(Relaxed), "draining");
 
     let empty = async {
-        let relieved = match &control {
-            Some(control) if !by_hand => control.has_healthy_sibling().await,
-            _ => false,
-        };
-        if !relieved {
-            // Nobody else takes what is in the queue: go on for a while.
-            door.accept_until(sleep(settings.reload.linger)).await;
-        }
         if by_hand {
-            door.accept_rest();
+            // The queue ends with this process.
+            door.accept_waiting(&listeners);
+        } else if !has_healthy_sibling(control.as_ref()).await {
+            // The queue outlives this process, but until the next one comes up nobody else takes
+            // what is in it: go on for a while.
+            door.accept_until(&listeners, sleep(settings.reload.linger)).await;
         }
+        drop(listeners);
         door.wait_until_empty().await;
     };
     tokio::select! {
@@ -151,9 +153,16 @@ fn control_folder(instance: Option<InstanceId>) -> Option<ControlFolder> {
     Some(ControlFolder::new(Path::new(&folder), instance?))
 }
 
-/// Says that the server is up: to the person who started it, or to the journal.
-fn announce(door: &Door, by_hand: bool) {
-    let addresses = door.addresses();
+async fn has_healthy_sibling(control: Option<&ControlFolder>) -> bool {
+    match control {
+        Some(control) => control.has_healthy_sibling().await,
+        None => false,
+    }
+}
+
+/// Says that the server is up: to systemd, and to the person who started it or the journal.
+fn announce(addresses: &[String], by_hand: bool) {
+    notify::ready(&format!("serving {}", addresses.join(", ")));
     if by_hand {
         let urls: Vec<String> = addresses
             .iter()

@@ -37,10 +37,8 @@ impl CgroupMemory {
 /// `/proc/self/mountinfo` (proc(5)). Where the memory controller is bound to cgroup v1, the v2
 /// tree has no figure, so v1 is looked for first.
 fn figure_path(cgroup: &str, mountinfo: &str) -> Option<PathBuf> {
-    let groups: Vec<(&str, &str)> = cgroup
-        .lines()
-        .filter_map(|line| line.split_once(':')?.1.split_once(':'))
-        .collect();
+    let groups: Vec<(&str, &str)> =
+        cgroup.lines().filter_map(|line| line.split_once(':')?.1.split_once(':')).collect();
     let v1 = groups.iter().find(|(controllers, _)| has_word(controllers, "memory"));
     let v2 = groups.iter().find(|(controllers, _)| controllers.is_empty());
     let (group, kind, file) = match (v1, v2) {

@@ -21,9 +21,8 @@ const NO_SITE: &str = "romuo serves here; no site is configured yet\n";
 
 /// The router of the public listeners: health at its configured path, the site everywhere else.
 pub(super) fn public(health_path: &str, health: Health, site: Option<Site>) -> Router {
-    let router = Router::new().route(&literal(health_path), any(async move |request| {
-        health.answer(request).await
-    }));
+    let router = Router::new()
+        .route(&literal(health_path), any(async move |request| health.answer(request).await));
     match site {
         Some(site) => router.fallback(async move |request| site.answer(request).await),
         None => router.fallback(no_site),

@@ -175,10 +175,9 @@ impl Listeners {
             .map(|listener| match listener {
                 Listener::Tcp(tcp) => tcp.local_addr().map(|address| address.to_string()),
                 Listener::Unix(unix) => unix.local_addr().map(|address| {
-                    address.as_pathname().map_or_else(
-                        || "unix socket".to_owned(),
-                        |path| path.display().to_string(),
-                    )
+                    address
+                        .as_pathname()
+                        .map_or_else(|| "unix socket".to_owned(), |path| path.display().to_string())
                 }),
             })
             .map(|address| address.unwrap_or_else(|_| "unknown address".to_owned()))

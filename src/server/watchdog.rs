@@ -14,7 +14,6 @@ use tokio::net::UnixStream;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::connection::{self, Host};
-use super::notify;
 use super::stream::Stream;
 use crate::health::{ProbeError, Report, ask};
 
@@ -48,20 +47,26 @@ impl Pulse {
     }
 }
 
-/// Starts the thread that pings systemd. `timeout` is `WATCHDOG_USEC`.
+/// Starts the thread that looks for signs of life and passes on whether there were new ones since
+/// it last saw some. `timeout` is `WATCHDOG_USEC`.
 ///
 /// # Errors
 /// Where no thread can be started.
-pub(super) fn start(timeout: Duration, pulse: Pulse) -> std::io::Result<()> {
+pub(super) fn start(
+    timeout: Duration,
+    pulse: Pulse,
+    found: impl Fn(bool) + Send + 'static,
+) -> std::io::Result<()> {
     let run = move || {
         let mut seen = pulse.counts();
         loop {
             thread::sleep(timeout / LOOKS);
             let now = pulse.counts();
-            if now.iter().zip(seen).all(|(now, seen)| *now > seen) {
+            let alive = now.iter().zip(seen).all(|(now, seen)| *now > seen);
+            if alive {
                 seen = now;
-                notify::ping();
             }
+            found(alive);
         }
     };
     thread::Builder::new().name("watchdog".into()).spawn(run).map(drop)
@@ -112,12 +117,9 @@ impl Own {
     /// # Errors
     /// Where no good answer comes in time.
     pub(super) async fn probe(&self) -> Result<Report, ProbeError> {
-        let (client, server) = UnixStream::pair().map_err(|source| ProbeError::Connect {
-            path: "(own socket pair)".into(),
-            source,
-        })?;
-        let serving =
-            tokio::spawn(connection::serve(Stream::Unix(server), Arc::clone(&self.host)));
+        let (client, server) = UnixStream::pair()
+            .map_err(|source| ProbeError::Connect { path: "(own socket pair)".into(), source })?;
+        let serving = tokio::spawn(connection::serve(Stream::Unix(server), Arc::clone(&self.host)));
         let report = ask(client, &self.path, self.timeout).await;
         serving.abort();
         report

@@ -1,0 +1,107 @@
+//! The server on real sockets, in this process.
+
+mod bounds;
+mod client;
+mod drain;
+mod liveness;
+mod site;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use super::accept::Door;
+use super::bounds::Bounds;
+use super::connection::Host;
+use super::drain::Drain;
+use super::sockets::{Bound, Listeners};
+use super::watchdog::Pulse;
+use client::Client;
+
+/// Longer than any test waits: what should not happen in a test gets this time.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// Short enough to wait for.
+const SOON: Duration = Duration::from_millis(50);
+
+/// Bounds that no test meets by chance.
+fn wide() -> Bounds {
+    Bounds { head: NEVER, keep_alive: NEVER, stall: NEVER, farewell: NEVER, connections: 100 }
+}
+
+/// A server on a port of its own.
+struct Server {
+    address: SocketAddr,
+    door: Arc<Door>,
+    drain: Drain,
+    stop: Option<oneshot::Sender<()>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    fn start(router: Router, bounds: Bounds, linger: Duration) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let listeners = Listeners::new(vec![Bound::Tcp(listener)]).unwrap();
+        let drain = Drain::default();
+        let answered = Arc::default();
+        let host = Host { router, answered, drain: drain.clone(), linger, bounds };
+        let door = Arc::new(Door::new(Arc::new(host), Pulse::default()));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let accepting = tokio::spawn({
+            let door = Arc::clone(&door);
+            async move {
+                let end = async {
+                    let _ = stopped.await;
+                };
+                door.accept_until(&listeners, end).await;
+            }
+        });
+        Self { address, door, drain, stop: Some(stop), accepting }
+    }
+
+    async fn connect(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    /// Stops accepting and begins the drain.
+    async fn begin_drain(&mut self) {
+        drop(self.stop.take());
+        (&mut self.accepting).await.unwrap();
+        self.drain.begin();
+    }
+
+    /// Waits for the last connection to end.
+    async fn drained(&self) {
+        self.door.wait_until_empty().await;
+    }
+}
+
+/// A router whose `/gated` tells when it has begun and answers when it may.
+struct Gate {
+    begun: Arc<Notify>,
+    open: Arc<Notify>,
+}
+
+impl Gate {
+    fn router() -> (Router, Self) {
+        let gate = Self { begun: Arc::default(), open: Arc::default() };
+        let (begun, open) = (Arc::clone(&gate.begun), Arc::clone(&gate.open));
+        let gated = async move || {
+            begun.notify_one();
+            open.notified().await;
+            "at last"
+        };
+        let router = Router::new()
+            .route("/", get(async || "hello"))
+            .route("/echo", post(async |body: String| body))
+            .route("/gated", get(gated));
+        (router, gate)
+    }
+}
