@@ -5,7 +5,7 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`unit`] | names of apps, instances and units; the states systemd reports |
+//! | [`mod@unit`] | names of apps, instances and units; the states systemd reports |
 //! | [`config`] | `romuo.toml`: what the file says -> merged with the defaults -> [`config::Settings`] |
 //! | [`health`] | the wire type of `/health` and the probe that asks for it |
 //! | [`guard`] | the crash guard: counts quick crashes, says when an instance is errored |

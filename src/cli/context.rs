@@ -35,19 +35,29 @@ impl Context {
         match (&self.config, &self.app) {
             (None, Some(app)) => Ok(app.clone()),
             (None, None) if !Path::new(LOCAL).exists() => self.only_installed(),
-            _ => self.settings().map(|settings| settings.name),
+            _ => self.settings().map(|(settings, _)| settings.name),
         }
     }
 
-    /// The configuration to work with.
-    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+    /// The configuration to work with, and the file it is from.
+    pub(super) fn settings(&self) -> Result<(Settings, PathBuf), Failure> {
         let path = match (&self.config, &self.app) {
             (Some(path), _) => path.clone(),
-            (None, Some(app)) => install::config_path(&self.root, app),
+            (None, Some(app)) => self.installed_path(app),
             (None, None) if Path::new(LOCAL).exists() => LOCAL.into(),
-            (None, None) => install::config_path(&self.root, &self.only_installed()?),
+            (None, None) => self.installed_path(&self.only_installed()?),
         };
-        Ok(config::load(&path)?)
+        Ok((config::load(&path)?, path))
+    }
+
+    /// The installed configuration of an app; none where there is none that can be read.
+    pub(super) fn installed(&self, app: &AppName) -> Option<Settings> {
+        config::load(&self.installed_path(app)).ok()
+    }
+
+    fn installed_path(&self, app: &AppName) -> PathBuf {
+        let path = install::config_path(app);
+        self.root.join(path.strip_prefix("/").unwrap_or(&path))
     }
 
     /// Where the instances of `app` have their control sockets.
@@ -62,7 +72,7 @@ impl Context {
 
     fn only_installed(&self) -> Result<AppName, Failure> {
         let apps = install::installed_apps(&self.root).unwrap_or_default();
-        match apps.as_slice() {
+        match Vec::from_iter(apps).as_slice() {
             [app] => Ok(app.clone()),
             [] => Err(Failure::NoApp { installed: "no app is installed".into() }),
             many => {

@@ -8,7 +8,9 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::journal::JournalError;
+use crate::install::{ApplyError, LockError, PlanError, VerifyError, VersionError};
 use crate::manager::ManagerError;
+use crate::render::RenderError;
 use crate::unit::AppName;
 
 /// How a verb ends; the numbers are part of the contract with scripts.
@@ -52,6 +54,30 @@ pub(super) enum Failure {
 
     #[error(transparent)]
     #[diagnostic(transparent)]
+    Render(#[from] RenderError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Version(#[from] VersionError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Verify(#[from] VerifyError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Lock(#[from] LockError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Plan(#[from] PlanError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Apply(#[from] ApplyError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
     Journal(#[from] JournalError),
 
     #[error("{sentence}")]
@@ -92,7 +118,7 @@ impl Failure {
     /// The exit code that belongs to it.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::NoApp { .. } | Self::NeedsRunning { .. } => Exit::Usage,
+            Self::Config(_) | Self::Render(_) | Self::NoApp { .. } | Self::NeedsRunning { .. } => Exit::Usage,
             _ => Exit::Failed,
         }
     }

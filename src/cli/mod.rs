@@ -3,6 +3,7 @@
 mod context;
 mod error;
 mod health;
+mod install;
 mod lifecycle;
 mod logs;
 mod manual;
@@ -66,6 +67,10 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Render, check and write the units of the app, and enable it
+    InstallUnits(install::InstallUnits),
+    /// Stop the app and remove exactly what was installed
+    UninstallUnits(install::UninstallUnits),
     /// Start the app
     Start(lifecycle::Start),
     /// Stop the app; its port closes
@@ -132,6 +137,8 @@ pub fn command() -> clap::Command {
 impl Verb {
     async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         match self {
+            Self::InstallUnits(verb) => verb.run(context, printer).await,
+            Self::UninstallUnits(verb) => verb.run(context, printer).await,
             Self::Start(verb) => verb.run(context, printer).await,
             Self::Stop(verb) => verb.run(context, printer).await,
             Self::Restart(verb) => verb.run(context, printer).await,

@@ -3,7 +3,6 @@
 //! The roll itself runs in `NAME.service` (see [`super::roll`]), whoever asks for it: it does not
 //! end with the terminal of the one who asked.
 
-use std::path::Path;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,16 +12,13 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle::with_lines;
 use super::output::{Format, Printer};
-use super::roll::boottime;
+use super::roll::{boottime, milliseconds};
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::roll::Outcome;
 use crate::unit::JobResult;
 
 /// Time between two frames of the spinner.
 const FRAME: Duration = Duration::from_millis(100);
-
-/// The most that is read of an outcome: a few journal lines and ids.
-const OUTCOME_MAX: u64 = 1 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Reload {}
@@ -33,7 +29,7 @@ impl Reload {
         let app = context.app()?;
         let manager = Systemd::connect().await?;
         let unit = app.roll();
-        let asked_at = boottime();
+        let asked_ms = milliseconds(boottime());
 
         let mut texts = manager.status_texts(&unit).await?;
         let spinner = spinner(printer);
@@ -48,7 +44,8 @@ impl Reload {
         spinner.finish_and_clear();
         let result = result?;
 
-        let outcome = read_outcome(&context.outcome_path(&app), asked_at);
+        let outcome = Outcome::read(&context.outcome_path(&app))
+            .filter(|outcome| outcome.started_ms >= asked_ms);
         let Some(outcome) = outcome else {
             return Err(Failure::NoVerdict { app, result: result.to_string() });
         };
@@ -80,14 +77,4 @@ fn spinner(printer: &Printer) -> ProgressBar {
     spinner.enable_steady_tick(FRAME);
     spinner.set_message("asking systemd for a roll");
     spinner
-}
-
-/// The outcome of the roll that began at or after `since`; none where it left none.
-fn read_outcome(path: &Path, since: Duration) -> Option<Outcome> {
-    use std::io::Read;
-
-    let mut text = String::new();
-    std::fs::File::open(path).ok()?.take(OUTCOME_MAX).read_to_string(&mut text).ok()?;
-    let outcome: Outcome = serde_json::from_str(&text).ok()?;
-    (Duration::from_millis(outcome.started_ms + 1) > since).then_some(outcome)
 }

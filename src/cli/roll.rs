@@ -11,7 +11,6 @@ use super::error::{Exit, Failure};
 use super::lifecycle::last_lines;
 use super::survey::Survey;
 use crate::config::Settings;
-use crate::install;
 use crate::manager::{ServiceManager, Systemd};
 use crate::roll::{Action, ControlSockets, Outcome, Plan, Roll as Machine, drive};
 use crate::unit::AppName;
@@ -23,7 +22,7 @@ impl Roll {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         context.running("roll")?;
         let started = boottime();
-        let settings = context.settings()?;
+        let (settings, _) = context.settings()?;
         let app = &settings.name;
         let manager = Systemd::connect().await?;
         let survey = Survey::take(app, context.root(), &manager).await?;
@@ -86,8 +85,7 @@ fn announce(text: &str) {
 /// Keeps the outcome for those who ask later.
 fn keep(context: &Context, app: &AppName, outcome: &Outcome) -> Result<(), Failure> {
     let path = context.outcome_path(app);
-    let text = serde_json::to_vec(outcome).map_err(|error| Failure::Defect(error.to_string()))?;
-    install::write_atomically(&path, &text, 0o644).map_err(|source| Failure::Write { path, source })
+    outcome.write(&path).map_err(|source| Failure::Write { path, source })
 }
 
 /// The time since boot: no clock that someone sets moves it.
@@ -95,6 +93,6 @@ pub(super) fn boottime() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt};
 use zbus::{Array, Connection, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::{ManagerError, ServiceManager, UnitStatus, Verb};
-use crate::unit::{JobResult, UnitName};
+use crate::unit::{AppName, JobResult, UnitName};
 
 const DESTINATION: &str = "org.freedesktop.systemd1";
 
@@ -34,6 +34,7 @@ trait Manager {
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn reload_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
     fn reload(&self) -> zbus::Result<()>;
 
     #[zbus(property(emits_changed_signal = "const"))]
@@ -88,6 +89,21 @@ impl Systemd {
     pub async fn daemon_reload(&self) -> Result<(), ManagerError> {
         let what = "read the unit files again";
         self.manager.reload().await.map_err(|e| failed(what, None, &e))
+    }
+
+    /// Makes systemd forget failures of an app's units, which would keep them listed after their
+    /// files are gone (`systemctl reset-failed`).
+    ///
+    /// # Errors
+    /// Where systemd cannot be asked, or refuses.
+    pub async fn forget(&self, app: &AppName) -> Result<(), ManagerError> {
+        let what = format!("forget the failures of {app}");
+        let instances = format!("{app}@*.service");
+        let rows = self.manager.list_units_by_patterns(&["failed"], &[&instances]).await;
+        for row in rows.map_err(|e| failed(&what, None, &e))? {
+            self.manager.reset_failed_unit(&row.0).await.map_err(|e| failed(&what, None, &e))?;
+        }
+        Ok(())
     }
 
     /// The `STATUS=` texts of a unit from now on, each as it changes.

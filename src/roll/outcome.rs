@@ -1,11 +1,18 @@
 //! What is kept of a roll: one sentence and its details, in a file that outlives the roller.
 
 use std::fmt;
+use std::fs::{File, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::machine::Verdict;
 use crate::unit::AppName;
+
+/// The most that is read of an outcome, in bytes: it holds some ids and a few journal lines.
+const FILE_MAX: u64 = 1 << 20;
 
 /// A finished roll, as kept in `/run/romuo/NAME.roll.json`.
 ///
@@ -58,6 +65,28 @@ impl Outcome {
                 journal: Vec::new(),
             }),
         }
+    }
+
+    /// Keeps it at `path`, in place of an earlier one.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written to; the earlier one is still there then.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let readable = Permissions::from_mode(0o644);
+        let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder)?;
+        serde_json::to_writer(&mut file, self)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    }
+
+    /// What is kept at `path`; none where nothing is, or nothing that can be read.
+    #[must_use]
+    pub fn read(path: &Path) -> Option<Self> {
+        let mut text = Vec::new();
+        File::open(path).ok()?.take(FILE_MAX).read_to_end(&mut text).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// Whether every instance that was to be rolled is rolled.

@@ -157,8 +157,24 @@ impl Sandbox {
             .map_err(|e| SandboxError::file("write", inside, &e))
     }
 
-    /// Runs `work` on a new thread whose network is the sandbox's: what it connects to is inside.
-    /// Threads it starts are inside too, so a runtime of its own is as well.
+    /// What takes the thread it is called on into the sandbox's network: what that thread connects
+    /// to from then on is inside. For a thread of its own, since there is no way back.
+    ///
+    /// # Errors
+    /// Here where the sandbox is gone; from the call where the thread may not enter.
+    pub fn network_entrance(
+        &self,
+    ) -> Result<impl FnOnce() -> std::io::Result<()> + Send + use<>, SandboxError> {
+        let network = File::open(format!("/proc/{}/ns/net", self.pid));
+        let network = network.map_err(|e| SandboxError::Network { reason: e.to_string() })?;
+        Ok(move || {
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+            Ok(())
+        })
+    }
+
+    /// Runs `work` on a new thread whose network is the sandbox's. Threads it starts are inside
+    /// too, so a runtime of its own is as well.
     ///
     /// # Errors
     /// Here where the sandbox is gone; from the thread where it may not enter.
@@ -166,12 +182,9 @@ impl Sandbox {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<JoinHandle<Result<T, SandboxError>>, SandboxError> {
-        let failed = |reason: String| SandboxError::Network { reason };
-        let network = File::open(format!("/proc/{}/ns/net", self.pid));
-        let network = network.map_err(|e| failed(e.to_string()))?;
+        let enter = self.network_entrance()?;
         Ok(std::thread::spawn(move || {
-            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
-                .map_err(|e| failed(e.to_string()))?;
+            enter().map_err(|e| SandboxError::Network { reason: e.to_string() })?;
             Ok(work())
         }))
     }

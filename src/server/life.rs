@@ -1,7 +1,7 @@
 //! The life of a server, from its sockets to its last response.
 
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -23,6 +23,7 @@ use super::site::Site;
 use super::sockets::{self, Bound, Listeners, SocketFile};
 use super::watchdog::{self, Own, Pulse};
 use crate::config::{Listen, Settings};
+use crate::guard::{BootTime, Guard};
 use crate::unit::InstanceId;
 
 /// How often the line in `systemctl status` is renewed, if it changed.
@@ -90,6 +91,7 @@ pub(super) async fn live(
     tokio::spawn(watchdog::probe_for_ever(own, every, pulse.clone()));
     figures.ready();
     announce(&addresses, by_hand);
+    count_uptime(instance);
 
     let serving = || {
         let (requests, open) = (answered.load(Relaxed), door.open());
@@ -149,8 +151,21 @@ fn bind_all(listen: &[Listen]) -> Result<(Vec<Bound>, Vec<SocketFile>), ServerEr
 
 /// The folder of the control sockets, where systemd made one and this is an instance.
 fn control_folder(instance: Option<InstanceId>) -> Option<ControlFolder> {
-    let folder = std::env::var_os("RUNTIME_DIRECTORY")?;
-    Some(ControlFolder::new(Path::new(&folder), instance?))
+    Some(ControlFolder::new(&runtime_folder()?, instance?))
+}
+
+/// From now on the crash guard counts the uptime of this instance.
+fn count_uptime(instance: Option<InstanceId>) {
+    if let (Some(folder), Some(id)) = (runtime_folder(), instance)
+        && let Err(error) = Guard::at(&folder, id).ready(BootTime::now())
+    {
+        tracing::warn!("{error}");
+    }
+}
+
+/// The folder that systemd made for the app (`RuntimeDirectory=`, systemd.exec(5)).
+fn runtime_folder() -> Option<PathBuf> {
+    std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from)
 }
 
 async fn has_healthy_sibling(control: Option<&ControlFolder>) -> bool {

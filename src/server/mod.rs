@@ -12,6 +12,7 @@
 mod accept;
 mod activity;
 mod bounds;
+mod command;
 mod connection;
 mod control;
 mod drain;
@@ -34,11 +35,10 @@ mod watchdog;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-
+pub use command::main;
 pub use error::ServerError;
 
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::unit::InstanceId;
 
 /// Threads that run connections. More instances are how an app uses more CPUs; within one, a
@@ -49,28 +49,10 @@ const WORKERS: usize = 2;
 /// and tokio's own limit of 512 stacks would not fit the memory of an instance.
 const FILE_THREADS: usize = 8;
 
-/// What the command line says.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The configuration.
-    pub config: PathBuf,
-    /// Which instance this is; none: started by hand.
-    pub instance: Option<InstanceId>,
-}
-
 /// Runs a server until SIGTERM or SIGINT, and then until its last request is answered.
 ///
 /// # Errors
 /// Where it does not come up. Once it serves, it ends well.
-pub fn run(options: &Options) -> Result<(), ServerError> {
-    let settings = config::load(&options.config)?;
-    serve(settings, options.instance)
-}
-
-/// Runs a server with these settings; see [`run`].
-///
-/// # Errors
-/// As [`run`].
 pub fn serve(settings: Settings, instance: Option<InstanceId>) -> Result<(), ServerError> {
     logging::init(&settings.name);
     // Before the first thread, as it edits the environment.

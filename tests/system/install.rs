@@ -23,13 +23,25 @@ fn a_dry_run_shows_everything_and_writes_nothing_not_even_as_root() {
     let machine = Machine::boot();
     let before = tree(&machine);
     let said = machine.ctl(&["install-units", "--dry-run", "--diff"]).ok();
-    for part in ["romuo.socket", "romuo@.service", "+ListenStream=127.0.0.1:3000", "romuo@2.service"] {
+    for part in
+        ["romuo.socket", "romuo@.service", "+ListenStream=127.0.0.1:3000", "romuo@2.service"]
+    {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }
     assert_eq!(tree(&machine), before);
     // It works for everybody.
-    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env",
-        "--chdir=/srv/site", "romuoctl", "install-units", "--dry-run", "--diff"];
+    let nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "env",
+        "--chdir=/srv/site",
+        "romuoctl",
+        "install-units",
+        "--dry-run",
+        "--diff",
+    ];
     assert_eq!(machine.run(&nobody).ok(), said);
 }
 
@@ -48,7 +60,10 @@ fn a_typo_is_shown_with_its_line_and_a_hint_and_nothing_is_written() {
 #[test]
 fn foreign_and_hand_edited_files_are_refused_and_drop_ins_survive() {
     let machine = Machine::boot();
-    machine.sandbox.write("/etc/systemd/system/romuo.socket", "[Socket]\nListenStream=9\n").unwrap();
+    machine
+        .sandbox
+        .write("/etc/systemd/system/romuo.socket", "[Socket]\nListenStream=9\n")
+        .unwrap();
     let before = tree(&machine);
     let ran = machine.ctl(&["install-units"]).exits(1);
     assert!(ran.stderr.contains("romuo.socket"), "{}", ran.stderr);
@@ -57,9 +72,17 @@ fn foreign_and_hand_edited_files_are_refused_and_drop_ins_survive() {
     machine.ctl(&["install-units", "--force", "--now"]).ok();
 
     // `systemctl edit` writes a drop-in; EDITOR gets the file's name.
-    let edit = ["env", "SYSTEMD_EDITOR=sh -c 'echo \"[Service]\nNice=7\" > \"$0\"'", "systemctl", "edit", "romuo@.service"];
+    let edit = [
+        "env",
+        "SYSTEMD_EDITOR=sh -c 'echo \"[Service]\nNice=7\" > \"$0\"'",
+        "systemctl",
+        "edit",
+        "romuo@.service",
+    ];
     machine.run(&edit).ok();
-    machine.run(&["sed", "-i", "s/^RestartSec=.*/RestartSec=9/", "/etc/systemd/system/romuo@.service"]).ok();
+    machine
+        .run(&["sed", "-i", "s/^RestartSec=.*/RestartSec=9/", "/etc/systemd/system/romuo@.service"])
+        .ok();
     machine.configure(&format!("{CONFIG}[limits]\nmemory = \"200M\"\n"));
     let ran = machine.ctl(&["install-units"]).exits(1);
     assert!(ran.stderr.contains("romuo@.service"), "{}", ran.stderr);
@@ -78,7 +101,10 @@ fn systemctl_enable_and_romuoctl_agree_on_the_instances() {
         let instances = status["instances"].as_array().unwrap();
         instances.iter().map(|i| i["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(machine.systemctl(&["is-enabled", "romuo.target", "romuo@1.service"]).ok(), "enabled\nenabled\n");
+    assert_eq!(
+        machine.systemctl(&["is-enabled", "romuo.target", "romuo@1.service"]).ok(),
+        "enabled\nenabled\n"
+    );
     machine.systemctl(&["enable", "--now", "romuo@3"]).ok();
     assert_eq!(ids(&machine), ["1", "2", "3"]);
     machine.ctl(&["install-units"]).ok();
@@ -98,7 +124,8 @@ fn an_uninstall_removes_exactly_what_was_installed() {
     machine.systemctl(&["enable", "--now", "romuo@3"]).ok();
     machine.ctl(&["uninstall-units"]).ok();
     assert_eq!(tree(&machine), before);
-    let units = machine.systemctl(&["list-units", "--all", "--plain", "--no-legend", "romuo*"]).ok();
+    let units =
+        machine.systemctl(&["list-units", "--all", "--plain", "--no-legend", "romuo*"]).ok();
     assert_eq!(units, "", "systemd has forgotten them too");
     let again = machine.run(&["romuoctl", "--app", "romuo", "uninstall-units"]).ok();
     assert!(again.contains("nothing to"), "{again}");

@@ -85,7 +85,10 @@ fn a_reload_of_what_is_stopped_is_refused_with_a_hint() {
 fn a_start_that_fails_says_which_instance_and_why() {
     let machine = Machine::serving("[limits]\nstart_timeout = \"2s\"\n");
     machine.ctl(&["stop"]).ok();
-    machine.drop_in("romuo@2.service", "[Service]\nExecStart=\nExecStart=/bin/sh -c 'echo no luck; exit 7'\n");
+    machine.drop_in(
+        "romuo@2.service",
+        "[Service]\nExecStart=\nExecStart=/bin/sh -c 'echo no luck; exit 7'\n",
+    );
     let ran = machine.ctl(&["start"]).exits(1);
     for part in ["romuo@2.service", "no luck"] {
         assert!(ran.stderr.contains(part), "{part:?} is not in {}", ran.stderr);

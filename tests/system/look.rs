@@ -72,8 +72,16 @@ fn status_takes_a_handful_of_calls_to_systemd() {
     }
     machine.ctl(&["status"]).ok();
     // A call that marks the end: the monitor sees calls in their order.
-    machine.run(&["busctl", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-        "org.freedesktop.systemd1.Manager", "ListJobs"]).ok();
+    machine
+        .run(&[
+            "busctl",
+            "call",
+            "org.freedesktop.systemd1",
+            "/org/freedesktop/systemd1",
+            "org.freedesktop.systemd1.Manager",
+            "ListJobs",
+        ])
+        .ok();
     let mut calls = Vec::new();
     while !line.contains("member=ListJobs") {
         line.clear();

@@ -15,10 +15,8 @@ use romuo::sandbox::{Output, Sandbox, SandboxBuilder};
 use serde_json::Value;
 
 /// Where the app listens.
-pub const ADDRESS: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
-    std::net::Ipv4Addr::LOCALHOST,
-    3000,
-));
+pub const ADDRESS: SocketAddr =
+    SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 3000));
 
 /// Time after which an event that a test waits for will not come any more. Nothing is measured by
 /// it: it only ends a test that has failed.
@@ -138,7 +136,8 @@ impl Machine {
         what: &str,
         wanted: impl Fn(&Entry) -> bool,
     ) -> Entry {
-        let mut child = self.spawn(&["journalctl", "--follow", "--lines=all", "--output=json", "-q"]);
+        let mut child =
+            self.spawn(&["journalctl", "--follow", "--lines=all", "--output=json", "-q"]);
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // Ends the journal, and with it the wait, when the event does not come.
         let (done, watch) = std::sync::mpsc::channel::<()>();
@@ -204,7 +203,12 @@ impl Machine {
             for failure in report.failures() {
                 let _ = writeln!(text, "{failure:?}");
             }
-            panic!("{} of {} requests lost\n{text}{}", report.lost(), report.sent(), self.journal());
+            panic!(
+                "{} of {} requests lost\n{text}{}",
+                report.lost(),
+                report.sent(),
+                self.journal()
+            );
         }
     }
 }

@@ -25,9 +25,11 @@ fn a_roll_under_mixed_load_loses_nothing() {
 #[test]
 fn all_three_commands_roll_and_say_how_it_went() {
     let machine = Machine::serving("[reload]\nlinger = \"100ms\"\n");
-    for command in
-        [&["romuoctl", "reload"][..], &["systemctl", "reload", "romuo"], &["systemctl", "reload", "romuo.target"]]
-    {
+    for command in [
+        &["romuoctl", "reload"][..],
+        &["systemctl", "reload", "romuo"],
+        &["systemctl", "reload", "romuo.target"],
+    ] {
         let before = [machine.pid(1), machine.pid(2)];
         machine.run(command).ok();
         let after = [machine.pid(1), machine.pid(2)];
@@ -35,7 +37,8 @@ fn all_three_commands_roll_and_say_how_it_went() {
     }
     let said = machine.ctl(&["reload"]).ok();
     assert!(said.starts_with("rolled 2 of 2 instances of romuo in "), "{said}");
-    let outcome: Value = serde_json::from_str(&machine.ctl(&["reload", "-o", "json"]).ok()).unwrap();
+    let outcome: Value =
+        serde_json::from_str(&machine.ctl(&["reload", "-o", "json"]).ok()).unwrap();
     assert_eq!(outcome["rolled"], serde_json::json!(["1", "2"]), "{outcome}");
     let text = machine.property("romuo.service", "StatusText");
     assert!(text.starts_with("rolled 2 of 2"), "{text}");
@@ -50,9 +53,12 @@ fn a_release_that_never_gets_ready_halts_the_roll_and_nothing_is_lost() {
     wait(load.until_each_answered(1)).unwrap();
 
     let ran = machine.ctl(&["reload"]).exits(1);
-    for part in ["the roll of romuo halted", "romuo@1.service did not get ready in time",
-        "instance 2 was not touched", "start operation timed out"]
-    {
+    for part in [
+        "the roll of romuo halted",
+        "romuo@1.service did not get ready in time",
+        "instance 2 was not touched",
+        "start operation timed out",
+    ] {
         assert!(ran.stderr.contains(part), "{part:?} is not in {}", ran.stderr);
     }
     wait(load.until_each_answered(1)).unwrap();

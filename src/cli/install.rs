@@ -1,0 +1,169 @@
+//! `romuoctl install-units` and `uninstall-units`.
+
+use std::fmt::Write as _;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+
+use super::context::Context;
+use super::error::{Exit, Failure};
+use super::lifecycle;
+use super::output::Printer;
+use crate::config;
+use crate::install::{self, Change, Install, Plan};
+use crate::manager::{ServiceManager, Systemd, Verb};
+use crate::render::{self, Host};
+use crate::unit::AppName;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct InstallUnits {
+    /// Show what would change, and change nothing; needs no root
+    #[arg(long)]
+    dry_run: bool,
+    /// Show every changed line
+    #[arg(long)]
+    diff: bool,
+    /// Start the app too
+    #[arg(long)]
+    now: bool,
+    /// Do not start the app at boot
+    #[arg(long)]
+    no_enable: bool,
+    /// Overwrite files that someone else wrote or edited
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct UninstallUnits {
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Remove files that someone edited, too
+    #[arg(long)]
+    force: bool,
+}
+
+impl InstallUnits {
+    pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        let (settings, source) = context.settings()?;
+        let (app, root) = (&settings.name, context.root());
+        let manager = running_manager(context).await?;
+        let host = host(manager.as_ref()).await?;
+        let units = render::render(&settings, &host)?;
+        install::verify(&units, &host, root)?;
+
+        // Planned and applied under one lock; who only looks needs none.
+        let lock = if self.dry_run { None } else { Some(install::lock(root)?) };
+        let plan = install::plan(
+            root,
+            &Install {
+                units: &units,
+                config: &config::to_toml(&settings),
+                source: &source,
+                directory: &settings.directory,
+                instances: settings.instances.count(cpus()),
+                earlier_instances: context.installed(app).map(|old| old.instances.count(cpus())),
+                enable: !self.no_enable,
+                force: self.force,
+            },
+        )?;
+        show(printer, &plan, self.diff, &format!("{app} is installed as it should be"));
+        let Some(lock) = lock else { return Ok(Exit::Done) };
+        install::apply(&lock, &plan)?;
+        drop(lock);
+
+        let Some(manager) = manager else {
+            printer.say("systemd is not running here: the units wait for the next boot");
+            return Ok(Exit::Done);
+        };
+        if plan.needs_reload() {
+            manager.daemon_reload().await?;
+        }
+        let running = manager.status(&app.target()).await?.is_up();
+        if self.now {
+            stop_unlinked(&manager, app, &plan).await?;
+            lifecycle::start(app, context, printer).await?;
+        }
+        if running && !plan.is_empty() {
+            printer.say("the running instances are as they were: `romuoctl reload` rolls them");
+        } else if !running && !self.now {
+            printer.say("`romuoctl start` starts it");
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl UninstallUnits {
+    pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        let (app, root) = (context.app()?, context.root());
+        let lock = if self.dry_run { None } else { Some(install::lock(root)?) };
+        let plan = install::plan_removal(root, &app, self.force)?;
+        if let (Some(lock), false) = (lock, plan.is_empty()) {
+            let manager = running_manager(context).await?;
+            if let Some(manager) = &manager {
+                lifecycle::stop(&app, manager).await?;
+            }
+            install::apply(&lock, &plan)?;
+            if let Some(manager) = &manager {
+                manager.daemon_reload().await?;
+                manager.forget(&app).await?;
+            }
+        }
+        show(printer, &plan, false, &format!("{app} is not installed"));
+        for path in &plan.left {
+            printer.say(format!("left in place: {}", path.display()));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// The systemd to talk to; none where it is not running (sd_booted(3)) or the root is another.
+async fn running_manager(context: &Context) -> Result<Option<Systemd>, Failure> {
+    let booted = Path::new("/run/systemd/system").exists();
+    if context.root() != Path::new("/") || !booted {
+        return Ok(None);
+    }
+    Ok(Some(Systemd::connect().await?))
+}
+
+/// What the units have to know of this machine. romuo-server lies beside romuoctl.
+async fn host(manager: Option<&Systemd>) -> Result<Host, Failure> {
+    let ctl = std::env::current_exe().map_err(Failure::Runtime)?;
+    let systemd = match manager {
+        Some(manager) => manager.version().await?,
+        None => install::systemd_version()?,
+    };
+    Ok(Host { server: ctl.with_file_name("romuo-server"), ctl, systemd })
+}
+
+/// Instances that are not linked any more are stopped, not only left out at the next boot.
+async fn stop_unlinked(manager: &Systemd, app: &AppName, plan: &Plan) -> Result<(), Failure> {
+    for change in &plan.changes {
+        let Change::Unlink { path } = change else { continue };
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(id) = app.instance_of(name) {
+            manager.run(Verb::Stop, &app.instance(id)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn show(printer: &Printer, plan: &Plan, diff: bool, empty: &str) {
+    #[derive(serde::Serialize)]
+    struct Shown {
+        changes: Vec<String>,
+        left: Vec<PathBuf>,
+    }
+    let changes = plan.changes.iter().map(ToString::to_string).collect();
+    let shown = Shown { changes, left: plan.left.clone() };
+    let mut text = if plan.is_empty() { format!("{empty}: nothing to change") } else { plan.to_string() };
+    if diff {
+        let _ = write!(text, "{}", plan.diff());
+    }
+    printer.answer(&shown, text.trim_end());
+}
+
+fn cpus() -> NonZeroU16 {
+    let cpus = std::thread::available_parallelism().ok();
+    cpus.and_then(|cpus| NonZeroU16::try_from(cpus).ok()).unwrap_or(NonZeroU16::MIN)
+}

@@ -1,0 +1,106 @@
+//! The command line of `romuo-server`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::ServerError;
+use crate::config::{self, parse_duration};
+use crate::guard;
+use crate::unit::{InstanceId, ServiceResult};
+
+/// Serves an app: from the sockets that systemd passes, or from its own when started by hand.
+#[derive(Debug, Parser)]
+#[command(name = "romuo-server", version, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct Arguments {
+    #[command(flatten)]
+    serve: Option<Serve>,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Which instance this is; none: started by hand
+    #[arg(long, value_name = "ID")]
+    instance: Option<InstanceId>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The crash guard, which the units ask before a start and tell of an end
+    #[command(subcommand)]
+    Guard(Guard),
+}
+
+#[derive(Debug, Subcommand)]
+enum Guard {
+    /// Exit with 1 if the instance is errored, so that it does not start
+    Before {
+        /// The instance
+        id: InstanceId,
+        /// So many quick crashes in a row make it errored
+        #[arg(long, value_name = "COUNT")]
+        max_restarts: u32,
+    },
+    /// Count how it ended
+    After {
+        /// The instance
+        id: InstanceId,
+        /// A crash before it was up for this long is a quick one
+        #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+        min_uptime: Duration,
+        /// How the service ended, as systemd says it
+        #[arg(long, value_name = "RESULT", env = "SERVICE_RESULT")]
+        result: ServiceResult,
+    },
+}
+
+/// The folder of the crash counts, as systemd tells it.
+const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
+
+/// Runs `romuo-server` with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::parse() {
+        Arguments { verb: Some(Verb::Guard(verb)), .. } => verb.run(),
+        Arguments { serve: Some(Serve { config, instance }), .. } => {
+            let settings = config::load(&config).map_err(ServerError::from);
+            match settings.and_then(|settings| super::serve(settings, instance)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    let code = if matches!(error, ServerError::Config(_)) { 2 } else { 1 };
+                    eprintln!("{:?}", miette::Report::new(error));
+                    ExitCode::from(code)
+                }
+            }
+        }
+        // clap insists on one of the two.
+        Arguments { verb: None, serve: None } => ExitCode::from(2),
+    }
+}
+
+impl Guard {
+    fn run(self) -> ExitCode {
+        let Some(folder) = std::env::var_os(RUNTIME_DIRECTORY).map(PathBuf::from) else {
+            eprintln!("romuo-server: guard is for units, which have ${RUNTIME_DIRECTORY}");
+            return ExitCode::from(2);
+        };
+        let outcome = match self {
+            Self::Before { id, max_restarts } => guard::before(&folder, id, max_restarts),
+            Self::After { id, min_uptime, result } => {
+                guard::after(&folder, id, &result, min_uptime)
+            }
+        };
+        if let Some(message) = outcome.message {
+            eprintln!("{message}");
+        }
+        ExitCode::from(outcome.code)
+    }
+}
