@@ -247,11 +247,7 @@ impl<S: AsyncRead + Unpin> Incoming<'_, S> {
     }
 
     /// Uses everything up to the end of the connection as body.
-    async fn rest(
-        &mut self,
-        check: &mut BodyCheck<'_>,
-        pace: &mut impl Pace,
-    ) -> Result<(), Loss> {
+    async fn rest(&mut self, check: &mut BodyCheck<'_>, pace: &mut impl Pace) -> Result<(), Loss> {
         loop {
             let piece = self.buffer.len();
             check.feed(self.buffer)?;
