@@ -188,10 +188,12 @@ impl Mix {
             .clients(Kind::Http2 { streams: 8, gap: ms(10) }, 2, small)
     }
 
-    /// Adds `count` clients of a kind that all send `request`.
+    /// Adds `count` clients of a kind that all send `request`; nothing where `count` is 0.
     #[must_use]
     pub fn clients(mut self, kind: Kind, count: usize, request: &Request) -> Self {
-        self.groups.push(Group { kind, clients: count, request: request.clone() });
+        if count > 0 {
+            self.groups.push(Group { kind, clients: count, request: request.clone() });
+        }
         self
     }
 

@@ -30,6 +30,8 @@ mod report;
 mod run;
 mod running;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use gauge::Over;

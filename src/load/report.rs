@@ -210,14 +210,14 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}", self.kind, short(self.since_start), self.loss)
+        write!(f, "{}, {} after the start: {}", self.kind, short(self.since_start), self.loss)
     }
 }
 
 /// A duration in milliseconds or seconds, as a person reads it.
 fn short(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
-    if seconds < 1.0 { format!("{:.1}ms", seconds * 1000.0) } else { format!("{seconds:.2}s") }
+    if seconds < 1.0 { format!("{:.2}ms", seconds * 1000.0) } else { format!("{seconds:.2}s") }
 }
 
 fn millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

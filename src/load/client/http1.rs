@@ -117,18 +117,17 @@ impl Message {
     fn of(client: &Client) -> Self {
         let Request { method, path, body, .. } = &client.group().request;
         let host = client.mix().target.host();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n");
-        if !body.is_empty() {
-            head.push_str("Content-Type: application/octet-stream\r\n");
-        }
         // RFC 9110, 8.6: a POST says its length even where that is zero.
-        if !body.is_empty() || method == http::Method::POST {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
-        }
-        if !client.group().kind.keeps_connection() {
-            head.push_str("Connection: close\r\n");
-        }
-        head.push_str("\r\n");
+        let length = if body.is_empty() && method != http::Method::POST {
+            String::new()
+        } else {
+            format!("Content-Type: application/octet-stream\r\nContent-Length: {}\r\n", body.len())
+        };
+        let connection =
+            if client.group().kind.keeps_connection() { "" } else { "Connection: close\r\n" };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n{length}{connection}\r\n"
+        );
         let mut whole = BytesMut::from(head.as_bytes());
         whole.put_slice(body);
         let whole = whole.freeze();
