@@ -1,6 +1,8 @@
 //! The rendered units as files: `units/` holds those of the default app, `tests/golden/` whole trees
 //! of other configurations. `UPDATE_GENERATED=1 cargo test --test units` rewrites both.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a test, also outside of #[test]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroU16;

@@ -321,7 +321,7 @@ impl<'a> Planner<'a> {
     fn link(&mut self, path: &Path, target: &Path) -> Result<(), ReadError> {
         match Found::at(self.root, path)? {
             Found::Nothing => {
-                self.plan.changes.push(Change::Link { path: path.into(), target: target.into() })
+                self.plan.changes.push(Change::Link { path: path.into(), target: target.into() });
             }
             found if found.leads_to(path, target) => {}
             found => self.refuse(path.into(), found),
