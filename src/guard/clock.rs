@@ -1,5 +1,5 @@
 //! The clock that runs since boot, also while the machine sleeps (`CLOCK_BOOTTIME`,
-//! clock_gettime(2)).
+//! `clock_gettime(2)`).
 
 use std::time::Duration;
 

@@ -88,7 +88,8 @@ pub fn lock(root: &Path) -> Result<Lock, LockError> {
 /// # Errors
 /// Where a step fails; the steps before it are taken back.
 pub fn apply(lock: &Lock, plan: &Plan) -> Result<(), ApplyError> {
-    let mut work = Work { root: &lock.root, undo: Vec::new(), prepared: Vec::new(), kept: Vec::new() };
+    let mut work =
+        Work { root: &lock.root, undo: Vec::new(), prepared: Vec::new(), kept: Vec::new() };
     let result = work.run(plan);
     let rollback = if result.is_err() { work.roll_back().err() } else { None };
     // Where something could not be taken back, the old file is worth keeping.

@@ -264,7 +264,11 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(self) -> Result<Plan, PlanError> {
-        if self.refusals.is_empty() { Ok(self.plan) } else { Err(PlanError::Refused(self.refusals)) }
+        if self.refusals.is_empty() {
+            Ok(self.plan)
+        } else {
+            Err(PlanError::Refused(self.refusals))
+        }
     }
 
     /// There should be this file.
@@ -316,10 +320,9 @@ impl<'a> Planner<'a> {
     /// There should be this link.
     fn link(&mut self, path: &Path, target: &Path) -> Result<(), ReadError> {
         match Found::at(self.root, path)? {
-            Found::Nothing => self
-                .plan
-                .changes
-                .push(Change::Link { path: path.into(), target: target.into() }),
+            Found::Nothing => {
+                self.plan.changes.push(Change::Link { path: path.into(), target: target.into() });
+            }
             found if found.leads_to(path, target) => {}
             found => self.refuse(path.into(), found),
         }

@@ -1,6 +1,7 @@
 //! The stamp at the head of each written file: who wrote it, from what, how to change it, and a
 //! hash of the rest that tells a hand edit.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -38,9 +39,10 @@ pub(super) fn unit(app: &AppName, unit: &UnitFile) -> String {
 
 /// The text of an installed configuration, of the app in `directory`.
 pub(super) fn config(directory: &Path, text: &str) -> String {
+    // Escaped, so that it stays in its line.
+    let directory = directory.display().to_string();
     stamped(
-        // Quoted, so that it stays in its line.
-        &format!("the romuo.toml of the app in {directory:?}"),
+        &format!("the romuo.toml of the app in {}", directory.escape_debug()),
         "An edit here would be lost. Edit that one, then run `romuoctl install-units` again.",
         text,
     )
@@ -64,5 +66,9 @@ pub(super) fn origin(bytes: &[u8]) -> Origin {
 }
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

@@ -1,11 +1,11 @@
 //! Asks systemd itself what it thinks of rendered units (systemd-analyze(1), `verify`).
 
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::num::NonZeroU16;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::fs;
 
 use super::layout::below;
 use crate::render::{Host, Units};
@@ -14,7 +14,8 @@ use crate::unit::InstanceId;
 /// Where the units are found that ours refer to (`multi-user.target`...): what the distribution
 /// brings, not what an administrator made of it. The colon-less list replaces the default one
 /// (systemd.unit(5), `$SYSTEMD_UNIT_PATH`).
-const VENDOR_UNITS: &str = "/usr/local/lib/systemd/system:/usr/lib/systemd/system:/lib/systemd/system";
+const VENDOR_UNITS: &str =
+    "/usr/local/lib/systemd/system:/usr/lib/systemd/system:/lib/systemd/system";
 
 /// Why units are not fit to be installed.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -32,7 +33,9 @@ pub enum VerifyError {
     Run(#[from] io::Error),
     /// systemd finds fault with them.
     #[error("systemd does not accept the units:\n{0}")]
-    #[diagnostic(help("is systemd older than romuo thinks? please report this with your romuo.toml"))]
+    #[diagnostic(help(
+        "is systemd older than romuo thinks? please report this with your romuo.toml"
+    ))]
     Refused(String),
 }
 
@@ -58,8 +61,7 @@ pub fn verify(units: &Units, host: &Host, root: &Path) -> Result<(), VerifyError
     }
     // A template is checked as one of its instances.
     let app = &units.app;
-    let instances: Vec<_> =
-        InstanceId::first(NonZeroU16::MIN).map(|id| app.instance(id)).collect();
+    let instances: Vec<_> = InstanceId::first(NonZeroU16::MIN).map(|id| app.instance(id)).collect();
     for instance in &instances {
         let link = folder.path().join(instance.as_str());
         std::os::unix::fs::symlink(app.template().as_str(), link)?;
@@ -113,7 +115,7 @@ fn is_about_another_unit(line: &str, folder: &Path, units: &Units) -> bool {
 /// Does this line say that this machine lacks a program of `host`? That was looked for already,
 /// below the root.
 fn says_program_is_missing(line: &str, host: &Host) -> bool {
-    [&host.server, &host.ctl].into_iter().any(|program| {
-        line.contains(&format!("Command {} is not executable: ", program.display()))
-    })
+    [&host.server, &host.ctl]
+        .into_iter()
+        .any(|program| line.contains(&format!("Command {} is not executable: ", program.display())))
 }

@@ -2,7 +2,7 @@
 //! checked name, a number or a type of [`super::text`].
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use askama::Template;
@@ -40,12 +40,17 @@ pub(super) struct Hold<'a> {
 pub(super) struct Roll<'a> {
     app: &'a AppName,
     ctl: PathWord,
+    home: Home,
 }
 
 impl<'a> Roll<'a> {
     pub(super) fn new(settings: &'a Settings, host: &Host) -> Result<Self, RenderError> {
-        let ctl = checked("the path of romuoctl", &host.ctl, PathWord::new)?;
-        Ok(Self { app: &settings.name, ctl })
+        let ctl = ("the path of romuoctl", host.ctl.as_path());
+        Ok(Self {
+            app: &settings.name,
+            ctl: checked(ctl.0, ctl.1, PathWord::new)?,
+            home: Home::with(vec![ctl])?,
+        })
     }
 }
 
@@ -136,12 +141,15 @@ pub(super) struct Instance<'a> {
 impl<'a> Instance<'a> {
     pub(super) fn new(settings: &'a Settings, host: &Host) -> Result<Self, RenderError> {
         let limits = &settings.limits;
+        let server = ("the path of romuo-server", host.server.as_path());
+        let directory = ("`directory`", settings.directory.as_path());
+        let site = settings.site.as_ref().map(|site| ("`root` of [static]", site.root.as_path()));
         Ok(Self {
             app: &settings.name,
             user: settings.user.as_ref(),
-            server: checked("the path of romuo-server", &host.server, PathWord::new)?,
-            directory: checked("`directory`", &settings.directory, BarePath::new)?,
-            home: Home::new(settings)?,
+            server: checked(server.0, server.1, PathWord::new)?,
+            directory: checked(directory.0, directory.1, BarePath::new)?,
+            home: Home::with([server, directory].into_iter().chain(site).collect())?,
             host_network: settings.network == Network::Host,
             max_restarts: limits.max_restarts,
             min_uptime: TimeSpan(limits.min_uptime),
@@ -157,30 +165,26 @@ impl<'a> Instance<'a> {
     }
 }
 
-/// What an instance sees of the homes.
+/// What a unit sees of the homes.
 enum Home {
     /// Nothing.
     Hidden,
-    /// These folders, read-only.
+    /// These files and folders, read-only.
     Only(Vec<PathWord>),
-    /// All of it, read-only: the app lives in the home itself.
+    /// All of it, read-only: what it needs is a home itself.
     ReadOnly,
 }
 
 impl Home {
-    fn new(settings: &Settings) -> Result<Self, RenderError> {
-        let mut needed: Vec<(&str, &PathBuf)> = vec![("`directory`", &settings.directory)];
-        needed.extend(settings.site.as_ref().map(|site| ("`root` of [static]", &site.root)));
+    /// Of the homes, what is needed of these named paths.
+    fn with(mut needed: Vec<(&'static str, &Path)>) -> Result<Self, RenderError> {
         needed.retain(|(_, path)| HOMES.iter().any(|home| path.starts_with(home)));
         if needed.iter().any(|(_, path)| HOMES.iter().any(|home| *path == Path::new(home))) {
             return Ok(Self::ReadOnly);
         }
-        // What lies below another needed folder comes with it.
-        let folders: Vec<&PathBuf> = needed.iter().map(|(_, path)| *path).collect();
-        needed.retain(|(_, path)| {
-            !folders.iter().any(|other| path.starts_with(other) && other != path)
-        });
-        needed.dedup_by(|a, b| a.1 == b.1);
+        // What lies below another one comes with it.
+        needed.sort_by_key(|(_, path)| *path);
+        needed.dedup_by(|later, earlier| later.1.starts_with(earlier.1));
         if needed.is_empty() {
             return Ok(Self::Hidden);
         }
