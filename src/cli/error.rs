@@ -7,8 +7,8 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::config::ConfigError;
-use crate::journal::JournalError;
 use crate::install::{ApplyError, LockError, PlanError, VerifyError, VersionError};
+use crate::journal::JournalError;
 use crate::manager::ManagerError;
 use crate::render::RenderError;
 use crate::unit::AppName;
@@ -118,7 +118,9 @@ impl Failure {
     /// The exit code that belongs to it.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Render(_) | Self::NoApp { .. } | Self::NeedsRunning { .. } => Exit::Usage,
+            Self::Config(_) | Self::Render(_) | Self::NoApp { .. } | Self::NeedsRunning { .. } => {
+                Exit::Usage
+            }
             _ => Exit::Failed,
         }
     }

@@ -156,7 +156,8 @@ fn show(printer: &Printer, plan: &Plan, diff: bool, empty: &str) {
     }
     let changes = plan.changes.iter().map(ToString::to_string).collect();
     let shown = Shown { changes, left: plan.left.clone() };
-    let mut text = if plan.is_empty() { format!("{empty}: nothing to change") } else { plan.to_string() };
+    let mut text =
+        if plan.is_empty() { format!("{empty}: nothing to change") } else { plan.to_string() };
     if diff {
         let _ = write!(text, "{}", plan.diff());
     }

@@ -1,10 +1,12 @@
 //! systemd over D-Bus. The only file that names zbus.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
+use tokio::sync::OnceCell;
 use zbus::{Array, Connection, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::{ManagerError, ServiceManager, UnitStatus, Verb};
@@ -49,6 +51,8 @@ trait Manager {
 pub struct Systemd {
     connection: Connection,
     manager: ManagerProxy<'static>,
+    /// Set once systemd sends signals to this connection: it refuses to be asked twice.
+    subscribed: Arc<OnceCell<()>>,
 }
 
 impl Systemd {
@@ -63,7 +67,7 @@ impl Systemd {
                 .cache_properties(zbus::proxy::CacheProperties::No)
                 .build()
                 .await?;
-            Ok(Self { connection, manager })
+            Ok(Self { connection, manager, subscribed: Arc::default() })
         };
         connect.await.map_err(|e: zbus::Error| ManagerError::Unreachable { reason: e.to_string() })
     }
@@ -116,7 +120,7 @@ impl Systemd {
     ) -> Result<impl Stream<Item = String> + Unpin + use<>, ManagerError> {
         let what = format!("watch {unit}");
         let subscribe = async {
-            self.manager.subscribe().await?;
+            self.subscribe().await?;
             let path = self.manager.load_unit(unit.as_str()).await?;
             zbus::fdo::PropertiesProxy::builder(&self.connection)
                 .destination(DESTINATION)
@@ -134,6 +138,10 @@ impl Systemd {
                 _ => None,
             }
         })))
+    }
+
+    async fn subscribe(&self) -> zbus::Result<()> {
+        self.subscribed.get_or_try_init(|| self.manager.subscribe()).await.copied()
     }
 
     async fn read(
@@ -172,7 +180,7 @@ impl ServiceManager for Systemd {
         let what = format!("{} {unit}", verb.word());
         let run = async {
             // Subscribe, listen, call: in another order the signal could pass unheard.
-            self.manager.subscribe().await?;
+            self.subscribe().await?;
             let mut removed = self.manager.receive_job_removed().await?;
             let (name, mode) = (unit.as_str(), "replace");
             let job = match verb {

@@ -15,7 +15,7 @@ use romuo::sandbox::{Output, Sandbox, SandboxBuilder};
 use serde_json::Value;
 
 /// Where the app listens.
-pub const ADDRESS: SocketAddr =
+pub(crate) const ADDRESS: SocketAddr =
     SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 3000));
 
 /// Time after which an event that a test waits for will not come any more. Nothing is measured by
@@ -23,21 +23,22 @@ pub const ADDRESS: SocketAddr =
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The page that the site serves.
-pub const PAGE: &str = "<!doctype html><title>romuo</title><h1>It serves.</h1>";
+pub(crate) const PAGE: &str = "<!doctype html><title>romuo</title><h1>It serves.</h1>";
 
 /// Size of the site's large file, in bytes.
 const LARGE: usize = 8 << 20;
 
 /// The configuration of the app, less what a test adds.
-pub const CONFIG: &str = "listen = [\"127.0.0.1:3000\"]\n[static]\nroot = \"/srv/site/public\"\n";
+pub(crate) const CONFIG: &str =
+    "listen = [\"127.0.0.1:3000\"]\n[static]\nroot = \"/srv/site/public\"\n";
 
 /// A booted machine with `romuoctl` and `romuo-server` in `/usr/local/bin` and a site in `/srv/site`.
-pub struct Machine {
-    pub sandbox: Sandbox,
+pub(crate) struct Machine {
+    pub(crate) sandbox: Sandbox,
 }
 
 /// What a builder of the sandbox needs at the least.
-pub fn builder() -> SandboxBuilder {
+pub(crate) fn builder() -> SandboxBuilder {
     let romuoctl = env!("CARGO_BIN_EXE_romuoctl");
     Sandbox::builder(romuoctl)
         .program(romuoctl, "/usr/local/bin/romuoctl")
@@ -46,7 +47,7 @@ pub fn builder() -> SandboxBuilder {
 
 impl Machine {
     /// Boots a machine on which nothing is installed yet.
-    pub fn boot() -> Self {
+    pub(crate) fn boot() -> Self {
         let sandbox = builder().boot().unwrap_or_else(|error| panic!("{error}"));
         sandbox.write("/srv/site/public/index.html", PAGE).unwrap();
         sandbox.write("/srv/site/public/large.bin", vec![b'.'; LARGE]).unwrap();
@@ -56,7 +57,7 @@ impl Machine {
     }
 
     /// Boots a machine on which the app runs, with `extra` lines of configuration.
-    pub fn serving(extra: &str) -> Self {
+    pub(crate) fn serving(extra: &str) -> Self {
         let machine = Self::boot();
         machine.configure(&format!("{CONFIG}{extra}"));
         machine.ctl(&["install-units", "--now"]).ok();
@@ -64,29 +65,29 @@ impl Machine {
     }
 
     /// Writes the app's `romuo.toml`.
-    pub fn configure(&self, text: &str) {
+    pub(crate) fn configure(&self, text: &str) {
         self.sandbox.write("/srv/site/romuo.toml", text).unwrap();
     }
 
     /// Runs `romuoctl` in the app's folder.
-    pub fn ctl(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Ran {
         let folder = ["env", "--chdir=/srv/site", "romuoctl"];
         self.run(&[&folder, arguments].concat())
     }
 
     /// Runs `systemctl`.
-    pub fn systemctl(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn systemctl(&self, arguments: &[&str]) -> Ran {
         self.run(&[&["systemctl"], arguments].concat())
     }
 
     /// Runs a command.
-    pub fn run(&self, command: &[&str]) -> Ran {
+    pub(crate) fn run(&self, command: &[&str]) -> Ran {
         let output = self.sandbox.run(command).unwrap();
         Ran { command: command.join(" "), output }
     }
 
     /// Starts a command in the background.
-    pub fn spawn(&self, command: &[&str]) -> std::process::Child {
+    pub(crate) fn spawn(&self, command: &[&str]) -> std::process::Child {
         let (program, arguments) = command.split_first().unwrap();
         let mut child = self.sandbox.command(program);
         child.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -94,43 +95,43 @@ impl Machine {
     }
 
     /// `romuoctl status -o json`.
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         let ran = self.ctl(&["status", "-o", "json"]);
         serde_json::from_str(&ran.output.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"))
     }
 
     /// A property of a unit.
-    pub fn property(&self, unit: &str, property: &str) -> String {
+    pub(crate) fn property(&self, unit: &str, property: &str) -> String {
         self.systemctl(&["show", "--value", "-p", property, unit]).ok().trim().to_owned()
     }
 
     /// The main process of an instance.
-    pub fn pid(&self, instance: u16) -> String {
+    pub(crate) fn pid(&self, instance: u16) -> String {
         let pid = self.property(&format!("romuo@{instance}.service"), "MainPID");
         assert_ne!(pid, "0", "instance {instance} has no main process");
         pid
     }
 
     /// Puts a drop-in on a unit and makes systemd read it.
-    pub fn drop_in(&self, unit: &str, text: &str) {
+    pub(crate) fn drop_in(&self, unit: &str, text: &str) {
         let path = format!("/etc/systemd/system/{unit}.d/test.conf");
         self.sandbox.write(path, text).unwrap();
         self.systemctl(&["daemon-reload"]).ok();
     }
 
     /// Takes it away again.
-    pub fn remove_drop_in(&self, unit: &str) {
+    pub(crate) fn remove_drop_in(&self, unit: &str) {
         self.run(&["rm", &format!("/etc/systemd/system/{unit}.d/test.conf")]).ok();
         self.systemctl(&["daemon-reload"]).ok();
     }
 
     /// Follows the journal of this boot from its beginning until `wanted` comes.
-    pub fn until_journal(&self, what: &str, wanted: impl Fn(&Entry) -> bool) -> Entry {
+    pub(crate) fn until_journal(&self, what: &str, wanted: impl Fn(&Entry) -> bool) -> Entry {
         self.until_journal_after(0, what, wanted)
     }
 
     /// The same, for entries that came after `time`, in microseconds since 1970.
-    pub fn until_journal_after(
+    pub(crate) fn until_journal_after(
         &self,
         time: i64,
         what: &str,
@@ -156,7 +157,7 @@ impl Machine {
     }
 
     /// Waits until systemd says that a unit is up again, after `time`.
-    pub fn until_started_after(&self, time: i64, unit: &str) -> Entry {
+    pub(crate) fn until_started_after(&self, time: i64, unit: &str) -> Entry {
         let started = |entry: &Entry| {
             entry.unit.as_deref() == Some(unit) && entry.message.starts_with("Started ")
         };
@@ -164,18 +165,18 @@ impl Machine {
     }
 
     /// The time of the machine, in microseconds since 1970.
-    pub fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         jiff::Timestamp::now().as_microsecond()
     }
 
     /// All of the journal, for the message of a failed test.
-    pub fn journal(&self) -> String {
+    pub(crate) fn journal(&self) -> String {
         let ran = self.run(&["journalctl", "--no-pager", "-o", "short-precise"]);
         ran.output.stdout
     }
 
     /// What the standard clients ask the site for, and the answers that they insist on.
-    pub fn site() -> Site {
+    pub(crate) fn site() -> Site {
         let root = PathAndQuery::from_static("/");
         Site {
             small: Request::get(root.clone()).expecting_body(Body::Exact(PAGE.into())),
@@ -187,17 +188,17 @@ impl Machine {
     }
 
     /// The clients that a server on the net meets.
-    pub fn mixed() -> Mix {
+    pub(crate) fn mixed() -> Mix {
         Mix::standard(ADDRESS, &Self::site())
     }
 
     /// Starts a load inside.
-    pub fn load(&self, mix: Mix) -> Running {
+    pub(crate) fn load(&self, mix: Mix) -> Running {
         load::start_on_thread(mix, self.sandbox.network_entrance().unwrap()).unwrap()
     }
 
     /// Fails with every lost request and the journal, if one was lost.
-    pub fn expect_no_loss(&self, report: &load::Report) {
+    pub(crate) fn expect_no_loss(&self, report: &load::Report) {
         if report.lost() > 0 {
             let mut text = format!("{report}\n");
             for failure in report.failures() {
@@ -215,19 +216,19 @@ impl Machine {
 
 /// What a command said.
 #[derive(Debug)]
-pub struct Ran {
-    pub command: String,
-    pub output: Output,
+pub(crate) struct Ran {
+    pub(crate) command: String,
+    pub(crate) output: Output,
 }
 
 impl Ran {
     /// Its standard output; fails where the exit code is not 0.
-    pub fn ok(self) -> String {
+    pub(crate) fn ok(self) -> String {
         self.exits(0).stdout
     }
 
     /// What it said; fails where the exit code is another one.
-    pub fn exits(self, code: i32) -> Output {
+    pub(crate) fn exits(self, code: i32) -> Output {
         let Self { command, output } = self;
         assert_eq!(output.code, Some(code), "{command}\n{}{}", output.stdout, output.stderr);
         output
@@ -235,13 +236,13 @@ impl Ran {
 }
 
 /// Runs async code of a test.
-pub fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(DEADLINE, future).await }).expect("in time")
 }
 
 /// Reports how long something took, for those who read the output; nothing is asserted on it.
-pub fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+pub(crate) fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
     let result = work();
     println!("{what}: {:.2} s", begun.elapsed().as_secs_f64());
