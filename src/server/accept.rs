@@ -4,7 +4,6 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -80,13 +79,12 @@ impl Door {
         }
     }
 
-    /// Accepts what waits in the queue at this moment.
-    pub(super) fn accept_waiting(&self, listeners: &Listeners) {
-        let mut cx = Context::from_waker(Waker::noop());
-        while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
-            && let Poll::Ready(Ok(stream)) = listeners.poll_accept(&mut cx)
-        {
-            self.serve(stream, slot);
+    /// Serves connections that were accepted elsewhere, as far as there is room.
+    pub(super) fn admit(&self, streams: Vec<Stream>) {
+        for stream in streams {
+            if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+                self.serve(stream, slot);
+            }
         }
     }
 

@@ -41,8 +41,7 @@ impl Folder {
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
             Mode::empty(),
         )?;
-        // Not blocking, or a named pipe in the folder would hold a thread for ever.
-        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let flags = flags | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         rustix::fs::openat2(folder, path, flags, Mode::empty(), resolve)
             .map(|file: OwnedFd| file.into())
@@ -79,7 +78,8 @@ impl Backend for Folder {
     fn open(&self, path: PathBuf) -> Self::OpenFuture {
         let folder = self.clone();
         blocking(move || {
-            let file = folder.open_beneath(&path, OFlags::RDONLY)?;
+            // Not blocking, or a named pipe in the folder would hold the thread for ever.
+            let file = folder.open_beneath(&path, OFlags::RDONLY | OFlags::NONBLOCK)?;
             let metadata = file.metadata()?;
             // Devices, pipes and sockets are no files of a site.
             if !metadata.is_file() && !metadata.is_dir() {

@@ -113,13 +113,15 @@ pub(super) async fn live(
     let empty = async {
         if by_hand {
             // The queue ends with this process.
-            door.accept_waiting(&listeners);
-        } else if !has_healthy_sibling(control.as_ref()).await {
-            // The queue outlives this process, but until the next one comes up nobody else takes
-            // what is in it: go on for a while.
-            door.accept_until(&listeners, sleep(settings.reload.linger)).await;
+            door.admit(listeners.close());
+        } else {
+            // The queue outlives this process. Until the next one comes up a sibling takes what is
+            // in it; where there is none, go on for a while.
+            if !has_healthy_sibling(control.as_ref()).await {
+                door.accept_until(&listeners, sleep(settings.reload.linger)).await;
+            }
+            drop(listeners);
         }
-        drop(listeners);
         door.wait_until_empty().await;
     };
     tokio::select! {

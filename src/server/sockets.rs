@@ -132,6 +132,29 @@ enum Listener {
     Unix(UnixListener),
 }
 
+impl Listener {
+    fn close(self) -> Vec<Stream> {
+        match self {
+            Self::Tcp(listener) => rest(listener.into_std(), |listener| {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                tokio::net::TcpStream::from_std(stream).map(Stream::Tcp)
+            }),
+            Self::Unix(listener) => rest(listener.into_std(), |listener| {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                tokio::net::UnixStream::from_std(stream).map(Stream::Unix)
+            }),
+        }
+    }
+}
+
+/// What a listener that does not block brings until it has no more.
+fn rest<L>(listener: io::Result<L>, accept: impl Fn(&L) -> io::Result<Stream>) -> Vec<Stream> {
+    let Ok(listener) = listener else { return Vec::new() };
+    std::iter::from_fn(|| accept(&listener).ok()).collect()
+}
+
 impl Listeners {
     /// Hands the sockets to the runtime; call it inside of one.
     ///
@@ -166,6 +189,12 @@ impl Listeners {
             }
         }
         Poll::Pending
+    }
+
+    /// Stops listening; brings the connections that wait in the queues at this moment. Asks the
+    /// kernel itself: the runtime may not have heard of them yet.
+    pub(super) fn close(self) -> Vec<Stream> {
+        self.listeners.into_iter().flat_map(Listener::close).collect()
     }
 
     /// Where they listen, in words a person can copy: `127.0.0.1:3000, /run/app.sock`.

@@ -40,7 +40,7 @@ struct Server {
     door: Arc<Door>,
     drain: Drain,
     stop: Option<oneshot::Sender<()>>,
-    accepting: JoinHandle<()>,
+    accepting: JoinHandle<Listeners>,
 }
 
 impl Server {
@@ -61,6 +61,7 @@ impl Server {
                     let _ = stopped.await;
                 };
                 door.accept_until(&listeners, end).await;
+                listeners
             }
         });
         Self { address, door, drain, stop: Some(stop), accepting }
@@ -73,8 +74,9 @@ impl Server {
     /// Stops accepting and begins the drain.
     async fn begin_drain(&mut self) {
         drop(self.stop.take());
-        (&mut self.accepting).await.unwrap();
+        let listeners = (&mut self.accepting).await.unwrap();
         self.drain.begin();
+        self.door.admit(listeners.close());
     }
 
     /// Waits for the last connection to end.
