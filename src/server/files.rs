@@ -1,19 +1,21 @@
 //! The files below a folder, and nothing else: no path leads out of it, be it by `..` or by a
 //! symbolic link, and hidden files stay hidden.
 //!
-//! The kernel sees to it: openat2(2) with `RESOLVE_BENEATH` refuses to leave the folder while it
-//! walks the path, so nothing can change between a check and the use.
+//! What is checked is the file that was opened, by the path that the kernel has for it, so nothing
+//! can change between the check and the use. (openat2(2) with `RESOLVE_BENEATH` would be the plain
+//! way, but systemd denies it to a service with `RestrictSUIDSGID=`, which DynamicUser= implies.)
 
 use std::fs::Metadata;
 use std::future::Future;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tower_http::services::fs::{Backend, File};
 
@@ -36,21 +38,27 @@ impl Folder {
             return Err(io::ErrorKind::NotFound.into());
         }
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let folder = rustix::fs::open(
-            &*self.0,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        let flags = flags | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        rustix::fs::openat2(folder, path, flags, Mode::empty(), resolve)
-            .map(|file: OwnedFd| file.into())
-            .map_err(|errno| match errno {
-                // The path leads out, or in a circle: there is no such file.
-                rustix::io::Errno::XDEV | rustix::io::Errno::LOOP => io::ErrorKind::NotFound.into(),
-                other => other.into(),
-            })
+        let folder =
+            open(&*self.0, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        // Not blocking, or a named pipe in the folder would hold a thread for ever.
+        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = openat(&folder, path, flags, Mode::empty()).map_err(|errno| match errno {
+            // A link in a circle, or a name that no file can have: there is no such file.
+            Errno::LOOP | Errno::NAMETOOLONG => io::ErrorKind::NotFound.into(),
+            other => io::Error::from(other),
+        })?;
+        if real_path(&file)?.starts_with(real_path(&folder)?) {
+            Ok(file.into())
+        } else {
+            // The path leads out: there is no such file.
+            Err(io::ErrorKind::NotFound.into())
+        }
     }
+}
+
+/// The path of an open file, without links (proc_pid_fd(5)).
+fn real_path(file: &OwnedFd) -> io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 fn is_hidden(component: Component<'_>) -> bool {
