@@ -47,7 +47,7 @@ impl Context {
             (None, None) if Path::new(LOCAL).exists() => LOCAL.into(),
             (None, None) => self.installed_path(&self.only_installed()?),
         };
-        Ok((config::load(&path)?, path))
+        Ok((config::load(&path)?.below(&self.root), path))
     }
 
     /// The installed configuration of an app; none where there is none that can be read.

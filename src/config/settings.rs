@@ -1,7 +1,7 @@
 //! The validated configuration. Every value in it is possible; every default is here.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::listen::Listen;
@@ -111,6 +111,19 @@ pub struct StaticSite {
 }
 
 impl Settings {
+    /// The same settings as seen from the machine whose files lie below `root`: folders below it
+    /// lose that prefix.
+    #[must_use]
+    pub fn below(mut self, root: &Path) -> Self {
+        let site = self.site.as_mut().map(|site| &mut site.root);
+        for folder in std::iter::once(&mut self.directory).chain(site) {
+            if let Ok(inside) = folder.strip_prefix(root) {
+                *folder = Path::new("/").join(inside);
+            }
+        }
+        self
+    }
+
     /// An app with every default.
     #[must_use]
     pub fn new(name: AppName, directory: PathBuf) -> Self {

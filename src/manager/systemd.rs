@@ -197,7 +197,10 @@ impl ServiceManager for Systemd {
             }
             Err(zbus::Error::Failure("the connection to systemd ended".into()))
         };
-        run.await.map_err(|e| failed(&what, Some(unit), &e))
+        match run.await {
+            Ok(JobResult::Invalid) => Err(ManagerError::NotActive { unit: unit.clone() }),
+            result => result.map_err(|e| failed(&what, Some(unit), &e)),
+        }
     }
 }
 

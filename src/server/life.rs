@@ -193,7 +193,7 @@ fn announce(addresses: &[String], by_hand: bool) {
             .collect();
         tracing::info!("serving on {} (started by hand; Ctrl-C ends it)", urls.join(" and "));
     } else {
-        tracing::info!(addresses = addresses.join(", "), "ready");
+        tracing::info!("ready, serving {}", addresses.join(", "));
     }
 }
 

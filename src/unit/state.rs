@@ -70,6 +70,8 @@ words! {
         Dependency = "dependency",
         /// Nothing was to be done.
         Skipped = "skipped",
+        /// The unit cannot do that in its state: a reload of what is down.
+        Invalid = "invalid",
     }
 }
 

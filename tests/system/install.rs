@@ -71,15 +71,12 @@ fn foreign_and_hand_edited_files_are_refused_and_drop_ins_survive() {
     assert_eq!(tree(&machine), before, "nothing was written");
     machine.ctl(&["install-units", "--force", "--now"]).ok();
 
-    // `systemctl edit` writes a drop-in; EDITOR gets the file's name.
-    let edit = [
-        "env",
-        "SYSTEMD_EDITOR=sh -c 'echo \"[Service]\nNice=7\" > \"$0\"'",
-        "systemctl",
-        "edit",
-        "romuo@.service",
-    ];
-    machine.run(&edit).ok();
+    // `systemctl edit` writes a drop-in. It insists on a terminal, which script(1) makes.
+    let editor = "#!/bin/sh\nprintf '[Service]\\nNice=7\\n' > \"$1\"\n";
+    machine.sandbox.write("/usr/local/bin/editor", editor).unwrap();
+    machine.run(&["chmod", "755", "/usr/local/bin/editor"]).ok();
+    let edit = "SYSTEMD_EDITOR=/usr/local/bin/editor systemctl edit romuo@.service";
+    machine.run(&["script", "-qec", edit, "/dev/null"]).ok();
     machine
         .run(&["sed", "-i", "s/^RestartSec=.*/RestartSec=9/", "/etc/systemd/system/romuo@.service"])
         .ok();
@@ -119,6 +116,8 @@ fn systemctl_enable_and_romuoctl_agree_on_the_instances() {
 #[test]
 fn an_uninstall_removes_exactly_what_was_installed() {
     let machine = Machine::boot();
+    // Every machine has this folder; the sandbox begins without.
+    machine.run(&["mkdir", "-p", "/etc/systemd/system/multi-user.target.wants"]).ok();
     let before = tree(&machine);
     machine.ctl(&["install-units", "--now"]).ok();
     machine.systemctl(&["enable", "--now", "romuo@3"]).ok();

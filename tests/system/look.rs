@@ -6,7 +6,7 @@ use crate::machine::{ADDRESS, Machine};
 
 #[test]
 fn status_and_health_have_the_shapes_that_scripts_lean_on() {
-    let machine = Machine::serving("version = \"1.2.3\"\nenv = \"staging\"\n".to_owned().as_str());
+    let machine = Machine::serving_as("version = \"1.2.3\"\nenv = \"staging\"\n", "");
     let status = machine.status();
     assert_eq!(status["app"], "romuo");
     assert_eq!(status["state"], "online");
@@ -23,7 +23,9 @@ fn status_and_health_have_the_shapes_that_scripts_lean_on() {
         for figure in ["uptime_seconds", "restarts", "memory_bytes", "requests"] {
             assert!(instance[figure].is_u64(), "{figure} of {instance}");
         }
-        assert!(instance["cpu_percent"].is_number(), "{instance}");
+        // Where the CPU controller cannot be had, systemd does not know.
+        let cpu = &instance["cpu_percent"];
+        assert!(cpu.is_number() || cpu.is_null(), "{instance}");
     }
 
     let health = machine.ctl(&["health", "-o", "json"]).ok();
@@ -115,7 +117,7 @@ fn logs_come_in_the_format_of_the_seed() {
     assert!(since.contains("Started romuo"), "{since}");
     // Every entry of an instance carries the app and the instance.
     let tagged = machine.run(&["journalctl", "-o", "cat", "ROMUO_APP=romuo", "ROMUO_INSTANCE=2"]);
-    assert!(tagged.ok().contains("serving"), "the server's own lines are tagged");
+    assert!(tagged.ok().contains("ready, serving"), "the server's own lines are tagged");
 }
 
 #[test]

@@ -56,10 +56,15 @@ impl Machine {
         machine
     }
 
-    /// Boots a machine on which the app runs, with `extra` lines of configuration.
-    pub(crate) fn serving(extra: &str) -> Self {
+    /// Boots a machine on which the app runs, with `tables` of configuration added.
+    pub(crate) fn serving(tables: &str) -> Self {
+        Self::serving_as("", tables)
+    }
+
+    /// Boots a machine on which the app runs, with `keys` and `tables` of configuration added.
+    pub(crate) fn serving_as(keys: &str, tables: &str) -> Self {
         let machine = Self::boot();
-        machine.configure(&format!("{CONFIG}{extra}"));
+        machine.configure(&format!("{keys}{CONFIG}{tables}"));
         machine.ctl(&["install-units", "--now"]).ok();
         machine
     }
