@@ -57,8 +57,8 @@ impl AppName {
         UnitName(format!("{self}.service"))
     }
 
-    /// `NAME.hold.service`: what the socket starts while no instance is up, so that the requests
-    /// wait. No app can have this name.
+    /// `NAME.hold.service`: keeps systemd from starting anything on traffic. No app can have this
+    /// name.
     #[must_use]
     pub fn hold(&self) -> UnitName {
         UnitName(format!("{self}.hold.service"))
