@@ -101,7 +101,7 @@ impl UninstallUnits {
         if let (Some(lock), false) = (lock, plan.is_empty()) {
             let manager = running_manager(context).await?;
             if let Some(manager) = &manager {
-                lifecycle::stop(&app, manager).await?;
+                lifecycle::stop(&app, root, manager).await?;
             }
             install::apply(&lock, &plan)?;
             if let Some(manager) = &manager {

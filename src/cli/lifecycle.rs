@@ -1,5 +1,9 @@
 //! `romuoctl start`, `stop` and `restart`.
 
+use std::path::Path;
+
+use futures_util::future::try_join_all;
+
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::Printer;
@@ -51,25 +55,31 @@ impl Stop {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("stop")?;
         let app = context.app()?;
-        stop(&app, &Systemd::connect().await?).await?;
+        stop(&app, context.root(), &Systemd::connect().await?).await?;
         printer.say(format!("stopped {app}: its port is closed"));
         Ok(Exit::Done)
     }
 }
 
 /// Stops the app and waits until its port is closed.
-pub(super) async fn stop(app: &AppName, manager: &impl ServiceManager) -> Result<(), Failure> {
-    // The target's job takes the instances along. The socket, which then nobody needs, follows by
-    // itself, a moment later: asking for it too makes this command wait for it.
-    for unit in [app.target(), app.socket()] {
-        let result = manager.run(Verb::Stop, &unit).await?;
-        let status = manager.status(&unit).await?;
-        if status.is_up() {
-            let sentence = format!("{unit} did not stop: its job ended with {result}");
-            return Err(Failure::Instances { sentence });
-        }
+pub(super) async fn stop(
+    app: &AppName,
+    root: &Path,
+    manager: &impl ServiceManager,
+) -> Result<(), Failure> {
+    // The target's job is done before its instances have drained, and the socket, which then nobody
+    // needs, follows by itself a moment later. Asking for each makes this command wait for it.
+    let survey = Survey::take(app, root, manager).await?;
+    let instances = survey.instances.iter().map(|(id, _)| app.instance(*id));
+    manager.run(Verb::Stop, &app.target()).await?;
+    try_join_all(instances.map(async |unit| manager.run(Verb::Stop, &unit).await)).await?;
+    manager.run(Verb::Stop, &app.socket()).await?;
+    let after = Survey::take(app, root, manager).await?;
+    let units = after.instances.iter().map(|(_, unit)| unit).chain([&after.socket]);
+    match units.into_iter().find(|unit| unit.is_up()) {
+        None => Ok(()),
+        Some(up) => Err(Failure::Instances { sentence: format!("{} did not stop", up.name) }),
     }
-    Ok(())
 }
 
 impl Restart {
