@@ -105,7 +105,6 @@ impl Keeper {
                 Ok(Event::Inside(Notice::Pid(pid))) => {
                     self.init = pidfd(pid).ok().map(|fd| (pid, fd));
                 }
-                Ok(Event::Inside(Notice::Failed(error))) => return Err(error),
                 Ok(Event::Inside(Notice::Starting)) => {
                     let Some((pid, _)) = self.init else { continue };
                     let sender = self.sender.clone();
@@ -121,7 +120,9 @@ impl Keeper {
                     unreachable = Some(error);
                     deadline = Instant::now() + LAST_WORDS;
                 }
-                Ok(Event::Booted(Err(error))) => return Err(error),
+                Ok(Event::Booted(Err(error)) | Event::Inside(Notice::Failed(error))) => {
+                    return Err(error);
+                }
                 Ok(Event::Owner(_)) => return Ok(false),
                 Ok(Event::Ended(status)) => {
                     self.ended = true;

@@ -214,3 +214,8 @@ impl Drop for Sandbox {
         let _ = self.keeper.wait();
     }
 }
+
+/// Whether systemd runs this machine (`sd_booted(3)`).
+fn host_runs_systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
