@@ -394,6 +394,19 @@ fn a_boot_that_fails_shows_the_end_of_the_console() {
 }
 
 #[test]
+fn a_unit_that_fails_on_the_way_up_is_named() {
+    let host = tempfile::tempdir().unwrap();
+    let unit = host.path().join("unit");
+    let lines = "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nExecStart=/bin/false\n";
+    fs::write(&unit, lines).unwrap();
+    let place = "/usr/lib/systemd/system/systemd-tmpfiles-setup.service";
+    let error = builder().bind_read_only(&unit, place).boot().unwrap_err();
+    let text = error.to_string();
+    let start = "systemd came up degraded in the sandbox: systemd-tmpfiles-setup.service";
+    assert!(text.starts_with(start), "{text}");
+}
+
+#[test]
 fn what_is_missing_on_the_host_is_named() {
     let error = builder().bind("/does/not/exist", "/srv/site").boot().unwrap_err();
     let text = "cannot bring /does/not/exist into the sandbox: No such file or directory";

@@ -200,9 +200,11 @@ impl Sandbox {
         let mut answer = String::new();
         let read = self.answers.read_to_string(&mut answer);
         read.map_err(|e| SandboxError::run(init::VERB, &e))?;
+        let status = self.keeper.wait().map_err(|e| SandboxError::run(init::VERB, &e))?;
         match serde_json::from_str(answer.trim()) {
+            _ if status.success() => Ok(()),
             Ok(message::Answer::Failed(error)) => Err(error),
-            _ => Ok(()),
+            _ => Err(SandboxError::run(init::VERB, &status)),
         }
     }
 }
