@@ -95,7 +95,7 @@ impl SandboxBuilder {
 /// The keeper's command. On a host that runs systemd, it asks that systemd for a piece of the
 /// cgroup tree instead of scribbling in it (Delegate=, systemd.resource-control(5)).
 fn keeper(romuoctl: &Path, spec: &str) -> Command {
-    let mut command = if Path::new("/run/systemd/system").is_dir() {
+    let mut command = if super::host_runs_systemd() {
         let mut scope = Command::new("systemd-run");
         scope.args(["--quiet", "--scope", "--collect", "--property=Delegate=yes"]);
         scope.arg("--description=romuo sandbox").arg("--").arg(romuoctl);

@@ -24,6 +24,10 @@ const ENTRIES: u32 = 20;
 /// The v2 controllers that systemd's limits need (systemd.resource-control(5)).
 const WANTED: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
+/// The controllers a v2 cgroup has, and those that its children have.
+const CONTROLLERS: &str = "cgroup.controllers";
+const SUBTREE: &str = "cgroup.subtree_control";
+
 /// How the cgroups are mounted inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,7 +80,7 @@ impl Tree {
         for mut group in own {
             if group.controllers.is_empty() {
                 if hierarchy == Hierarchy::Unified {
-                    (group.path, memory) = delegate(&group.path)?;
+                    (group.path, memory) = delegate(&group.path);
                 }
             } else if hierarchy == Hierarchy::Unified {
                 continue;
@@ -142,41 +146,35 @@ fn own(memberships: &str, mounts: &[Mount]) -> Vec<Group> {
     memberships.lines().filter_map(folder).collect()
 }
 
-/// The v2 cgroup, ours or the nearest above, whose children may have controllers; and whether
-/// memory is among them.
-fn delegate(own: &Path) -> Result<(PathBuf, bool), SandboxError> {
-    let is_cgroup = |path: &&Path| path.join("cgroup.controllers").exists();
-    let chain: Vec<_> = own.ancestors().take_while(is_cgroup).collect();
-    let Some(top) = chain.last() else { return Err(refused(own, &"it is no cgroup")) };
-    let offered = read(top.join("cgroup.controllers"))?;
-    let wanted: Vec<_> = WANTED.into_iter().filter(|c| listed(&offered, c)).collect();
-    for group in chain {
-        if enable(group, &wanted).is_ok() {
-            return Ok((group.to_owned(), wanted.contains(&"memory")));
-        }
-    }
-    Ok((own.to_owned(), false))
+/// The v2 cgroup whose children have controllers, as many as can be had; and whether memory is
+/// among them. Ours if it can be; else, where no systemd owns the tree, the nearest above.
+fn delegate(own: &Path) -> (PathBuf, bool) {
+    let is_cgroup = |path: &&Path| path.join(CONTROLLERS).exists();
+    let reach = if super::host_runs_systemd() { 1 } else { usize::MAX };
+    let found = own.ancestors().take(reach).take_while(is_cgroup).find(|group| {
+        enable(group);
+        listed(group, SUBTREE, "memory")
+    });
+    (found.unwrap_or(own).to_owned(), found.is_some())
 }
 
-/// Gives the children of `group` the controllers. A cgroup with children that have controllers
-/// may hold no process itself: where we are the only one in it, we step aside into a leaf.
-fn enable(group: &Path, wanted: &[&str]) -> io::Result<()> {
-    let file = "cgroup.subtree_control";
-    let on = |controller: &&&str| {
-        std::fs::read_to_string(group.join(file)).is_ok_and(|text| listed(&text, controller))
-    };
-    let missing: Vec<_> = wanted.iter().filter(|c| !on(c)).collect();
-    let set = || missing.iter().try_for_each(|c| write(group, file, &format!("+{c}")));
-    set().or_else(|error| {
-        let only_us = std::fs::read_to_string(group.join("cgroup.procs"))?;
-        if only_us.trim() != std::process::id().to_string() {
-            return Err(error);
-        }
+/// Gives the children of `group` the controllers that it has itself. A cgroup whose children have
+/// controllers may hold no process: where we are the only one in it, we step aside into a leaf.
+fn enable(group: &Path) {
+    let wanted = WANTED.into_iter().filter(|c| listed(group, CONTROLLERS, c));
+    let missing: Vec<_> = wanted.filter(|c| !listed(group, SUBTREE, c)).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let processes = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    if processes.trim() == std::process::id().to_string() {
         let leaf = group.join("keeper");
-        std::fs::create_dir(&leaf)?;
-        write(&leaf, "cgroup.procs", "0")?;
-        set()
-    })
+        let _ = std::fs::create_dir(&leaf).and_then(|()| write(&leaf, "cgroup.procs", "0"));
+    }
+    for controller in missing {
+        // Refused by the kernel or not: what counts is what the file says afterwards.
+        let _ = write(group, SUBTREE, &format!("+{controller}"));
+    }
 }
 
 fn make(group: &Group) -> io::Result<()> {
@@ -242,7 +240,8 @@ fn write(group: &Path, file: &str, value: &str) -> io::Result<()> {
     io::Write::write_all(&mut file, value.as_bytes())
 }
 
-fn listed(text: &str, word: &str) -> bool {
+fn listed(group: &Path, file: &str, word: &str) -> bool {
+    let text = std::fs::read_to_string(group.join(file)).unwrap_or_default();
     text.split_whitespace().any(|w| w == word)
 }
 

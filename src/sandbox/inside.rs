@@ -14,6 +14,10 @@ pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 pub(super) const DROPPED: &str = "-sys_time,-sys_module,-sys_rawio,-mknod,-syslog,-wake_alarm,\
      -block_suspend,-mac_admin,-mac_override,-sys_pacct,-audit_read,-audit_control,-perfmon,-bpf";
 
+/// Starts the program where its parent is alive. From inside, the `nsenter` outside has the pid 0;
+/// had it been killed before the death signal was set, the parent would be PID 1.
+const IF_WANTED: &str = r#"[ "$PPID" = 0 ] && exec "$0" "$@""#;
+
 /// A command that runs `program` in all namespaces of the process `pid`, with a clean environment
 /// and PID 1's bounding set. It dies with the `nsenter` that stands for it outside, so that
 /// `Child::kill` means the program.
@@ -22,7 +26,7 @@ pub(super) fn command(pid: u32, program: &OsStr) -> Command {
     command.arg("--target").arg(pid.to_string());
     command.args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]);
     command.args(["--", "setpriv", "--pdeathsig", "KILL", "--bounding-set", DROPPED, "--"]);
-    command.arg(program);
+    command.args(["sh", "-c", IF_WANTED]).arg(program);
     clean(&mut command);
     command
 }

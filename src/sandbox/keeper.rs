@@ -25,6 +25,8 @@ const BOOT: Duration = Duration::from_secs(90);
 /// How long a power-off may take: systemd's own `DefaultTimeoutStopSec=` (90 s) and some more, so
 /// that systemd gives up first.
 const POWER_OFF: Duration = Duration::from_secs(100);
+/// How long the end of a PID 1 that cannot be reached any more is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 enum Event {
     /// From the owner: a request, or none where it is gone.
@@ -95,31 +97,41 @@ impl Keeper {
 
     /// True when it is up; false where the owner went away meanwhile.
     fn boot(&mut self, memory_limits: bool) -> Result<bool, SandboxError> {
-        let deadline = Instant::now() + BOOT;
+        let mut deadline = Instant::now() + BOOT;
+        let mut unreachable = None;
         loop {
             match self.next(deadline) {
                 // Where it is dead already, its reason is under way.
                 Ok(Event::Inside(Notice::Pid(pid))) => {
                     self.init = pidfd(pid).ok().map(|fd| (pid, fd));
                 }
-                Ok(Event::Inside(Notice::Failed(error))) => return Err(error),
                 Ok(Event::Inside(Notice::Starting)) => {
                     let Some((pid, _)) = self.init else { continue };
                     let sender = self.sender.clone();
                     thread::spawn(move || sender.send(Event::Booted(ready::wait(pid))));
                 }
-                Ok(Event::Booted(result)) => {
-                    result?;
+                Ok(Event::Booted(Ok(()))) => {
                     let Some((pid, _)) = self.init else { continue };
                     send(&mut io::stdout(), &Answer::Ready { pid, memory_limits });
                     return Ok(true);
+                }
+                // Most likely it is dying; its end will say more.
+                Ok(Event::Booted(Err(error @ SandboxError::Run { .. }))) => {
+                    unreachable = Some(error);
+                    deadline = Instant::now() + LAST_WORDS;
+                }
+                Ok(Event::Booted(Err(error)) | Event::Inside(Notice::Failed(error))) => {
+                    return Err(error);
                 }
                 Ok(Event::Owner(_)) => return Ok(false),
                 Ok(Event::Ended(status)) => {
                     self.ended = true;
                     return Err(not_up(format!("it ended with {status}")));
                 }
-                Err(_) => return Err(not_up(format!("no answer within {} s", BOOT.as_secs()))),
+                Err(_) => {
+                    let late = || not_up(format!("no answer within {} s", BOOT.as_secs()));
+                    return Err(unreachable.unwrap_or_else(late));
+                }
             }
         }
     }

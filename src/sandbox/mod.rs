@@ -213,9 +213,11 @@ impl Sandbox {
         let mut answer = String::new();
         let read = self.answers.read_to_string(&mut answer);
         read.map_err(|e| SandboxError::run(init::VERB, &e))?;
+        let status = self.keeper.wait().map_err(|e| SandboxError::run(init::VERB, &e))?;
         match serde_json::from_str(answer.trim()) {
+            _ if status.success() => Ok(()),
             Ok(message::Answer::Failed(error)) => Err(error),
-            _ => Ok(()),
+            _ => Err(SandboxError::run(init::VERB, &status)),
         }
     }
 }
@@ -226,4 +228,9 @@ impl Drop for Sandbox {
         // What fails here has no one to hear of it; the next boot sweeps.
         let _ = self.keeper.wait();
     }
+}
+
+/// Whether systemd runs this machine (`sd_booted(3)`).
+fn host_runs_systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
 }

@@ -2,6 +2,7 @@
 //! administrator enabled, no generator, no service that packages start by themselves. What is left
 //! is systemd, its journal, temporary files, and the system bus.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
@@ -34,7 +35,7 @@ const KEPT: [&str; 7] = [
     "systemd-tmpfiles-setup.service",
 ];
 
-/// Pulled in by a `Wants=` in a unit, not by a folder: `/tmp` is mounted already.
+/// `/tmp` is mounted already; what pulls this in is on some systems a `Wants=` line, not a folder.
 const MASKED: [&str; 1] = ["tmp.mount"];
 
 /// The journal stays in memory, keeps every line, and leaves the kernel's log to the host.
@@ -54,7 +55,7 @@ pub(super) fn quiet() -> Result<()> {
     for dir in ["/etc/systemd/system", MASKS, "/run/lock"] {
         fs::create_dir_all(dir).map_err(|e| SandboxError::root("make", dir, &e))?;
     }
-    pulled_in()?.iter().map(String::as_str).chain(MASKED).try_for_each(|unit| mask(MASKS, unit))?;
+    pulled_in()?.iter().try_for_each(|unit| mask(MASKS, unit))?;
     for kind in ["system-generators", "system-environment-generators"] {
         for generator in names(&Path::new("/usr/lib/systemd").join(kind))? {
             mask(&format!("/run/systemd/{kind}"), &generator)?;
@@ -72,16 +73,14 @@ pub(super) fn quiet() -> Result<()> {
 }
 
 /// The units that packages start without anybody enabling them.
-fn pulled_in() -> Result<Vec<String>> {
-    let mut units = Vec::new();
+fn pulled_in() -> Result<BTreeSet<String>> {
+    let mut units = BTreeSet::from(MASKED.map(str::to_owned));
     for dir in names(Path::new(VENDOR))? {
         if [".wants", ".requires"].iter().any(|end| dir.ends_with(end)) {
             units.extend(names(&Path::new(VENDOR).join(dir))?);
         }
     }
     units.retain(|unit| !unit.ends_with(".target") && !KEPT.contains(&unit.as_str()));
-    units.sort();
-    units.dedup();
     Ok(units)
 }
 
