@@ -1,19 +1,21 @@
 //! The files below a folder, and nothing else: no path leads out of it, be it by `..` or by a
 //! symbolic link, and hidden files stay hidden.
 //!
-//! The kernel sees to it: openat2(2) with `RESOLVE_BENEATH` refuses to leave the folder while it
-//! walks the path, so nothing can change between a check and the use.
+//! A file is first opened without any access (`O_PATH`), then the kernel is asked where that file
+//! really is, and only then it is opened for reading, through that same descriptor; so nothing can
+//! change between the check and the use. openat2(2) with `RESOLVE_BENEATH` would do it in one
+//! call, but `RestrictSUIDSGID=` of systemd forbids that call altogether.
 
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
 use std::future::Future;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags};
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tower_http::services::fs::{Backend, File};
 
@@ -29,28 +31,28 @@ impl Folder {
         Self(root.into())
     }
 
-    /// Opens the file at `path`, relative to the folder. The folder itself is looked up each time:
-    /// a build that puts a new one in its place is served from then on.
-    fn open_beneath(&self, path: &Path, flags: OFlags) -> io::Result<std::fs::File> {
+    /// Finds the file at `path`, relative to the folder; the descriptor gives no access yet. The
+    /// folder itself is looked up each time: a build that puts a new one in its place is served
+    /// from then on.
+    fn find(&self, path: &Path) -> io::Result<OwnedFd> {
         if path.components().any(is_hidden) {
             return Err(io::ErrorKind::NotFound.into());
         }
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let folder = rustix::fs::open(
-            &*self.0,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        let flags = flags | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        rustix::fs::openat2(folder, path, flags, Mode::empty(), resolve)
-            .map(|file: OwnedFd| file.into())
-            .map_err(|errno| match errno {
-                // The path leads out, or in a circle: there is no such file.
-                rustix::io::Errno::XDEV | rustix::io::Errno::LOOP => io::ErrorKind::NotFound.into(),
-                other => other.into(),
-            })
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(&*self.0, flags | OFlags::DIRECTORY, Mode::empty())?;
+        let file = rustix::fs::openat(&folder, path, flags, Mode::empty())?;
+        if fs::read_link(link(&file))?.starts_with(fs::read_link(link(&folder))?) {
+            Ok(file)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
     }
+}
+
+/// The kernel's link to the file behind a descriptor (proc(5)).
+fn link(file: &impl AsRawFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 fn is_hidden(component: Component<'_>) -> bool {
@@ -78,20 +80,20 @@ impl Backend for Folder {
     fn open(&self, path: PathBuf) -> Self::OpenFuture {
         let folder = self.clone();
         blocking(move || {
-            // Not blocking, or a named pipe in the folder would hold the thread for ever.
-            let file = folder.open_beneath(&path, OFlags::RDONLY | OFlags::NONBLOCK)?;
-            let metadata = file.metadata()?;
-            // Devices, pipes and sockets are no files of a site.
-            if !metadata.is_file() && !metadata.is_dir() {
+            let found = fs::File::from(folder.find(&path)?);
+            let metadata = found.metadata()?;
+            // To open a pipe or a device would wait for its other side, or do something to it.
+            if !metadata.is_file() {
                 return Err(io::ErrorKind::NotFound.into());
             }
+            let file = fs::File::open(link(&found))?;
             Ok(OpenFile { file: tokio::fs::File::from_std(file), metadata })
         })
     }
 
     fn metadata(&self, path: PathBuf) -> Self::MetadataFuture {
         let folder = self.clone();
-        blocking(move || folder.open_beneath(&path, OFlags::PATH)?.metadata())
+        blocking(move || fs::File::from(folder.find(&path)?).metadata())
     }
 }
 
