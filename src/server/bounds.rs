@@ -37,6 +37,9 @@ pub(super) struct Bounds {
     /// How long the head of a request may take to arrive. A phone on a bad line needs seconds; who
     /// needs longer is a slow loris.
     pub(super) head: Duration,
+    /// How long an idle connection keeps its buffers. Requests of one page follow each other within
+    /// this time; between two pages a connection then costs an eighth of the memory.
+    pub(super) park: Duration,
     /// How long a connection may be idle between two requests. Longer than the 60 s of the usual
     /// load balancers, so that they close first and never send into a closing connection.
     pub(super) keep_alive: Duration,
@@ -57,6 +60,7 @@ impl Bounds {
             (memory / CONNECTION_MEMORY).min(descriptors.saturating_sub(SPARE_DESCRIPTORS)).max(1);
         Self {
             head: Duration::from_secs(30),
+            park: Duration::from_secs(1),
             keep_alive: Duration::from_secs(75),
             stall: Duration::from_secs(60),
             farewell: Duration::from_secs(1),
