@@ -108,7 +108,7 @@ impl File for OpenFile {
     type Metadata = Metadata;
     type MetadataFuture<'a> = std::future::Ready<io::Result<Metadata>>;
 
-    /// Of the moment it was opened: length and ETag belong to the bytes that follow.
+    /// Of the moment it was opened: length and `ETag` belong to the bytes that follow.
     fn metadata(&self) -> Self::MetadataFuture<'_> {
         std::future::ready(Ok(self.metadata.clone()))
     }

@@ -46,13 +46,7 @@ pub(super) async fn serve(first: Bytes, stream: Stream, host: &Arc<Host>) -> Lef
         builder().serve_connection(io, service_fn(move |request| exchange.clone().answer(request)));
 
     let silent = watch(&mut connection, host, &activity).await;
-    let unused = match silent {
-        Some(_) => connection.into_parts().read_buf,
-        None => {
-            drop(connection);
-            Bytes::new()
-        }
-    };
+    let unused = connection.into_parts().read_buf;
     let Some(mut stream) = activity.reclaim() else {
         return Left::Closed;
     };

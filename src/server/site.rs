@@ -1,7 +1,7 @@
 //! A static site.
 //!
 //! Caching: every file is sent with `Cache-Control: no-cache`, which means "keep it, but ask
-//! before each use". With the ETag that costs a 304 without a body, and a deploy shows at once.
+//! before each use". With the `ETag` that costs a 304 without a body, and a deploy shows at once.
 //! Longer times would be a guess: only the build knows which names carry a hash of the content,
 //! and a stale script beside a fresh page is a broken site.
 
