@@ -19,10 +19,14 @@ pub(super) const H2_STREAMS: u32 = 128;
 /// Bytes buffered for each HTTP/2 stream that the client does not read fast enough.
 pub(super) const H2_SEND_BUFFER: usize = 64 << 10;
 
-/// Memory to reckon with for each connection, in bytes: an HTTP/1 connection in use holds about
-/// 24 KiB (8 read, up to 64 written but mostly 0, task and socket). Below `limits.memory` no
-/// flood of connections can then get the instance killed.
-const CONNECTION_MEMORY: u64 = 32 << 10;
+/// Bytes of a file that are read in one go. Each response that a client reads slowly holds two or
+/// three of them.
+pub(super) const FILE_CHUNK: usize = 16 << 10;
+
+/// Memory to reckon with for each connection, in bytes: 8 KiB to read a request, three pieces of a
+/// file, and its task. Below `limits.memory` no flood of clients, however slowly they read, can
+/// then get the instance killed.
+const CONNECTION_MEMORY: u64 = 64 << 10;
 
 /// Descriptors kept for everything but public connections: files being sent, control, journal.
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -33,6 +37,9 @@ pub(super) struct Bounds {
     /// How long the head of a request may take to arrive. A phone on a bad line needs seconds; who
     /// needs longer is a slow loris.
     pub(super) head: Duration,
+    /// How long an idle connection keeps its buffers. Requests of one page follow each other within
+    /// this time; between two pages a connection then costs an eighth of the memory.
+    pub(super) park: Duration,
     /// How long a connection may be idle between two requests. Longer than the 60 s of the usual
     /// load balancers, so that they close first and never send into a closing connection.
     pub(super) keep_alive: Duration,
@@ -53,6 +60,7 @@ impl Bounds {
             (memory / CONNECTION_MEMORY).min(descriptors.saturating_sub(SPARE_DESCRIPTORS)).max(1);
         Self {
             head: Duration::from_secs(30),
+            park: Duration::from_secs(1),
             keep_alive: Duration::from_secs(75),
             stall: Duration::from_secs(60),
             farewell: Duration::from_secs(1),

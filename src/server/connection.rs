@@ -9,11 +9,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
-use super::activity::Activity;
 use super::bounds::Bounds;
 use super::drain::Drain;
+use super::http1::{self, Left};
+use super::http2;
 use super::stream::Stream;
-use super::{http1, http2};
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -52,17 +52,34 @@ impl Host {
 }
 
 /// Serves one connection to its end.
+///
+/// While nothing is under way, a connection is only a socket: it has no buffers, and hyper knows
+/// nothing of it. That is so before its first request and again when it has been idle for a while,
+/// and it is the one state in which a connection is closed by a drain.
 pub(super) async fn serve(mut stream: Stream, host: Arc<Host>) {
-    let Some((protocol, first)) = first_bytes(&mut stream, &host).await else {
+    let Some((protocol, mut first)) = first_bytes(&mut stream, &host, host.bounds.head).await
+    else {
         return;
     };
-    let activity = Arc::new(Activity::default());
-    let stream = match protocol {
-        Protocol::Http1 => http1::serve(first, stream, &host, activity).await,
-        Protocol::Http2 => http2::serve(first, stream, &host, &activity).await,
-    };
-    if let Some(stream) = stream {
-        say_farewell(stream, host.bounds.farewell).await;
+    if protocol == Protocol::Http2 {
+        if let Some(stream) = Box::pin(http2::serve(first, stream, &host)).await {
+            say_farewell(stream, host.bounds.farewell).await;
+        }
+        return;
+    }
+    loop {
+        // Boxed, so that an idle connection does not hold the room for it.
+        match Box::pin(http1::serve(first, stream, &host)).await {
+            Left::Closed => return,
+            Left::Open(open) => return say_farewell(open, host.bounds.farewell).await,
+            Left::Idle(idle, unused) => (stream, first) = (idle, unused),
+        }
+        if first.is_empty() {
+            match first_bytes(&mut stream, &host, host.bounds.keep_alive).await {
+                Some((_, bytes)) => first = bytes,
+                None => return,
+            }
+        }
     }
 }
 
@@ -84,11 +101,15 @@ fn protocol_of(first: &[u8]) -> Option<Protocol> {
     }
 }
 
-/// Waits for the first bytes. None: the client left, took too long, or sent nothing until the
-/// linger of a drain was over. No buffer is held while nothing has come.
-async fn first_bytes(stream: &mut Stream, host: &Host) -> Option<(Protocol, Bytes)> {
+/// Waits for the first bytes of a request. None: the client left, took too long, or sent nothing
+/// until the linger of a drain was over. No buffer is held while nothing has come.
+async fn first_bytes(
+    stream: &mut Stream,
+    host: &Host,
+    patience: Duration,
+) -> Option<(Protocol, Bytes)> {
     let mut bytes = BytesMut::new();
-    let deadline = sleep(host.bounds.head);
+    let deadline = sleep(patience);
     tokio::pin!(deadline);
     loop {
         tokio::select! {

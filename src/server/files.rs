@@ -1,11 +1,12 @@
 //! The files below a folder, and nothing else: no path leads out of it, be it by `..` or by a
 //! symbolic link, and hidden files stay hidden.
 //!
-//! What is checked is the file that was opened, by the path that the kernel has for it, so nothing
-//! can change between the check and the use. (openat2(2) with `RESOLVE_BENEATH` would be the plain
-//! way, but systemd denies it to a service with `RestrictSUIDSGID=`, which DynamicUser= implies.)
+//! A file is first opened without any access (`O_PATH`), then the kernel is asked where that file
+//! really is, and only then it is opened for reading, through that same descriptor; so nothing can
+//! change between the check and the use. openat2(2) with `RESOLVE_BENEATH` would do it in one
+//! call, but `RestrictSUIDSGID=` of systemd forbids that call altogether.
 
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -14,8 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustix::fs::{Mode, OFlags, open, openat};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags};
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tower_http::services::fs::{Backend, File};
 
@@ -31,34 +31,28 @@ impl Folder {
         Self(root.into())
     }
 
-    /// Opens the file at `path`, relative to the folder. The folder itself is looked up each time:
-    /// a build that puts a new one in its place is served from then on.
-    fn open_beneath(&self, path: &Path, flags: OFlags) -> io::Result<std::fs::File> {
+    /// Finds the file at `path`, relative to the folder; the descriptor gives no access yet. The
+    /// folder itself is looked up each time: a build that puts a new one in its place is served
+    /// from then on.
+    fn find(&self, path: &Path) -> io::Result<OwnedFd> {
         if path.components().any(is_hidden) {
             return Err(io::ErrorKind::NotFound.into());
         }
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let folder =
-            open(&*self.0, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        // Not blocking, or a named pipe in the folder would hold a thread for ever.
-        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = openat(&folder, path, flags, Mode::empty()).map_err(|errno| match errno {
-            // A link in a circle, or a name that no file can have: there is no such file.
-            Errno::LOOP | Errno::NAMETOOLONG => io::ErrorKind::NotFound.into(),
-            other => io::Error::from(other),
-        })?;
-        if real_path(&file)?.starts_with(real_path(&folder)?) {
-            Ok(file.into())
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(&*self.0, flags | OFlags::DIRECTORY, Mode::empty())?;
+        let file = rustix::fs::openat(&folder, path, flags, Mode::empty())?;
+        if fs::read_link(link(&file))?.starts_with(fs::read_link(link(&folder))?) {
+            Ok(file)
         } else {
-            // The path leads out: there is no such file.
             Err(io::ErrorKind::NotFound.into())
         }
     }
 }
 
-/// The path of an open file, without links (proc_pid_fd(5)).
-fn real_path(file: &OwnedFd) -> io::Result<PathBuf> {
-    std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
+/// The kernel's link to the file behind a descriptor (proc(5)).
+fn link(file: &impl AsRawFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 fn is_hidden(component: Component<'_>) -> bool {
@@ -86,20 +80,20 @@ impl Backend for Folder {
     fn open(&self, path: PathBuf) -> Self::OpenFuture {
         let folder = self.clone();
         blocking(move || {
-            // Not blocking, or a named pipe in the folder would hold the thread for ever.
-            let file = folder.open_beneath(&path, OFlags::RDONLY | OFlags::NONBLOCK)?;
-            let metadata = file.metadata()?;
-            // Devices, pipes and sockets are no files of a site.
-            if !metadata.is_file() && !metadata.is_dir() {
+            let found = fs::File::from(folder.find(&path)?);
+            let metadata = found.metadata()?;
+            // To open a pipe or a device would wait for its other side, or do something to it.
+            if !metadata.is_file() {
                 return Err(io::ErrorKind::NotFound.into());
             }
+            let file = fs::File::open(link(&found))?;
             Ok(OpenFile { file: tokio::fs::File::from_std(file), metadata })
         })
     }
 
     fn metadata(&self, path: PathBuf) -> Self::MetadataFuture {
         let folder = self.clone();
-        blocking(move || folder.open_beneath(&path, OFlags::PATH)?.metadata())
+        blocking(move || fs::File::from(folder.find(&path)?).metadata())
     }
 }
 
@@ -114,7 +108,7 @@ impl File for OpenFile {
     type Metadata = Metadata;
     type MetadataFuture<'a> = std::future::Ready<io::Result<Metadata>>;
 
-    /// Of the moment it was opened: length and ETag belong to the bytes that follow.
+    /// Of the moment it was opened: length and `ETag` belong to the bytes that follow.
     fn metadata(&self) -> Self::MetadataFuture<'_> {
         std::future::ready(Ok(self.metadata.clone()))
     }

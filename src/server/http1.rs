@@ -1,8 +1,8 @@
-//! An HTTP/1 connection that is never closed on a request.
+//! The requests of an HTTP/1 connection, while they follow each other closely.
 //!
-//! hyper's own graceful shutdown closes a connection that is idle in its eyes at once. Here an
-//! idle connection is kept for the linger, and then it is taken back from hyper: if bytes of a
-//! next request are in hyper's buffer or in the kernel's, that request is served first.
+//! hyper's own graceful shutdown closes a connection that is idle in its eyes at once, and a
+//! half-received request is idle in its eyes. Here hyper is never asked to: a connection that is
+//! idle is taken back from it, with the bytes it had not used yet.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
@@ -27,52 +27,38 @@ use super::stream::Stream;
 const TIMED_OUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// How a stretch of a connection ended.
-enum Outcome {
-    /// hyper is done: closed by either side, or broken.
-    Done,
-    /// The client has been silent for too long in this phase.
-    Silent(Phase),
+/// What is left of a connection when hyper is done with it.
+pub(super) enum Left {
+    /// It is idle. These bytes of a next request had come already.
+    Idle(Stream, Bytes),
+    /// Its last response was sent, and the client may still have to read it.
+    Open(Stream),
+    /// Nothing.
+    Closed,
 }
 
-/// Serves the connection to its end. Gives the stream back where the client still has it open and
-/// may have something to read.
-pub(super) async fn serve(
-    mut first: Bytes,
-    mut stream: Stream,
-    host: &Arc<Host>,
-    mut activity: Arc<Activity>,
-) -> Option<Stream> {
-    let builder = builder();
-    loop {
-        let exchange = Exchange::new(host, &activity);
-        let io = TokioIo::new(Watched::new(first, stream, Arc::clone(&activity)));
-        let mut connection = builder
-            .serve_connection(io, service_fn(move |request| exchange.clone().answer(request)));
+/// Serves requests until the connection is idle or ends. It begins with bytes read from it before.
+pub(super) async fn serve(first: Bytes, stream: Stream, host: &Arc<Host>) -> Left {
+    let activity = Arc::new(Activity::default());
+    let exchange = Exchange::new(host, &activity);
+    let io = TokioIo::new(Watched::new(first, stream, Arc::clone(&activity)));
+    let mut connection =
+        builder().serve_connection(io, service_fn(move |request| exchange.clone().answer(request)));
 
-        let outcome = watch(&mut connection, host, &activity).await;
-        let unparsed = match outcome {
-            Outcome::Done | Outcome::Silent(Phase::Answering) => Bytes::new(),
-            Outcome::Silent(_) => connection.into_parts().read_buf,
-        };
-        let mut released = activity.reclaim()?;
-        match outcome {
-            Outcome::Done if activity.ended() => return None,
-            Outcome::Done => return Some(released),
-            Outcome::Silent(Phase::Answering) => return None,
-            Outcome::Silent(Phase::Receiving) => {
-                released.write_all(TIMED_OUT).await.ok()?;
-                return Some(released);
-            }
-            Outcome::Silent(Phase::Idle) if unparsed.is_empty() && !released.has_unread() => {
-                return None;
-            }
-            Outcome::Silent(Phase::Idle) => {
-                // A request came in the very last moment: serve it.
-                (first, stream) = (unparsed, released);
-                activity = Arc::new(Activity::default());
-            }
-        }
+    let silent = watch(&mut connection, host, &activity).await;
+    let unused = connection.into_parts().read_buf;
+    let Some(mut stream) = activity.reclaim() else {
+        return Left::Closed;
+    };
+    match silent {
+        None if activity.ended() => Left::Closed,
+        None => Left::Open(stream),
+        Some(Phase::Idle) => Left::Idle(stream, unused),
+        Some(Phase::Receiving) => match stream.write_all(TIMED_OUT).await {
+            Ok(()) => Left::Open(stream),
+            Err(_) => Left::Closed,
+        },
+        Some(Phase::Answering) => Left::Closed,
     }
 }
 
@@ -88,12 +74,13 @@ fn builder() -> http1::Builder {
     builder
 }
 
-/// Drives the connection until it is done or the client is silent for too long.
+/// Drives the connection until hyper is done with it (none), or until it stayed in one phase for
+/// too long (which).
 async fn watch<S, B>(
     connection: &mut http1::Connection<TokioIo<Watched>, S>,
     host: &Host,
     activity: &Activity,
-) -> Outcome
+) -> Option<Phase>
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -109,7 +96,7 @@ where
     poll_fn(|cx| {
         // The connection comes first: a request that is there is never overtaken by the drain.
         if Pin::new(&mut *connection).poll(cx).is_ready() {
-            return Poll::Ready(Outcome::Done);
+            return Poll::Ready(None);
         }
         draining = draining || drain.as_mut().poll(cx).is_ready();
         loop {
@@ -127,7 +114,7 @@ where
                 since = None;
                 continue;
             }
-            return Poll::Ready(Outcome::Silent(phase));
+            return Poll::Ready(Some(phase));
         }
     })
     .await
@@ -136,8 +123,9 @@ where
 /// How long a connection may stay in a phase.
 fn patience(phase: Phase, draining: bool, host: &Host) -> Duration {
     match phase {
-        Phase::Idle if draining => host.linger,
-        Phase::Idle => host.bounds.keep_alive,
+        // At once: how long it may stay idle during a drain is not judged here.
+        Phase::Idle if draining => Duration::ZERO,
+        Phase::Idle => host.bounds.park,
         Phase::Receiving => host.bounds.head,
         Phase::Answering => host.bounds.stall,
     }

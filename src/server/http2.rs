@@ -21,14 +21,10 @@ use super::exchange::Exchange;
 use super::stream::Stream;
 
 /// Serves the connection to its end. Gives the stream back where the client still has it open.
-pub(super) async fn serve(
-    first: Bytes,
-    stream: Stream,
-    host: &Arc<Host>,
-    activity: &Arc<Activity>,
-) -> Option<Stream> {
-    let exchange = Exchange::new(host, activity);
-    let io = TokioIo::new(Watched::new(first, stream, Arc::clone(activity)));
+pub(super) async fn serve(first: Bytes, stream: Stream, host: &Arc<Host>) -> Option<Stream> {
+    let activity = Arc::new(Activity::default());
+    let exchange = Exchange::new(host, &activity);
+    let io = TokioIo::new(Watched::new(first, stream, Arc::clone(&activity)));
     let done = {
         let connection = builder(host)
             .serve_connection(io, service_fn(move |request| exchange.clone().answer(request)));

@@ -81,7 +81,7 @@ pub(super) async fn live(
     if let Some(timeout) = watchdog {
         let ping = |alive| {
             if alive {
-                notify::ping()
+                notify::ping();
             }
         };
         watchdog::start(timeout, pulse.clone(), ping)

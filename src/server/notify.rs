@@ -1,4 +1,4 @@
-//! What systemd is told (sd_notify(3)). Without systemd nothing is sent.
+//! What systemd is told (`sd_notify(3)`). Without systemd nothing is sent.
 
 use std::time::Duration;
 

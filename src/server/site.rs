@@ -1,7 +1,7 @@
 //! A static site.
 //!
 //! Caching: every file is sent with `Cache-Control: no-cache`, which means "keep it, but ask
-//! before each use". With the ETag that costs a 304 without a body, and a deploy shows at once.
+//! before each use". With the `ETag` that costs a 304 without a body, and a deploy shows at once.
 //! Longer times would be a guess: only the build knows which names carry a hash of the content,
 //! and a stale script beside a fresh page is a broken site.
 
@@ -14,6 +14,7 @@ use tower::ServiceExt as _;
 use tower_http::services::ServeDir;
 use tower_http::services::fs::{DefaultServeDirFallback, ServeFile};
 
+use super::bounds::FILE_CHUNK;
 use super::error::ServerError;
 use super::files::Folder;
 use super::router::{only_reads, short};
@@ -34,10 +35,12 @@ impl Site {
             .map_err(|source| ServerError::Site { path: site.root.clone(), source })?;
         Ok(Self {
             files: ServeDir::with_backend("", Folder::new(&site.root))
+                .with_buf_chunk_size(FILE_CHUNK)
                 .precompressed_br()
                 .precompressed_gzip(),
             fallback: site.fallback.as_deref().map(|name| {
                 ServeFile::new(site.root.join(Path::new(name).components().as_path()))
+                    .with_buf_chunk_size(FILE_CHUNK)
                     .precompressed_br()
                     .precompressed_gzip()
             }),

@@ -17,7 +17,7 @@ use crate::config::Listen;
 /// `FileDescriptorName=` of the app's sockets (systemd.socket(5)).
 const SOCKET_NAME: &str = "http";
 
-/// What systemd calls a descriptor without a name (sd_listen_fds(3)).
+/// What systemd calls a descriptor without a name (`sd_listen_fds(3)`).
 const NAMELESS: &str = "unknown";
 
 /// Rights of a unix socket that the app itself listens on when it is started by hand: everyone

@@ -18,7 +18,7 @@ use super::stream::Stream;
 use crate::health::{ProbeError, Report, ask};
 
 /// Shares of the watchdog's time between two looks of the thread: more than the two that
-/// sd_watchdog_enabled(3) asks for, so that one late probe is no missed ping.
+/// `sd_watchdog_enabled(3)` asks for, so that one late probe is no missed ping.
 const LOOKS: u32 = 4;
 
 /// Signs of life, counted.

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Collected, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 /// Bytes of a response that is larger than the buffers on its way.
@@ -29,13 +29,19 @@ pub(crate) struct Outcome {
 
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
-    clients: Vec<(&'static str, Arc<AtomicUsize>, JoinHandle<Vec<String>>)>,
+    clients: Vec<Running>,
 }
+
+/// A client at work: its kind, what was answered so far, and in the end what was lost.
+type Running = (&'static str, Arc<AtomicUsize>, JoinHandle<Vec<String>>);
+
+/// One request of a client.
+type Step = fn(&mut Client) -> io::Result<()>;
 
 /// Starts a client of each kind.
 pub(crate) fn start(address: SocketAddr) -> Load {
     let stop = Arc::new(AtomicBool::new(false));
-    let kinds: [(&'static str, fn(&mut Client) -> io::Result<()>); 6] = [
+    let kinds: [(&'static str, Step); 6] = [
         ("keep-alive", |client| client.exchange(&[GET], Duration::ZERO)),
         ("keep-alive with pauses", |client| {
             thread::sleep(PAUSE);
@@ -207,7 +213,7 @@ fn http2(address: SocketAddr, stop: &AtomicBool, answered: &AtomicUsize) -> Vec<
                 let request = http::Request::get("http://x/").body(Empty::<Bytes>::new()).unwrap();
                 match sender.send_request(request).await {
                     Ok(response) => {
-                        match response.into_body().collect().await.map(|body| body.to_bytes()) {
+                        match response.into_body().collect().await.map(Collected::to_bytes) {
                             Ok(body) if body == "hello" => {
                                 answered.fetch_add(1, SeqCst);
                             }

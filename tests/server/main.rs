@@ -1,5 +1,8 @@
 //! `romuo-server` as a process: what systemd sees of it, and what its clients see of a roll.
 
+// Helpers of tests may fail as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod instance;
 mod load;
 

@@ -46,11 +46,27 @@ async fn an_idle_connection_has_more_time_than_a_head() {
     assert_eq!(server.connect().await.rest().await, "");
     assert_eq!(idle.get("/").await.code(), 200);
 
-    let bounds = Bounds { keep_alive: SOON, ..wide() };
+    let bounds = Bounds { park: SOON, keep_alive: SOON, ..wide() };
     let server = Server::start(Gate::router().0, bounds, NEVER);
     let mut idle = server.connect().await;
     idle.get("/").await;
     assert_eq!(idle.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_parked_connection_goes_on_as_if_nothing_had_been() {
+    let bounds = Bounds { park: Duration::ZERO, ..wide() };
+    let server = Server::start(Gate::router().0, bounds, NEVER);
+    let mut client = server.connect().await;
+    for _ in 0..10 {
+        assert_eq!(client.get("/").await.body, "hello");
+    }
+    // In pieces, and two at once.
+    client.send("GET / HT").await;
+    client.send("TP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n").await;
+    assert_eq!(client.answer().await.body, "hello");
+    client.send("Host: x\r\n\r\n").await;
+    assert_eq!(client.answer().await.body, "hello");
 }
 
 #[tokio::test]

@@ -78,9 +78,8 @@ fn when_every_worker_is_blocked_the_watchdog_finds_no_life() {
     });
     // It lives, so it is found alive.
     let address = loop {
-        match finds.recv().unwrap() {
-            (true, address) => break address,
-            (false, _) => {}
+        if let (true, address) = finds.recv().unwrap() {
+            break address;
         }
     };
     let clients: Vec<_> = (0..2)

@@ -31,7 +31,14 @@ const SOON: Duration = Duration::from_millis(50);
 
 /// Bounds that no test meets by chance.
 fn wide() -> Bounds {
-    Bounds { head: NEVER, keep_alive: NEVER, stall: NEVER, farewell: NEVER, connections: 100 }
+    Bounds {
+        head: NEVER,
+        park: NEVER,
+        keep_alive: NEVER,
+        stall: NEVER,
+        farewell: NEVER,
+        connections: 100,
+    }
 }
 
 /// A server on a port of its own.

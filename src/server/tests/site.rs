@@ -28,6 +28,8 @@ fn serve(folder: &Path, fallback: Option<&str>) -> Server {
     write(&root, ".git/config", "secret");
     write(&root, ".well-known/acme-challenge/token", "token");
     write(folder, "outside/secret.txt", "secret");
+    let pipe = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), pipe, 0o644.into(), 0).unwrap();
     symlink("../outside", root.join("out")).unwrap();
     symlink(folder.join("outside/secret.txt"), root.join("out.txt")).unwrap();
     symlink("app.js", root.join("inside.js")).unwrap();
@@ -115,6 +117,7 @@ async fn nothing_hidden_and_nothing_outside_of_the_folder_is_served() {
         "/../outside/secret.txt",
         "/..%2foutside/secret.txt",
         "/%2e%2e/outside/secret.txt",
+        "/pipe",
         "/out/secret.txt",
         "/out.txt",
         "/app.js%00.html",
