@@ -80,12 +80,13 @@ fn an_instance_over_its_memory_limit_is_killed_and_restarted() {
         println!("SKIPPED: the memory controller cannot be had here, so MemoryMax= is ignored");
         return;
     }
+    machine.drop_in("romuo@1.service", "[Service]\nOOMScoreAdjust=1000\n");
+    machine.ctl(&["restart", "1"]).ok();
     let load = machine.load(keep_alive());
     wait(load.until_each_answered(10)).unwrap();
     let (pid, begun) = (machine.pid(1), machine.now());
-    // Takes memory in the cgroup of the instance, and is not to be killed for it: the instance is.
+    // Takes memory in the cgroup of the instance. Not this, but the instance is to be killed for it.
     let hog = "import pathlib, sys
-pathlib.Path('/proc/self/oom_score_adj').write_text('-1000')
 group = [l.split(':')[2] for l in open('/proc/' + sys.argv[1] + '/cgroup').read().split()]
 for base in ('/sys/fs/cgroup/memory', '/sys/fs/cgroup', '/sys/fs/cgroup/unified'):
     for path in set(group):
