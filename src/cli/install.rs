@@ -9,7 +9,7 @@ use super::error::{Exit, Failure};
 use super::lifecycle;
 use super::output::Printer;
 use crate::config;
-use crate::install::{self, Change, Install, Plan};
+use crate::install::{self, Change, Install, Lock, Plan};
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::render::{self, Host};
 use crate::unit::AppName;
@@ -96,18 +96,11 @@ impl InstallUnits {
 impl UninstallUnits {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         let (app, root) = (context.app()?, context.root());
-        let lock = if self.dry_run { None } else { Some(install::lock(root)?) };
-        let plan = install::plan_removal(root, &app, self.force)?;
-        if let (Some(lock), false) = (lock, plan.is_empty()) {
-            let manager = running_manager(context).await?;
-            if let Some(manager) = &manager {
-                lifecycle::stop(&app, root, manager).await?;
-            }
-            install::apply(&lock, &plan)?;
-            if let Some(manager) = &manager {
-                manager.daemon_reload().await?;
-                manager.forget(&app).await?;
-            }
+        let mut plan = install::plan_removal(root, &app, self.force)?;
+        if !self.dry_run && !plan.is_empty() {
+            let lock = install::lock(root)?;
+            plan = install::plan_removal(root, &app, self.force)?;
+            remove(&app, context, &lock, &plan).await?;
         }
         show(printer, &plan, false, &format!("{app} is not installed"));
         for path in &plan.left {
@@ -115,6 +108,17 @@ impl UninstallUnits {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Stops the app and removes its files.
+async fn remove(app: &AppName, context: &Context, lock: &Lock, plan: &Plan) -> Result<(), Failure> {
+    let Some(manager) = running_manager(context).await? else {
+        return Ok(install::apply(lock, plan)?);
+    };
+    lifecycle::stop(app, context.root(), &manager).await?;
+    install::apply(lock, plan)?;
+    manager.daemon_reload().await?;
+    Ok(manager.forget(app).await?)
 }
 
 /// The systemd to talk to; none where it is not running (sd_booted(3)) or the root is another.

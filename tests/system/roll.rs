@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::machine::{ADDRESS, Machine, timed, wait};
 
+/// open(2); in octal as the kernel prints it.
+const O_NONBLOCK: i32 = 0o4000;
+
 #[test]
 fn a_roll_under_mixed_load_loses_nothing() {
     let machine = Machine::serving("");
@@ -37,6 +40,10 @@ fn all_three_commands_roll_and_say_how_it_went() {
     }
     let said = machine.ctl(&["reload"]).ok();
     assert!(said.starts_with("rolled 2 of 2 instances of romuo in "), "{said}");
+    // A flag of the shared socket, which whoever is given it can turn off: then an accept blocks.
+    let info = machine.run(&["cat", &format!("/proc/{}/fdinfo/3", machine.pid(1))]).ok();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
+    assert_ne!(i32::from_str_radix(flags, 8).unwrap() & O_NONBLOCK, 0, "{info}");
     let outcome: Value =
         serde_json::from_str(&machine.ctl(&["reload", "-o", "json"]).ok()).unwrap();
     assert_eq!(outcome["rolled"], serde_json::json!(["1", "2"]), "{outcome}");
