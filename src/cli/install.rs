@@ -15,6 +15,7 @@ use crate::render::{self, Host};
 use crate::unit::AppName;
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct InstallUnits {
     /// Show what would change, and change nothing; needs no root
     #[arg(long)]

@@ -10,6 +10,7 @@ mod manual;
 mod output;
 mod reload;
 mod roll;
+mod state;
 mod status;
 mod survey;
 

@@ -3,18 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
-use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
 use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
-use super::output::{BAD, BUSY, GOOD, Printer, styled};
+use super::output::Printer;
+use super::state::{Answer, AppState, Probed, State};
 use super::survey::Survey;
-use crate::health::{ProbeError, Report, Status as Reported};
 use crate::manager::{Systemd, UnitStatus};
-use crate::unit::{ActiveState, InstanceId};
+use crate::unit::InstanceId;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {}
@@ -46,16 +45,6 @@ struct AppStatus {
     instances: Vec<Instance>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum AppState {
-    Online,
-    Degraded,
-    Rolling,
-    Stopped,
-    Errored,
-}
-
 #[derive(Debug, Serialize)]
 struct Instance {
     id: String,
@@ -75,26 +64,6 @@ struct Instance {
     why: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Online,
-    Starting,
-    Draining,
-    Stopped,
-    Errored,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Answer {
-    Ok,
-    Failing,
-    Unknown,
-}
-
-type Probed = Option<Result<Report, ProbeError>>;
-
 impl AppStatus {
     /// Pure: `now` is the time on `CLOCK_MONOTONIC`.
     fn new(survey: &Survey, health: &[Probed], now: Duration) -> Self {
@@ -104,9 +73,10 @@ impl AppStatus {
             .zip(health)
             .map(|((id, unit), probed)| Instance::new(*id, unit, probed, now))
             .collect();
+        let states: Vec<_> = instances.iter().map(|i| (i.state, i.health)).collect();
         Self {
             app: survey.app.to_string(),
-            state: app_state(survey, &instances),
+            state: AppState::of(survey.is_rolling(), &states),
             listen: survey.socket.listen.clone(),
             release: common(instances.iter().map(|instance| instance.release.as_deref())),
             roll: Some(survey.roll.status_text.clone()).filter(|text| !text.is_empty()),
@@ -133,7 +103,7 @@ impl AppStatus {
 
 impl fmt::Display for AppStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.app, styled(self.state.style(), self.state.word()))?;
+        write!(f, "{}: {}", self.app, self.state)?;
         if !self.listen.is_empty() {
             write!(f, ", listening on {}", self.listen.join(", "))?;
         }
@@ -185,113 +155,15 @@ impl Instance {
         });
         [
             self.id.clone(),
-            styled(self.state.style(), self.state.word()),
+            self.state.to_string(),
             or_dash(self.pid.map(|pid| pid.to_string())),
             or_dash(self.uptime_seconds.map(uptime)),
             self.restarts.to_string(),
             or_dash(memory),
             or_dash(self.cpu_percent.map(|percent| format!("{percent:.1}%"))),
             or_dash(self.requests.map(|count| count.to_string())),
-            styled(self.health.style(), self.health.word()),
+            self.health.to_string(),
         ]
-    }
-}
-
-fn app_state(survey: &Survey, instances: &[Instance]) -> AppState {
-    let is = |state: State| move |instance: &Instance| instance.state == state;
-    if survey.is_rolling() {
-        AppState::Rolling
-    } else if instances.iter().all(is(State::Stopped)) {
-        AppState::Stopped
-    } else if instances.iter().all(|i| matches!(i.state, State::Errored | State::Stopped)) {
-        AppState::Errored
-    } else if instances.iter().all(|i| i.state == State::Online && i.health != Answer::Failing) {
-        AppState::Online
-    } else {
-        AppState::Degraded
-    }
-}
-
-impl State {
-    fn of(unit: &UnitStatus) -> Self {
-        match unit.active {
-            _ if unit.is_errored() => Self::Errored,
-            ActiveState::Active | ActiveState::Reloading => Self::Online,
-            ActiveState::Deactivating => Self::Draining,
-            ActiveState::Inactive => Self::Stopped,
-            _ => Self::Starting,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Online => "online",
-            Self::Starting => "starting",
-            Self::Draining => "draining",
-            Self::Stopped => "stopped",
-            Self::Errored => "errored",
-        }
-    }
-
-    fn style(self) -> Style {
-        match self {
-            Self::Online => GOOD,
-            Self::Starting | Self::Draining | Self::Stopped => BUSY,
-            Self::Errored => BAD,
-        }
-    }
-}
-
-impl AppState {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Online => "online",
-            Self::Degraded => "degraded",
-            Self::Rolling => "rolling",
-            Self::Stopped => "stopped",
-            Self::Errored => "errored",
-        }
-    }
-
-    fn style(self) -> Style {
-        match self {
-            Self::Online => GOOD,
-            Self::Rolling | Self::Stopped => BUSY,
-            Self::Degraded | Self::Errored => BAD,
-        }
-    }
-}
-
-impl Answer {
-    fn of(probed: &Probed) -> Self {
-        match probed {
-            Some(Ok(report)) if report.status == Reported::Ok => Self::Ok,
-            Some(Ok(_) | Err(ProbeError::Timeout(_) | ProbeError::Malformed(_))) => Self::Failing,
-            Some(Err(ProbeError::Connect { source, .. })) => match source.kind() {
-                // Not root: the control sockets belong to the instances.
-                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::NotFound => {
-                    Self::Unknown
-                }
-                _ => Self::Failing,
-            },
-            None => Self::Unknown,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Failing => "failing",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    fn style(self) -> Style {
-        match self {
-            Self::Ok => GOOD,
-            Self::Failing => BAD,
-            Self::Unknown => Style::new(),
-        }
     }
 }
 

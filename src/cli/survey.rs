@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::context::Context;
 use super::error::Failure;
-use crate::health::{ProbeError, Report};
+use super::state::Probed;
 use crate::install;
 use crate::manager::{ServiceManager, UnitStatus};
 use crate::roll::{ControlSockets, HealthProbe};
@@ -54,10 +54,7 @@ impl Survey {
     }
 
     /// Asks each instance that is up for its health, all at once.
-    pub(super) async fn health(
-        &self,
-        context: &Context,
-    ) -> Vec<Option<Result<Report, ProbeError>>> {
+    pub(super) async fn health(&self, context: &Context) -> Vec<Probed> {
         let folder = context.control_folder(&self.app);
         let sockets = &ControlSockets { folder, timeout: PROBE_TIMEOUT };
         join_all(self.instances.iter().map(async |(id, status)| match status.main_pid {

@@ -105,7 +105,7 @@ impl fmt::Display for Outcome {
         let seconds = self.took_ms as f64 / 1000.0;
         match &self.halt {
             None => {
-                write!(f, "rolled {} of {all} instances of {app} in {seconds:.1} s", rolled.len())?
+                write!(f, "rolled {} of {all} instances of {app} in {seconds:.1} s", rolled.len())?;
             }
             Some(Halted { unit, reason, .. }) => {
                 write!(f, "the roll of {app} halted: {unit} {reason}")?;

@@ -168,7 +168,7 @@ fn a_manifest_that_cannot_be_used_counts_as_absent() {
         &too_large,
     ] {
         fs::write(&package, text).unwrap();
-        assert_eq!(version().as_deref(), Some("1"), "{:.40}", text);
+        assert_eq!(version().as_deref(), Some("1"), "{text:.40}");
     }
     fs::remove_file(&package).unwrap();
     fs::create_dir(&package).unwrap();
