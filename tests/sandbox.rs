@@ -327,6 +327,17 @@ fn programs_and_binds_come_from_anywhere_on_the_host() {
 }
 
 #[test]
+fn a_command_is_in_the_cgroups_of_the_sandbox() {
+    let sandbox = boot(builder());
+    let cgroups = says(&sandbox, &["cat", "/proc/self/cgroup"]);
+    assert!(!cgroups.contains(".."), "{cgroups}");
+    // systemd can move it.
+    let scope = ["systemd-run", "--quiet", "--scope", "--unit=mine", "cat", "/proc/self/cgroup"];
+    let cgroups = says(&sandbox, &scope);
+    assert!(cgroups.contains("0::/system.slice/mine.scope"), "{cgroups}");
+}
+
+#[test]
 fn killing_a_command_kills_the_program_inside() {
     let sandbox = boot(builder());
     let mut sleep = sandbox.command("sleep");

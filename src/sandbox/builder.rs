@@ -97,7 +97,7 @@ impl SandboxBuilder {
 fn keeper(romuoctl: &Path, spec: &str) -> Command {
     let mut command = if super::host_runs_systemd() {
         let mut scope = Command::new("systemd-run");
-        scope.args(["--quiet", "--scope", "--collect", "--property=Delegate=yes"]);
+        scope.args(["--scope", "--collect", "--property=Delegate=yes"]);
         scope.arg("--description=romuo sandbox").arg("--").arg(romuoctl);
         scope
     } else {
@@ -120,7 +120,8 @@ fn await_answer(mut keeper: Child, romuoctl: &Path) -> Result<Sandbox, SandboxEr
     let answers = answers.map(|mut a| a.read_line(&mut line).map(|_| a));
     match (serde_json::from_str(&line), answers) {
         (Ok(Answer::Ready { pid, memory_limits }), Some(Ok(answers))) => {
-            Ok(Sandbox { keeper, requests, answers, pid, memory_limits })
+            let romuoctl = romuoctl.to_owned();
+            Ok(Sandbox { keeper, requests, answers, romuoctl, pid, memory_limits })
         }
         (answer, _) => {
             drop(requests);

@@ -74,10 +74,9 @@ impl Tree {
     /// Makes the cgroups of the sandbox that the process `keeper` looks after, and removes those
     /// of dead keepers on the way.
     pub(super) fn create(hierarchy: Hierarchy, keeper: u32) -> Result<Self, SandboxError> {
-        let own = own(&read("/proc/self/cgroup")?, &mounts()?);
         let mut groups = Vec::new();
         let mut memory = false;
-        for mut group in own {
+        for mut group in memberships(&read("/proc/self/cgroup")?, &mounts()?) {
             if group.controllers.is_empty() {
                 if hierarchy == Hierarchy::Unified {
                     (group.path, memory) = delegate(&group.path);
@@ -127,8 +126,20 @@ impl Tree {
     }
 }
 
-/// The calling process's own cgroups, as folders.
-fn own(memberships: &str, mounts: &[Mount]) -> Vec<Group> {
+/// Moves the calling process into the cgroups of the process `pid`.
+pub(super) fn join(pid: u32) -> Result<(), SandboxError> {
+    let text = read(format!("/proc/{pid}/cgroup"))?;
+    memberships(&text, &mounts()?).iter().try_for_each(|group| {
+        match write(&group.path, "cgroup.procs", "0") {
+            // As in the making of the tree: a v1 controller may be beyond us.
+            Err(error) if group.controllers.is_empty() => Err(refused(&group.path, &error)),
+            _ => Ok(()),
+        }
+    })
+}
+
+/// The cgroups in a `/proc/PID/cgroup`, as folders.
+fn memberships(text: &str, mounts: &[Mount]) -> Vec<Group> {
     let folder = |line: &str| {
         let mut fields = line.splitn(3, ':').skip(1);
         let (controllers, path) = (fields.next()?, fields.next()?);
@@ -143,7 +154,7 @@ fn own(memberships: &str, mounts: &[Mount]) -> Vec<Group> {
         let path = below.map_or_else(|| mount.point.clone(), |p| mount.point.join(p));
         Some(Group { controllers: controllers.to_owned(), path })
     };
-    memberships.lines().filter_map(folder).collect()
+    text.lines().filter_map(folder).collect()
 }
 
 /// The v2 cgroup whose children have controllers, as many as can be had; and whether memory is
@@ -254,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn own_cgroups_are_found_below_the_root_of_their_mount() {
+    fn cgroups_are_found_below_the_root_of_their_mount() {
         let dir = tempfile::tempdir().unwrap();
         let point = dir.path().join("memory");
         std::fs::create_dir_all(point.join("inner")).unwrap();
@@ -265,7 +276,7 @@ mod tests {
             options: options.into(),
         };
         let mounts = [mount("cgroup", "/outer", "rw,memory"), mount("cgroup2", "/", "rw")];
-        let found = own("4:memory:/outer/inner\n3:cpuset:/\n0::/../elsewhere\n", &mounts);
+        let found = memberships("4:memory:/outer/inner\n3:cpuset:/\n0::/../elsewhere\n", &mounts);
         let group =
             |controllers: &str, path: PathBuf| Group { controllers: controllers.into(), path };
         // cpuset is not mounted; the v2 one lies outside of the namespace.

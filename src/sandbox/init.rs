@@ -34,18 +34,30 @@ pub(super) const CGROUP: &str = "cgroup";
 /// In the new cgroup namespace too; argument: a [`Layout`]. Lays out the root.
 const ROOT: &str = "root";
 
+/// Enters a sandbox that is up; arguments: the pid of its PID 1, a program, its arguments.
+pub(super) const EXEC: &str = "exec";
+
 /// systemd's service manager (usr-merged, as Debian is since 12).
 pub(super) const SYSTEMD: &str = "/usr/lib/systemd/systemd";
 /// systemd 256 and 257 refuse v1 cgroups unless this is in both the environment and the arguments
 /// (which in a container stand for the kernel command line).
 const FORCE_V1: (&str, &str) = ("SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE", "1");
 
+/// The exit code where a command could not be run, as a shell's for "not found".
+const NOT_RUN: u8 = 127;
+
 /// Runs a step of a sandbox. `args` are those after the verb. Only a sandbox calls this; a person
 /// gets a failure.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args: Vec<_> = args.into_iter().filter_map(|arg| arg.into_string().ok()).collect();
-    let parts: Vec<_> = args.iter().map(String::as_str).collect();
+    let args: Vec<_> = args.into_iter().collect();
+    let parts: Vec<_> = args.iter().filter_map(|arg| arg.to_str()).collect();
     match parts[..] {
+        [EXEC, ..] => {
+            let Err(error) = inside::exec(&args[1..]);
+            // In the place of the program's own words.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::from(NOT_RUN)
+        }
         [KEEPER, spec] => match parse::<Spec>(spec).and_then(|spec| keeper::keep(&spec)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

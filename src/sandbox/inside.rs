@@ -1,7 +1,14 @@
 //! How a program is run among the processes inside.
 
-use std::ffi::OsStr;
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
+
+use super::cgroup;
+use super::error::SandboxError;
+use super::init::{EXEC, VERB};
 
 /// `PATH` inside and for the helpers outside, as systemd sets it (environment.d(5) aside).
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -29,6 +36,29 @@ pub(super) fn command(pid: u32, program: &OsStr) -> Command {
     command.args(["sh", "-c", IF_WANTED]).arg(program);
     clean(&mut command);
     command
+}
+
+/// As [`command`], in the cgroups of the process `pid` too. In a cgroup outside, a program would be
+/// out of systemd's reach: with the mount option `nsdelegate`, no process moves across the border of
+/// a cgroup namespace (cgroups(7)), so `systemd-run --scope` would fail.
+pub(super) fn member(romuoctl: &Path, pid: u32, program: &OsStr) -> Command {
+    let mut command = Command::new(romuoctl);
+    command.args([VERB, EXEC]).arg(pid.to_string()).arg(program);
+    clean(&mut command);
+    command
+}
+
+/// The step behind [`member`]: `args` are its pid, program and arguments.
+pub(super) fn exec(args: &[OsString]) -> Result<Infallible, SandboxError> {
+    let [pid, program, args @ ..] = args else {
+        return Err(SandboxError::run(VERB, &"no program is named"));
+    };
+    let pid = pid.to_str().and_then(|pid| pid.parse().ok());
+    let pid = pid.ok_or_else(|| SandboxError::run(VERB, &"no pid is named"))?;
+    cgroup::join(pid)?;
+    let environment = std::env::vars_os();
+    let error = command(pid, program).args(args).env_clear().envs(environment).exec();
+    Err(SandboxError::run("nsenter", &error))
 }
 
 /// The environment of every process of a sandbox.

@@ -63,6 +63,8 @@ pub struct Sandbox {
     requests: Option<ChildStdin>,
     /// What else the keeper has to say.
     answers: BufReader<ChildStdout>,
+    /// The program that enters.
+    romuoctl: PathBuf,
     /// PID 1, as the host sees it.
     pid: u32,
     memory_limits: bool,
@@ -95,13 +97,13 @@ impl Sandbox {
         SandboxBuilder::new(romuoctl.into())
     }
 
-    /// A command that runs inside: in all namespaces, as root, without the capabilities that PID 1
+    /// A command that runs inside: in all namespaces and in the cgroups of PID 1, as root, without the capabilities that PID 1
     /// lacks, in `/`, with a clean environment. Killing the child kills the program.
     ///
     /// The program runs beside the units, not as one: `systemd-run --pipe --wait` makes it one.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        inside::command(self.pid, program.as_ref())
+        inside::member(&self.romuoctl, self.pid, program.as_ref())
     }
 
     /// Runs a command inside, without input, and collects what it says.
