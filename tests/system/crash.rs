@@ -19,7 +19,7 @@ fn a_killed_instance_loses_what_it_has_in_hand_and_nothing_afterwards() {
     let machine = Machine::serving("");
     let load = machine.load(keep_alive());
     wait(load.until_each_answered(100)).unwrap();
-    let killed_at = machine.now();
+    let killed_at = Machine::now();
     machine.run(&["kill", "-KILL", &machine.pid(1)]).ok();
     machine.until_started_after(killed_at, "romuo@1.service");
     let in_hand = load.requests_lost();
@@ -64,7 +64,7 @@ fn a_crash_looping_instance_becomes_errored_and_neither_socket_nor_sibling_suffe
 #[test]
 fn a_hanging_instance_is_restarted_by_its_watchdog() {
     let machine = Machine::serving("[health]\ninterval = \"1s\"\ntimeout = \"1s\"\nfailures = 1\n");
-    let (hung, hung_at) = (machine.pid(1), machine.now());
+    let (hung, hung_at) = (machine.pid(1), Machine::now());
     machine.run(&["kill", "-STOP", &hung]).ok();
     machine.until_started_after(hung_at, "romuo@1.service");
     assert_ne!(machine.pid(1), hung);
@@ -84,7 +84,7 @@ fn an_instance_over_its_memory_limit_is_killed_and_restarted() {
     machine.ctl(&["restart", "1"]).ok();
     let load = machine.load(keep_alive());
     wait(load.until_each_answered(10)).unwrap();
-    let (pid, begun) = (machine.pid(1), machine.now());
+    let (pid, begun) = (machine.pid(1), Machine::now());
     // Takes memory in the cgroup of the instance. Not this, but the instance is to be killed for it.
     let hog = "import pathlib, sys
 group = [l.split(':')[2] for l in open('/proc/' + sys.argv[1] + '/cgroup').read().split()]

@@ -170,7 +170,7 @@ impl Machine {
     }
 
     /// The time of the machine, in microseconds since 1970.
-    pub(crate) fn now(&self) -> i64 {
+    pub(crate) fn now() -> i64 {
         jiff::Timestamp::now().as_microsecond()
     }
 

@@ -1,5 +1,12 @@
 //! Everything together, on a real systemd: each test boots a machine of its own. Needs root.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 mod boot;
 mod crash;
 mod install;
