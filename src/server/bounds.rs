@@ -45,8 +45,8 @@ pub(super) struct Bounds {
     pub(super) keep_alive: Duration,
     /// How long a request in flight may go without a byte moving in either direction.
     pub(super) stall: Duration,
-    /// How long the client may take to close its side after the last response. Closing at once
-    /// would reset the connection if bytes of it are unread, and a reset takes away the response.
+    /// How long the client may be silent after the last response without closing its side. Closing
+    /// at once would reset the connection if it still sends, and a reset takes away the response.
     pub(super) farewell: Duration,
     /// Public connections at the same time; further ones wait in the kernel's queue, where the
     /// other instances take them.

@@ -21,8 +21,9 @@ const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes read to tell HTTP/1 from HTTP/2: a common request fits, so that no second read is needed.
 const FIRST_READ: usize = 2 << 10;
 
-/// Bytes of a client that are thrown away while it closes, at most.
-const FAREWELL_SIZE: u64 = 256 << 10;
+/// How long a client that was answered before its request was whole may go on sending it, at most;
+/// as nginx's `lingering_time`.
+const FAREWELL: Duration = Duration::from_secs(30);
 
 /// What the connections of one kind of listener have in common.
 #[derive(Debug)]
@@ -143,14 +144,19 @@ async fn lingered(host: &Host) {
 }
 
 /// Ends a connection so that the client can read everything that was sent: says that nothing more
-/// comes, then reads until the client has closed its side too. Closing a socket with unread bytes
-/// in it would reset the connection (RFC 9112, 9.6).
+/// comes, then reads until the client has closed its side too, or is silent. Closing a socket while
+/// the client still sends would reset the connection (RFC 9112, 9.6).
 async fn say_farewell(mut stream: Stream, patience: Duration) {
-    let _ = timeout(patience, async {
+    let farewell = async {
         stream.shutdown().await?;
-        tokio::io::copy(&mut (&mut stream).take(FAREWELL_SIZE), &mut tokio::io::sink()).await
-    })
-    .await;
+        let mut scrap = BytesMut::with_capacity(FIRST_READ);
+        while timeout(patience, stream.read_buf(&mut scrap)).await?? > 0 {
+            scrap.clear();
+        }
+        std::io::Result::Ok(())
+    };
+    // However it ends, the connection is over.
+    let _ = timeout(FAREWELL, farewell).await;
 }
 
 #[cfg(test)]

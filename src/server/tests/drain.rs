@@ -168,6 +168,7 @@ async fn http2_is_told_at_once_and_finishes_what_it_has() {
     let response = gated.await.unwrap();
     assert!(!response.headers().contains_key("connection"), "forbidden in HTTP/2");
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "at last");
-    connection.await.unwrap().unwrap();
+    let closed = tokio::time::timeout(client::DEADLINE, connection).await;
+    closed.expect("the connection stays open").unwrap().unwrap();
     server.drained().await;
 }

@@ -88,7 +88,8 @@ impl Server {
 
     /// Waits for the last connection to end.
     async fn drained(&self) {
-        self.door.wait_until_empty().await;
+        let empty = self.door.wait_until_empty();
+        tokio::time::timeout(client::DEADLINE, empty).await.expect("a connection stays open");
     }
 }
 
