@@ -45,6 +45,7 @@ only installed app.";
 
 /// Options that every verb knows.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// The app, by name
     #[arg(short, long, global = true, value_name = "NAME")]
@@ -55,8 +56,9 @@ struct Global {
     /// Work on the machine below this folder, for example an image; its systemd is not running
     #[arg(long, global = true, value_name = "DIR", default_value = "/")]
     root: PathBuf,
-    /// What is printed on standard output
+    /// What is printed on standard output: text for people, or one JSON value for scripts
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(value_name = "text|json", hide_possible_values = true)]
     output: Format,
     /// No colours, as with NO_COLOR=1 in the environment
     #[arg(long, global = true)]

@@ -21,23 +21,24 @@ use crate::unit::{AppName, UserName};
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(title = "romuo.toml", deny_unknown_fields)]
 pub(super) struct File {
-    /// The app's name: the stem of its units and, without `user`, its dynamic user.
+    /// The app's name: the stem of its units and, without `user`, its dynamic user. Small letters,
+    /// digits, `-` and `_`, a letter first, 31 characters at most.
     pub(super) name: Option<AppName>,
     /// Working directory. Relative paths start at the folder of this file, which is the default.
     pub(super) directory: Option<PathBuf>,
     /// The user that the instances run as. Without it: a dynamic user with the app's name.
     pub(super) user: Option<UserName>,
-    /// Where the app listens.
+    /// Where the app listens; no two alike.
     pub(super) listen: Option<OneOrMore<Listen>>,
-    /// How many instances to run, or "max": one a CPU.
+    /// How many instances to run, 1 to 65535, or "max": one a CPU.
     pub(super) instances: Option<Instances>,
-    /// Name of the environment, reported by /health.
+    /// Name of the environment, reported by /health. 128 characters at most.
     pub(super) env: Option<String>,
     /// "none": an instance sees only a loopback of its own, besides the sockets it inherits.
     /// "host": it sees the network of the host.
     pub(super) network: Option<Network>,
     /// Version of the app, reported by /health. Without it: from package.json, Cargo.toml or
-    /// pyproject.toml in `directory`.
+    /// pyproject.toml in `directory`. 128 characters at most.
     pub(super) version: Option<String>,
     #[schemars(default)]
     pub(super) limits: Limits,
@@ -58,13 +59,13 @@ pub(super) struct Limits {
     /// After this many restarts in a row, each before `min_uptime`, the instance is errored and
     /// stays down.
     pub(super) max_restarts: Option<NonZeroU32>,
-    /// An instance that was up for this long had a good start.
+    /// An instance that was up for this long had a good start: its crashes are counted anew.
     pub(super) min_uptime: Option<Time>,
     /// Pause before a crashed instance is restarted.
     pub(super) restart_delay: Option<Time>,
-    /// How long an instance may take until it is ready.
+    /// How long an instance may take until it is ready; above 0.
     pub(super) start_timeout: Option<Time>,
-    /// From SIGTERM to the end of the last request.
+    /// From SIGTERM to the end of the last request, which is cut off then; above 0.
     pub(super) stop_timeout: Option<Time>,
 }
 
@@ -72,13 +73,13 @@ pub(super) struct Limits {
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Health {
-    /// Path of the health answer on the public port.
+    /// Path of the health answer on the public port: `/`, letters, digits, `-`, `.`, `_`, `~`.
     pub(super) path: Option<String>,
-    /// Time between two probes.
+    /// Time between two probes of an instance by itself; above 0.
     pub(super) interval: Option<Time>,
-    /// How long one answer may take; `interval` at most.
+    /// How long one answer may take; above 0, `interval` at most.
     pub(super) timeout: Option<Time>,
-    /// After this many failed probes in a row the instance is restarted.
+    /// After this many failed probes in a row the instance is restarted, and a roll halts.
     pub(super) failures: Option<NonZeroU32>,
 }
 
@@ -97,8 +98,8 @@ pub(super) struct StaticSite {
     /// Its folder. Relative paths start at `directory`.
     #[schemars(required)]
     pub(super) root: Option<PathBuf>,
-    /// The file below `root` that answers a path which is no file: "index.html" of a single-page
-    /// app. Without it: 404.
+    /// The file below `root` that a browser gets for a page which is no file: "index.html" of a
+    /// single-page app. Without it: 404.
     pub(super) fallback: Option<String>,
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::ServerError;
 use crate::config::{self, parse_duration};
@@ -64,6 +64,12 @@ enum Guard {
 
 /// The folder of the crash counts, as systemd tells it.
 const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
+
+/// The command line as clap knows it, for the manual page.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
 
 /// Runs `romuo-server` with the arguments of this process.
 #[must_use]

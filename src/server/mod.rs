@@ -35,7 +35,7 @@ mod watchdog;
 #[cfg(test)]
 mod tests;
 
-pub use command::main;
+pub use command::{command, main};
 pub use error::ServerError;
 
 use crate::config::Settings;

@@ -95,3 +95,17 @@ fn a_start_that_fails_says_which_instance_and_why() {
     }
     assert_eq!(machine.property("romuo@1.service", "ActiveState"), "active");
 }
+
+#[test]
+fn the_shared_socket_never_blocks_whoever_starts() {
+    let machine = Machine::serving("");
+    for unit in ["romuo.hold.service", "romuo@2.service", "romuo.service"] {
+        machine.systemctl(&["restart", unit]).ok();
+        // The first descriptor that systemd passes is 3 (sd_listen_fds(3)).
+        let info = machine.run(&["cat", &format!("/proc/{}/fdinfo/3", machine.pid(1))]).ok();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+        let flags = u32::from_str_radix(flags.trim(), 8).unwrap();
+        let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
+        assert_eq!(flags & nonblock, nonblock, "after a restart of {unit}: {info}");
+    }
+}

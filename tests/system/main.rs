@@ -9,6 +9,7 @@
 
 mod boot;
 mod crash;
+mod docs;
 mod install;
 mod lifecycle;
 mod look;
