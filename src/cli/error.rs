@@ -94,6 +94,12 @@ pub(super) enum Failure {
     #[diagnostic(help("`journalctl -u {app}.service -n 20` shows what it said"))]
     NoVerdict { app: AppName, result: String },
 
+    #[error(
+        "nothing was changed: {app} listens on {open} right now, and a changed `listen` would close that port"
+    )]
+    #[diagnostic(help("`romuoctl stop` first, then `romuoctl install-units --now`"))]
+    OtherPorts { app: AppName, open: String },
+
     #[error("no instance of {app} is running, so there is nothing to roll")]
     #[diagnostic(help("`romuoctl start` starts the app"))]
     NothingToRoll { app: AppName },

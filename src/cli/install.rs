@@ -1,5 +1,6 @@
 //! `romuoctl install-units` and `uninstall-units`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle;
 use super::output::Printer;
-use crate::config;
+use crate::config::{self, Settings};
 use crate::install::{self, Change, Install, Lock, Plan};
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::render::{self, Host};
@@ -69,6 +70,9 @@ impl InstallUnits {
             },
         )?;
         show(printer, &plan, self.diff, &format!("{app} is installed as it should be"));
+        if let Some(manager) = &manager {
+            refuse_other_ports(&settings, manager).await?;
+        }
         let Some(lock) = lock else { return Ok(Exit::Done) };
         install::apply(&lock, &plan)?;
         drop(lock);
@@ -120,6 +124,17 @@ async fn remove(app: &AppName, context: &Context, lock: &Lock, plan: &Plan) -> R
     install::apply(lock, plan)?;
     manager.daemon_reload().await?;
     Ok(manager.forget(app).await?)
+}
+
+/// Refuses other addresses while the socket is open: systemd would close it when it reads the units
+/// again, under the instances that serve from it.
+async fn refuse_other_ports(settings: &Settings, manager: &Systemd) -> Result<(), Failure> {
+    let socket = manager.status(&settings.name.socket()).await?;
+    let new: BTreeSet<_> = settings.listen.iter().map(ToString::to_string).collect();
+    if !socket.is_up() || new == socket.listen.iter().cloned().collect() {
+        return Ok(());
+    }
+    Err(Failure::OtherPorts { app: settings.name.clone(), open: socket.listen.join(", ") })
 }
 
 /// The systemd to talk to; none where it is not running (sd_booted(3)) or the root is another.

@@ -91,6 +91,23 @@ fn foreign_and_hand_edited_files_are_refused_and_drop_ins_survive() {
 }
 
 #[test]
+fn an_open_port_is_not_changed_under_the_instances_that_serve_from_it() {
+    let machine = Machine::serving("");
+    let before = tree(&machine);
+    machine.configure(&CONFIG.replace("3000", "3001"));
+    let ran = machine.ctl(&["install-units", "--now"]).exits(1);
+    for part in ["listens on 127.0.0.1:3000", "romuoctl stop"] {
+        assert!(ran.stderr.contains(part), "{part:?} is not in {}", ran.stderr);
+    }
+    assert_eq!(tree(&machine), before);
+    machine.run(&["curl", "-sf", "http://127.0.0.1:3000/health"]).ok();
+
+    machine.ctl(&["stop"]).ok();
+    machine.ctl(&["install-units", "--now"]).ok();
+    machine.run(&["curl", "-sf", "http://127.0.0.1:3001/health"]).ok();
+}
+
+#[test]
 fn systemctl_enable_and_romuoctl_agree_on_the_instances() {
     let machine = Machine::serving("");
     let ids = |machine: &Machine| {
