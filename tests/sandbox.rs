@@ -21,9 +21,17 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 const OWNER: &str = "ROMUO_TEST_SANDBOX_OWNER";
 /// Where this test program lies inside, in the tests that run it there.
 const TESTS: &str = "/usr/local/bin/sandbox-tests";
+/// Where `romuoctl` lies then.
+const ROMUOCTL: &str = "/usr/local/bin/romuoctl";
 
 fn builder() -> SandboxBuilder {
-    Sandbox::builder(env!("CARGO_BIN_EXE_romuoctl"))
+    Sandbox::builder(romuoctl())
+}
+
+/// Where `romuoctl` lies: for the tests that run inside, beside this program.
+fn romuoctl() -> &'static Path {
+    let inside = std::env::current_exe().unwrap() == Path::new(TESTS);
+    Path::new(if inside { ROMUOCTL } else { env!("CARGO_BIN_EXE_romuoctl") })
 }
 
 fn boot(builder: SandboxBuilder) -> Sandbox {
@@ -40,10 +48,10 @@ fn says(sandbox: &Sandbox, command: &[&str]) -> String {
     output.stdout.trim().to_owned()
 }
 
-/// This test program, and the `romuoctl` it was built with at its usual path, inside.
+/// This test program and its `romuoctl` inside. (Not at their paths here: those may be below /tmp,
+/// which a boot empties.)
 fn with_tests(builder: SandboxBuilder) -> SandboxBuilder {
-    let romuoctl = env!("CARGO_BIN_EXE_romuoctl");
-    builder.program(std::env::current_exe().unwrap(), TESTS).program(romuoctl, romuoctl)
+    builder.program(std::env::current_exe().unwrap(), TESTS).program(romuoctl(), ROMUOCTL)
 }
 
 /// What can be seen of a sandbox from the host.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::Failure;
-use crate::config::{self, Settings};
+use crate::config::{self, Instances, Settings};
 use crate::install;
 use crate::unit::AppName;
 
@@ -50,9 +50,14 @@ impl Context {
         Ok((config::load(&path)?.below(&self.root), path))
     }
 
-    /// The installed configuration of an app; none where there is none that can be read.
-    pub(super) fn installed(&self, app: &AppName) -> Option<Settings> {
-        config::load(&self.installed_path(app)).ok()
+    /// How many instances the installed configuration of the app asks for; none: there is none.
+    /// Where only root may read it, it is taken to ask for as many as the new one.
+    pub(super) fn installed_instances(&self, new: &Settings) -> Option<Instances> {
+        let path = self.installed_path(&new.name);
+        match config::load(&path) {
+            Ok(installed) => Some(installed.instances),
+            Err(_) => path.exists().then_some(new.instances),
+        }
     }
 
     fn installed_path(&self, app: &AppName) -> PathBuf {

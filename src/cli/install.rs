@@ -50,7 +50,7 @@ impl InstallUnits {
         let (settings, source) = context.settings()?;
         let (app, root) = (&settings.name, context.root());
         let manager = running_manager(context).await?;
-        let host = host(manager.as_ref()).await?;
+        let host = host(root, manager.as_ref()).await?;
         let units = render::render(&settings, &host)?;
         install::verify(&units, &host, root)?;
 
@@ -64,7 +64,9 @@ impl InstallUnits {
                 source: &source,
                 directory: &settings.directory,
                 instances: settings.instances.count(cpus()),
-                earlier_instances: context.installed(app).map(|old| old.instances.count(cpus())),
+                earlier_instances: context
+                    .installed_instances(&settings)
+                    .map(|instances| instances.count(cpus())),
                 enable: !self.no_enable,
                 force: self.force,
             },
@@ -146,9 +148,11 @@ async fn running_manager(context: &Context) -> Result<Option<Systemd>, Failure> 
     Ok(Some(Systemd::connect().await?))
 }
 
-/// What the units have to know of this machine. romuo-server lies beside romuoctl.
-async fn host(manager: Option<&Systemd>) -> Result<Host, Failure> {
-    let ctl = std::env::current_exe().map_err(Failure::Runtime)?;
+/// What the units have to know of the machine below `root`. romuo-server lies beside romuoctl; a
+/// romuoctl that lies below the root itself is named as that machine sees it.
+async fn host(root: &Path, manager: Option<&Systemd>) -> Result<Host, Failure> {
+    let here = std::env::current_exe().map_err(Failure::Runtime)?;
+    let ctl = here.strip_prefix(root).map_or(here.clone(), |inside| Path::new("/").join(inside));
     let systemd = match manager {
         Some(manager) => manager.version().await?,
         None => install::systemd_version()?,
@@ -173,15 +177,19 @@ fn show(printer: &Printer, plan: &Plan, diff: bool, empty: &str) {
     struct Shown {
         changes: Vec<String>,
         left: Vec<PathBuf>,
+        unread: Vec<PathBuf>,
     }
     let changes = plan.changes.iter().map(ToString::to_string).collect();
-    let shown = Shown { changes, left: plan.left.clone() };
+    let shown = Shown { changes, left: plan.left.clone(), unread: plan.unread.clone() };
     let mut text =
         if plan.is_empty() { format!("{empty}: nothing to change") } else { plan.to_string() };
     if diff {
         let _ = write!(text, "{}", plan.diff());
     }
     printer.answer(&shown, text.trim_end());
+    for path in &plan.unread {
+        printer.say(format!("not compared, because only root may read it: {}", path.display()));
+    }
 }
 
 fn cpus() -> NonZeroU16 {

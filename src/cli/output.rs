@@ -70,7 +70,8 @@ pub(super) fn failure(failure: &Failure) {
 pub(super) fn render(diagnostic: &dyn Diagnostic) -> String {
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
         .with_links(false)
-        .with_wrap_lines(false);
+        .with_wrap_lines(false)
+        .with_show_related_as_nested(true);
     let mut text = String::new();
     match handler.render_report(&mut text, diagnostic) {
         Ok(()) => text.trim_end().to_owned(),

@@ -24,8 +24,15 @@ pub struct ReadError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
     Nothing,
-    File { bytes: Vec<u8>, mode: u32 },
-    Link { target: PathBuf },
+    File {
+        bytes: Vec<u8>,
+        mode: u32,
+    },
+    /// A file, but not for the eyes of who asks.
+    Unreadable,
+    Link {
+        target: PathBuf,
+    },
     Other,
 }
 
@@ -43,8 +50,13 @@ impl Found {
         Ok(if meta.is_symlink() {
             Self::Link { target: fs::read_link(&real).map_err(error)? }
         } else if meta.is_file() {
-            let bytes = fs::read(&real).map_err(error)?;
-            Self::File { bytes, mode: meta.permissions().mode() & 0o7777 }
+            match fs::read(&real) {
+                Err(e) if e.kind() == ErrorKind::PermissionDenied => Self::Unreadable,
+                bytes => Self::File {
+                    bytes: bytes.map_err(error)?,
+                    mode: meta.permissions().mode() & 0o7777,
+                },
+            }
         } else {
             Self::Other
         })

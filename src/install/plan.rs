@@ -117,6 +117,9 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// What a removal leaves: drop-ins, links of others.
     pub left: Vec<PathBuf>,
+    /// Files of romuo that were not compared, because only root may read them. There are none when
+    /// root asks.
+    pub unread: Vec<PathBuf>,
 }
 
 impl Plan {
@@ -240,6 +243,7 @@ impl<'a> Planner<'a> {
                     self.plan.changes.push(Change::Update { path, old, text, mode });
                 }
             }
+            Found::Unreadable => self.plan.unread.push(path),
             found => self.refuse(path, found),
         }
         Ok(())
@@ -255,6 +259,7 @@ impl<'a> Planner<'a> {
                     self.plan.changes.push(Change::Remove { path: at.into(), old });
                 }
             }
+            Found::Unreadable => self.plan.unread.push(at.into()),
             found => self.refuse(at.into(), found),
         }
         Ok(())

@@ -22,7 +22,10 @@ const VENDOR_UNITS: &str =
 pub enum VerifyError {
     /// A program that the units run is not there.
     #[error("{path} is not there, or no program", path = .0.display())]
-    #[diagnostic(help("romuo-server is installed beside romuoctl: install both"))]
+    #[diagnostic(help(
+        "the units name the running romuoctl and the romuo-server beside it: both have to be there, \
+         with --root below it (run the romuoctl that lies there)"
+    ))]
     NoProgram(PathBuf),
     /// systemd-analyze is not there.
     #[error("cannot check the units: systemd-analyze is not there")]

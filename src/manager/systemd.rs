@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::OnceCell;
-use zbus::{Array, Connection, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{Array, Connection, DBusError as _, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::{ManagerError, ServiceManager, UnitStatus, Verb};
 use crate::unit::{AppName, JobResult, UnitName};
@@ -218,13 +218,13 @@ impl Verb {
 /// Sorts an error of the bus by what the person can do about it.
 fn failed(what: &str, unit: Option<&UnitName>, error: &zbus::Error) -> ManagerError {
     let (name, reason) = match error {
-        zbus::Error::MethodError(name, text, _) => {
-            (name.as_str(), text.clone().unwrap_or_else(|| name.to_string()))
-        }
-        other => ("", other.to_string()),
+        zbus::Error::MethodError(name, text, _) => (name.to_string(), text.clone()),
+        zbus::Error::FDO(error) => (error.name().to_string(), error.description().map(Into::into)),
+        other => (String::new(), Some(other.to_string())),
     };
+    let reason = reason.unwrap_or_else(|| name.clone());
     let what = what.to_owned();
-    match (name, unit.cloned()) {
+    match (name.as_str(), unit.cloned()) {
         (
             "org.freedesktop.systemd1.NoSuchUnit" | "org.freedesktop.systemd1.LoadFailed",
             Some(unit),

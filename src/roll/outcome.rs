@@ -1,12 +1,12 @@
 //! What is kept of a roll: one sentence and its details, in a file that outlives the roller.
 
 use std::fmt;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use super::machine::Verdict;
 use crate::unit::AppName;
@@ -67,14 +67,13 @@ impl Outcome {
         }
     }
 
-    /// Keeps it at `path`, in place of an earlier one.
+    /// Keeps it at `path`, in place of an earlier one, for the eyes of root.
     ///
     /// # Errors
     /// Where the folder cannot be written to; the earlier one is still there then.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("/"));
-        let readable = Permissions::from_mode(0o644);
-        let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder)?;
+        let mut file = NamedTempFile::new_in(folder)?;
         serde_json::to_writer(&mut file, self)?;
         file.as_file().sync_all()?;
         file.persist(path)?;

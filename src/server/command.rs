@@ -1,8 +1,11 @@
 //! The command line of `romuo-server`.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use miette::Diagnostic as _;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
@@ -82,13 +85,25 @@ pub fn main() -> ExitCode {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     let code = if matches!(error, ServerError::Config(_)) { 2 } else { 1 };
-                    eprintln!("{:?}", miette::Report::new(error));
+                    complain(error);
                     ExitCode::from(code)
                 }
             }
         }
         // clap insists on one of the two.
         Arguments { verb: None, serve: None } => ExitCode::from(2),
+    }
+}
+
+/// Says why the server did not come up: to a person in full, to the journal in plain sentences.
+fn complain(error: ServerError) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("{:?}", miette::Report::new(error));
+        return;
+    }
+    eprintln!("romuo-server: {error}");
+    if let Some(help) = error.help() {
+        eprintln!("hint: {help}");
     }
 }
 

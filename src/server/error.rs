@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::health::ProbeError;
+use crate::unit::InstanceId;
 
 /// Why a server did not come up.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -17,6 +18,15 @@ pub enum ServerError {
     #[error("could not take over the sockets that systemd passed: {0}")]
     #[diagnostic(help("the socket unit needs ListenStream= (systemd.socket(5))"))]
     Inherit(#[source] io::Error),
+    /// An instance without sockets: it may have no network to bind any itself.
+    #[error("systemd passed no sockets to instance {id}")]
+    #[diagnostic(help(
+        "is the app's socket unit active? By hand, start romuo-server without --instance"
+    ))]
+    NoSockets {
+        /// The instance.
+        id: InstanceId,
+    },
     /// systemd passed sockets, none of them for this server.
     #[error("systemd passed the sockets `{names}`, and none is named `http`")]
     #[diagnostic(help("set FileDescriptorName=http in the socket unit"))]

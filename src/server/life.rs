@@ -68,6 +68,9 @@ pub(super) async fn live(
 
     // Where they come in.
     let by_hand = inherited.is_empty();
+    if let (true, Some(id)) = (by_hand, instance) {
+        return Err(ServerError::NoSockets { id });
+    }
     let (bound, _files) =
         if by_hand { bind_all(&settings.listen)? } else { (inherited, Vec::new()) };
     let listeners = Listeners::new(bound).map_err(ServerError::setup("the listeners"))?;

@@ -12,16 +12,15 @@ fn an_installed_app_comes_up_at_boot_with_the_target() {
     std::fs::write(site.join("romuo.toml"), CONFIG).unwrap();
     let root = image.path().to_str().unwrap();
     let config = site.join("romuo.toml");
-    // The units name the server beside the romuoctl that renders them, so the image has it there.
-    let server = image.path().join(env!("CARGO_BIN_EXE_romuo-server").trim_start_matches('/'));
-    std::fs::create_dir_all(server.parent().unwrap()).unwrap();
+    let programs = image.path().join("usr/local/bin");
+    std::fs::create_dir_all(&programs).unwrap();
     for (name, from) in [
         ("romuoctl", env!("CARGO_BIN_EXE_romuoctl")),
         ("romuo-server", env!("CARGO_BIN_EXE_romuo-server")),
     ] {
-        std::fs::copy(from, server.with_file_name(name)).unwrap();
+        std::fs::copy(from, programs.join(name)).unwrap();
     }
-    let installed = std::process::Command::new(env!("CARGO_BIN_EXE_romuoctl"))
+    let installed = std::process::Command::new(programs.join("romuoctl"))
         .args(["--root", root, "-c", config.to_str().unwrap(), "install-units"])
         .output()
         .unwrap();
@@ -30,8 +29,6 @@ fn an_installed_app_comes_up_at_boot_with_the_target() {
     let inside = |path: &str| image.path().join(path.trim_start_matches('/'));
     let machine = Machine {
         sandbox: builder()
-            .program(env!("CARGO_BIN_EXE_romuo-server"), env!("CARGO_BIN_EXE_romuo-server"))
-            .program(env!("CARGO_BIN_EXE_romuoctl"), env!("CARGO_BIN_EXE_romuoctl"))
             .bind(site, "/srv/site")
             .bind(inside("/etc/romuo"), "/etc/romuo")
             .bind(inside("/etc/systemd/system"), "/etc/systemd/system")

@@ -43,6 +43,9 @@ fn a_dry_run_shows_everything_and_writes_nothing_not_even_as_root() {
         "--diff",
     ];
     assert_eq!(machine.run(&nobody).ok(), said);
+    machine.ctl(&["install-units"]).ok();
+    let again = machine.run(&nobody).ok();
+    assert!(again.contains("only root may read it: /etc/romuo/romuo.toml"), "{again}");
 }
 
 #[test]

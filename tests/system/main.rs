@@ -9,6 +9,7 @@
 
 mod boot;
 mod crash;
+mod demo;
 mod docs;
 mod install;
 mod lifecycle;
