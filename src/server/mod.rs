@@ -42,7 +42,7 @@ use crate::config::Settings;
 use crate::unit::InstanceId;
 
 /// Threads that run connections. More instances are how an app uses more CPUs; within one, a
-/// second thread keeps it answering while the first is busy.
+/// second thread takes over part of what comes while the first is at a long piece of work.
 const WORKERS: usize = 2;
 
 /// Threads that may block on files at the same time. A site's files are mostly in the page cache,

@@ -48,7 +48,6 @@ fn an_instance_tells_systemd_each_step_of_its_life_in_order() {
     let instance = machine.start("1");
     let address = machine.address();
     assert_eq!(instance.next_message(), format!("READY=1\nSTATUS=serving {address}\n"));
-    assert!(ask(address, "/health").starts_with("HTTP/1.1 200 OK\r\n"));
     instance.signal(Signal::TERM);
     // stop_timeout and the way out: 10 + 2 s.
     assert_eq!(

@@ -1,5 +1,6 @@
 use super::*;
 
+use std::io::Write as _;
 use std::sync::{Condvar, Mutex, mpsc};
 
 use super::super::watchdog::{self, Own, probe_for_ever};
@@ -16,72 +17,86 @@ fn health_router(drain: &Drain) -> Router {
     router::public("/health", Health::new(figures, Arc::default()), None)
 }
 
-/// A thread that blocks until it is let go.
+/// Where a thread blocks until it is let go.
 #[derive(Default)]
 struct Block {
-    blocked: Mutex<usize>,
+    state: Mutex<BlockState>,
     changed: Condvar,
 }
 
+#[derive(Default, PartialEq)]
+enum BlockState {
+    #[default]
+    Free,
+    Blocked,
+    Released,
+}
+
 impl Block {
-    fn wait(&self) {
-        let mut blocked = self.blocked.lock().unwrap();
-        *blocked += 1;
+    fn set(&self, state: BlockState) {
+        *self.state.lock().unwrap() = state;
         self.changed.notify_all();
-        let _gone = self.changed.wait_while(blocked, |count| *count < usize::MAX).unwrap();
     }
 
-    fn until_blocked(&self, threads: usize) {
-        let blocked = self.blocked.lock().unwrap();
-        let _there = self.changed.wait_while(blocked, |count| *count < threads).unwrap();
+    fn wait_for(&self, wanted: &BlockState) {
+        let state = self.state.lock().unwrap();
+        let _reached = self.changed.wait_while(state, |state| state != wanted).unwrap();
     }
 
-    fn release(&self) {
-        *self.blocked.lock().unwrap() = usize::MAX;
-        self.changed.notify_all();
+    fn block(&self) {
+        self.set(BlockState::Blocked);
+        self.wait_for(&BlockState::Released);
     }
 }
 
 #[test]
-fn when_every_worker_is_blocked_the_watchdog_finds_no_life() {
+fn when_the_runtime_is_blocked_the_watchdog_finds_no_life() {
+    // One worker: with two it is chance whether the second request finds the free one.
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let block = Arc::new(Block::default());
     let (found, finds) = mpsc::channel();
-    runtime.spawn(async move {
-        let pulse = Pulse::default();
-        let drain = Drain::default();
-        let router = health_router(&drain);
-        let host = Host { router, answered: Arc::default(), drain, linger: NEVER, bounds: wide() };
-        // The accept loop of `Server` has a pulse of its own; here only the answers count.
-        let beats = pulse.clone();
-        tokio::spawn(async move {
-            let mut beat = tokio::time::interval(WATCHDOG / 10);
-            loop {
-                beat.tick().await;
-                beats.beat();
-            }
-        });
-        let own = Own { host: Arc::new(host), path: "/health".into(), timeout: NEVER };
-        watchdog::start(WATCHDOG, pulse.clone(), move |alive| {
-            let _ = found.send(alive);
-        })
-        .unwrap();
-        probe_for_ever(own, WATCHDOG / 10, pulse).await;
+    runtime.spawn({
+        let block = Arc::clone(&block);
+        async move {
+            let pulse = Pulse::default();
+            let drain = Drain::default();
+            let blocking = async move || block.block();
+            let router = health_router(&drain).route("/block", get(blocking));
+            let server = Server::start(router.clone(), wide(), NEVER);
+            let host =
+                Host { router, answered: Arc::default(), drain, linger: NEVER, bounds: wide() };
+            let address = server.address;
+            // The accept loop of `Server` has a pulse of its own; here only the answers count.
+            let beats = pulse.clone();
+            tokio::spawn(async move {
+                let mut beat = tokio::time::interval(WATCHDOG / 10);
+                loop {
+                    beat.tick().await;
+                    beats.beat();
+                }
+            });
+            let own = Own { host: Arc::new(host), path: "/health".into(), timeout: NEVER };
+            watchdog::start(WATCHDOG, pulse.clone(), move |alive| {
+                let _ = found.send((alive, address));
+            })
+            .unwrap();
+            probe_for_ever(own, WATCHDOG / 10, pulse).await;
+        }
     });
     // It lives, so it is found alive.
-    while !finds.recv().unwrap() {}
-    // From outside, which wakes a worker for each. (A worker that blocks while it is the one that
-    // waits for the network takes the others' network with it: tokio has them wait for that one.)
-    for _ in 0..2 {
-        let block = Arc::clone(&block);
-        runtime.spawn(async move { block.wait() });
-    }
-    block.until_blocked(2);
+    let address = loop {
+        if let (true, address) = finds.recv().unwrap() {
+            break address;
+        }
+    };
+    let mut client = std::net::TcpStream::connect(address).unwrap();
+    client.write_all(b"GET /block HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    block.wait_for(&BlockState::Blocked);
     // Signs of life from before may still count for one look.
-    let looks: Vec<bool> = finds.iter().take(4).collect();
+    let looks: Vec<bool> = finds.iter().map(|(alive, _)| alive).take(4).collect();
     assert_eq!(looks[1..], [false, false, false]);
-    block.release();
+    block.set(BlockState::Released);
 }
 
 #[tokio::test]
