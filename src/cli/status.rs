@@ -128,7 +128,7 @@ impl Instance {
     fn new(id: InstanceId, unit: &UnitStatus, probed: &Probed, now: Duration) -> Self {
         let state = State::of(unit);
         let report = probed.as_ref().and_then(|answer| answer.as_ref().ok());
-        let uptime = unit.active_since.filter(|_| unit.is_up()).map(|at| now.saturating_sub(at));
+        let uptime = unit.started.filter(|_| unit.is_up()).map(|at| now.saturating_sub(at));
         Self {
             id: id.to_string(),
             unit: unit.name.to_string(),

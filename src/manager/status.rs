@@ -31,8 +31,8 @@ pub struct UnitStatus {
     pub memory_max: Option<u64>,
     /// CPU time used since the start.
     pub cpu: Option<Duration>,
-    /// When it got active, on `CLOCK_MONOTONIC`.
-    pub active_since: Option<Duration>,
+    /// When its main process was started, on `CLOCK_MONOTONIC`.
+    pub started: Option<Duration>,
     /// What it said of itself with `STATUS=` (`sd_notify(3)`).
     pub status_text: String,
     /// Addresses of a socket unit.
@@ -56,7 +56,7 @@ impl UnitStatus {
             memory: None,
             memory_max: None,
             cpu: None,
-            active_since: None,
+            started: None,
             status_text: String::new(),
             listen: Vec::new(),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::OnceCell;
-use zbus::{Array, Connection, DBusError as _, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{Array, Connection, DBusError as _, OwnedObjectPath, Variant};
 
 use super::{ManagerError, ServiceManager, UnitStatus, Verb};
 use crate::unit::{AppName, JobResult, UnitName};
@@ -144,20 +144,24 @@ impl Systemd {
         self.subscribed.get_or_try_init(|| self.manager.subscribe()).await.copied()
     }
 
+    /// Reads the properties of one interface of a unit; those of all of them where it is empty.
     async fn read(
         &self,
         name: UnitName,
         path: &OwnedObjectPath,
+        interface: &str,
     ) -> Result<UnitStatus, ManagerError> {
         let what = format!("tell the state of {name}");
-        let get = async {
-            // An empty interface means "all of them": one call a unit, as `systemctl show` does.
-            let interface = Some("org.freedesktop.DBus.Properties");
-            let reply =
-                self.connection.call_method(Some(DESTINATION), path, interface, "GetAll", &"");
-            reply.await?.body().deserialize::<HashMap<String, OwnedVariant>>()
-        };
-        let properties = get.await.map_err(|e| failed(&what, Some(&name), &e))?;
+        let get_all = self.connection.call_method(
+            Some(DESTINATION),
+            path,
+            Some("org.freedesktop.DBus.Properties"),
+            "GetAll",
+            &interface,
+        );
+        let reply = get_all.await.map_err(|e| failed(&what, Some(&name), &e))?;
+        let body = reply.body();
+        let properties = body.deserialize().map_err(|e| failed(&what, Some(&name), &e))?;
         Ok(status_of(name, &Properties(properties)))
     }
 }
@@ -166,14 +170,23 @@ impl ServiceManager for Systemd {
     async fn list(&self, patterns: &[&str]) -> Result<Vec<UnitStatus>, ManagerError> {
         let rows = self.manager.list_units_by_patterns(&[], patterns).await;
         let rows = rows.map_err(|e| failed("list its units", None, &e))?;
-        try_join_all(rows.iter().map(|row| self.read(UnitName::loaded(&row.0), &row.6))).await
+        try_join_all(rows.iter().map(async |row| {
+            let (name, _, load, active, sub, _, path, ..) = row;
+            let name = UnitName::loaded(name);
+            let interface = own_interface(&name);
+            let status = self.read(name, path, interface).await?;
+            // What is common to all units stands in the row: it need not be asked for again.
+            let Ok(active) = active.parse();
+            Ok(UnitStatus { loaded: load == "loaded", active, sub: sub.clone(), ..status })
+        }))
+        .await
     }
 
     async fn status(&self, unit: &UnitName) -> Result<UnitStatus, ManagerError> {
         let what = format!("load {unit}");
         let path = self.manager.load_unit(unit.as_str()).await;
         let path = path.map_err(|e| failed(&what, Some(unit), &e))?;
-        self.read(unit.clone(), &path).await
+        self.read(unit.clone(), &path, "").await
     }
 
     async fn run(&self, verb: Verb, unit: &UnitName) -> Result<JobResult, ManagerError> {
@@ -215,6 +228,15 @@ impl Verb {
     }
 }
 
+/// The interface of what is special to a type of units.
+fn own_interface(unit: &UnitName) -> &'static str {
+    match unit.as_str().rsplit('.').next() {
+        Some("service") => "org.freedesktop.systemd1.Service",
+        Some("socket") => "org.freedesktop.systemd1.Socket",
+        _ => "org.freedesktop.systemd1.Unit",
+    }
+}
+
 /// Sorts an error of the bus by what the person can do about it.
 fn failed(what: &str, unit: Option<&UnitName>, error: &zbus::Error) -> ManagerError {
     let (name, reason) = match error {
@@ -243,9 +265,9 @@ fn failed(what: &str, unit: Option<&UnitName>, error: &zbus::Error) -> ManagerEr
 }
 
 /// The properties of a unit, all interfaces together.
-struct Properties(HashMap<String, OwnedVariant>);
+struct Properties<'a>(HashMap<&'a str, Variant<'a>>);
 
-impl Properties {
+impl Properties<'_> {
     fn text(&self, key: &str) -> &str {
         self.0.get(key).and_then(|value| value.downcast_ref::<&str>().ok()).unwrap_or_default()
     }
@@ -277,7 +299,7 @@ impl Properties {
     }
 }
 
-fn status_of(name: UnitName, properties: &Properties) -> UnitStatus {
+fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
     let word = |key| properties.text(key).parse();
     let Ok(active) = properties.text("ActiveState").parse();
     let (Ok(result), Ok(reload_result)) = (word("Result"), word("ReloadResult"));
@@ -295,8 +317,8 @@ fn status_of(name: UnitName, properties: &Properties) -> UnitStatus {
         memory: properties.number("MemoryCurrent"),
         memory_max: properties.number("MemoryMax"),
         cpu: properties.number("CPUUsageNSec").map(Duration::from_nanos),
-        active_since: properties
-            .number("ActiveEnterTimestampMonotonic")
+        started: properties
+            .number("ExecMainStartTimestampMonotonic")
             .filter(|since| *since != 0)
             .map(Duration::from_micros),
         status_text: properties.text("StatusText").into(),
