@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use romuo::sandbox::Sandbox;
 
-/// Calls of each command; the median counts.
-const CALLS: usize = 25;
+/// Slices of calls of each command; the median counts.
+const SLICES: usize = 7;
+
+/// Calls in a slice.
+const CALLS: u32 = 10;
 
 /// What is asked of `pm2` for two instances of a plain Node app.
 const PM2: &str = "/opt/pm2/node_modules/.bin/pm2";
@@ -39,12 +42,12 @@ fn compare() -> Result<(), Box<dyn Error>> {
     sandbox.write("/srv/app/romuo.toml", "")?;
     sandbox.write("/srv/app/app.js", NODE_APP)?;
     run(&sandbox, &["romuoctl", "-c", "/srv/app/romuo.toml", "install-units", "--now"])?;
-    run(&sandbox, &["env", "HOME=/root", PM2, "start", "/srv/app/app.js", "-i", "2", "-s"])?;
+    run(&sandbox, &[PM2, "start", "/srv/app/app.js", "-i", "2", "-s"])?;
 
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..CALLS {
+    for _ in 0..SLICES {
         ours.push(timed(&sandbox, &["romuoctl", "status"])?);
-        theirs.push(timed(&sandbox, &["env", "HOME=/root", PM2, "list"])?);
+        theirs.push(timed(&sandbox, &[PM2, "list"])?);
     }
     let (ours, theirs) = (median(ours), median(theirs));
     println!("romuoctl status    {:8.1} ms", ours.as_secs_f64() * 1e3);
@@ -66,7 +69,7 @@ fn compare() -> Result<(), Box<dyn Error>> {
     println!("PM2's daemon                       {:6.1} MB", pss(&sandbox, daemon.trim())?);
     let romuo = run(&sandbox, &["pgrep", "-c", "romuo"])?;
     println!("processes of romuo: {} for 2 instances", romuo.trim());
-    run(&sandbox, &["env", "HOME=/root", PM2, "kill", "-s"])?;
+    run(&sandbox, &[PM2, "kill", "-s"])?;
     sandbox.shutdown()?;
     Ok(())
 }
@@ -82,9 +85,11 @@ fn pss(sandbox: &Sandbox, pid: &str) -> Result<f64, Box<dyn Error>> {
 /// How long a command takes, as a shell inside measures it: the way into the sandbox is no part of
 /// it.
 fn timed(sandbox: &Sandbox, command: &[&str]) -> Result<Duration, Box<dyn Error>> {
-    let script = "a=$(date +%s%N); \"$@\" >/dev/null || exit 1; b=$(date +%s%N); echo $((b - a))";
-    let took = run(sandbox, &[&["sh", "-c", script, "sh"], command].concat())?;
-    Ok(Duration::from_nanos(took.trim().parse()?))
+    let script = format!(
+        "TIMEFORMAT=%R; {{ time for i in {{1..{CALLS}}}; do \"$@\" >/dev/null || exit 1; done; }} 2>&1"
+    );
+    let took = run(sandbox, &[&["bash", "-c", &script, "bash"], command].concat())?;
+    Ok(Duration::try_from_secs_f64(took.trim().parse()?)? / CALLS)
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -17,8 +17,6 @@ pub struct UnitStatus {
     pub sub: String,
     /// How the last run of a service ended.
     pub result: ServiceResult,
-    /// How the last reload of a service ended.
-    pub reload_result: ServiceResult,
     /// Exit code or signal of the last main process, by `result`.
     pub exit_status: i32,
     /// Automatic restarts since the last start by hand.
@@ -49,7 +47,6 @@ impl UnitStatus {
             active: ActiveState::Inactive,
             sub: "dead".into(),
             result: ServiceResult::Success,
-            reload_result: ServiceResult::Success,
             exit_status: 0,
             restarts: 0,
             main_pid: None,

@@ -13,6 +13,9 @@ use super::{ManagerError, ServiceManager, UnitStatus, Verb};
 use crate::unit::{AppName, JobResult, UnitName};
 
 const DESTINATION: &str = "org.freedesktop.systemd1";
+const SERVICE: &str = "org.freedesktop.systemd1.Service";
+const UNIT: &str = "org.freedesktop.systemd1.Unit";
+const SOCKET: &str = "org.freedesktop.systemd1.Socket";
 
 /// One row of `ListUnitsByPatterns`: name, description, load, active and sub state, followed unit,
 /// object path, and id, type and path of the job.
@@ -144,25 +147,58 @@ impl Systemd {
         self.subscribed.get_or_try_init(|| self.manager.subscribe()).await.copied()
     }
 
-    /// Reads the properties of one interface of a unit; those of all of them where it is empty.
+    /// Reads the properties of a unit, those of all its interfaces in one call.
     async fn read(
         &self,
         name: UnitName,
         path: &OwnedObjectPath,
-        interface: &str,
     ) -> Result<UnitStatus, ManagerError> {
         let what = format!("tell the state of {name}");
-        let get_all = self.connection.call_method(
-            Some(DESTINATION),
-            path,
-            Some("org.freedesktop.DBus.Properties"),
-            "GetAll",
-            &interface,
-        );
-        let reply = get_all.await.map_err(|e| failed(&what, Some(&name), &e))?;
+        // An empty interface means "all of them", as for `systemctl show`.
+        let reply = self.properties(path, "GetAll", &"").await;
+        let reply = reply.map_err(|e| failed(&what, Some(&name), &e))?;
         let body = reply.body();
         let properties = body.deserialize().map_err(|e| failed(&what, Some(&name), &e))?;
         Ok(status_of(name, &Properties(properties)))
+    }
+
+    /// Reads what `row` does not tell of a unit: of an instance all that services have, since most of
+    /// it is wanted; of others the one property that is.
+    async fn read_rest(&self, row: &UnitRow) -> Result<UnitStatus, ManagerError> {
+        let (name, _, load, active, sub, _, path, ..) = row;
+        let name = UnitName::loaded(name);
+        let wanted = match name.as_str().rsplit_once('.') {
+            Some((stem, "service")) if stem.contains('@') => None,
+            Some((_, "socket")) => Some((SOCKET, "Listen")),
+            Some((_, "service")) => Some((SERVICE, "StatusText")),
+            _ => Some((UNIT, "Id")),
+        };
+        let reply = match wanted {
+            None => self.properties(path, "GetAll", &SERVICE).await,
+            Some(property) => self.properties(path, "Get", &property).await,
+        };
+        let what = format!("tell the state of {name}");
+        let failed = |e: zbus::Error| failed(&what, Some(&name), &e);
+        let body = reply.map_err(failed)?.body();
+        let properties = match wanted {
+            None => body.deserialize().map_err(failed)?,
+            Some((_, key)) => HashMap::from([(key, body.deserialize().map_err(failed)?)]),
+        };
+        let Ok(active) = active.parse();
+        let loaded = load == "loaded";
+        let status = status_of(name, &Properties(properties));
+        Ok(UnitStatus { loaded, active, sub: sub.clone(), ..status })
+    }
+
+    /// Calls a method of `org.freedesktop.DBus.Properties`.
+    async fn properties<B: serde::Serialize + zbus::Type>(
+        &self,
+        path: &OwnedObjectPath,
+        method: &str,
+        arguments: &B,
+    ) -> zbus::Result<zbus::Message> {
+        let interface = Some("org.freedesktop.DBus.Properties");
+        self.connection.call_method(Some(DESTINATION), path, interface, method, arguments).await
     }
 }
 
@@ -170,23 +206,14 @@ impl ServiceManager for Systemd {
     async fn list(&self, patterns: &[&str]) -> Result<Vec<UnitStatus>, ManagerError> {
         let rows = self.manager.list_units_by_patterns(&[], patterns).await;
         let rows = rows.map_err(|e| failed("list its units", None, &e))?;
-        try_join_all(rows.iter().map(async |row| {
-            let (name, _, load, active, sub, _, path, ..) = row;
-            let name = UnitName::loaded(name);
-            let interface = own_interface(&name);
-            let status = self.read(name, path, interface).await?;
-            // What is common to all units stands in the row: it need not be asked for again.
-            let Ok(active) = active.parse();
-            Ok(UnitStatus { loaded: load == "loaded", active, sub: sub.clone(), ..status })
-        }))
-        .await
+        try_join_all(rows.iter().map(|row| self.read_rest(row))).await
     }
 
     async fn status(&self, unit: &UnitName) -> Result<UnitStatus, ManagerError> {
         let what = format!("load {unit}");
         let path = self.manager.load_unit(unit.as_str()).await;
         let path = path.map_err(|e| failed(&what, Some(unit), &e))?;
-        self.read(unit.clone(), &path, "").await
+        self.read(unit.clone(), &path).await
     }
 
     async fn run(&self, verb: Verb, unit: &UnitName) -> Result<JobResult, ManagerError> {
@@ -228,15 +255,6 @@ impl Verb {
     }
 }
 
-/// The interface of what is special to a type of units.
-fn own_interface(unit: &UnitName) -> &'static str {
-    match unit.as_str().rsplit('.').next() {
-        Some("service") => "org.freedesktop.systemd1.Service",
-        Some("socket") => "org.freedesktop.systemd1.Socket",
-        _ => "org.freedesktop.systemd1.Unit",
-    }
-}
-
 /// Sorts an error of the bus by what the person can do about it.
 fn failed(what: &str, unit: Option<&UnitName>, error: &zbus::Error) -> ManagerError {
     let (name, reason) = match error {
@@ -267,24 +285,32 @@ fn failed(what: &str, unit: Option<&UnitName>, error: &zbus::Error) -> ManagerEr
 /// The properties of a unit, all interfaces together.
 struct Properties<'a>(HashMap<&'a str, Variant<'a>>);
 
-impl Properties<'_> {
+impl<'a> Properties<'a> {
+    /// A value; `Get` wraps it once more than `GetAll`.
+    fn value(&self, key: &str) -> Option<&Variant<'a>> {
+        match self.0.get(key)? {
+            Variant::Variant(value) => Some(value),
+            value => Some(value),
+        }
+    }
+
     fn text(&self, key: &str) -> &str {
-        self.0.get(key).and_then(|value| value.downcast_ref::<&str>().ok()).unwrap_or_default()
+        self.value(key).and_then(|value| value.downcast_ref::<&str>().ok()).unwrap_or_default()
     }
 
     /// A number; systemd writes `u64::MAX` where it has none.
     fn number(&self, key: &str) -> Option<u64> {
-        let number = self.0.get(key).and_then(|value| value.downcast_ref::<u64>().ok());
+        let number = self.value(key).and_then(|value| value.downcast_ref::<u64>().ok());
         number.filter(|number| *number != u64::MAX)
     }
 
     fn small(&self, key: &str) -> Option<u32> {
-        self.0.get(key).and_then(|value| value.downcast_ref::<u32>().ok())
+        self.value(key).and_then(|value| value.downcast_ref::<u32>().ok())
     }
 
     /// The addresses of `Listen`, a list of pairs (type, address).
     fn addresses(&self) -> Vec<String> {
-        let Some(list) = self.0.get("Listen").and_then(|v| v.downcast_ref::<&Array<'_>>().ok())
+        let Some(list) = self.value("Listen").and_then(|v| v.downcast_ref::<&Array<'_>>().ok())
         else {
             return Vec::new();
         };
@@ -300,17 +326,15 @@ impl Properties<'_> {
 }
 
 fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
-    let word = |key| properties.text(key).parse();
     let Ok(active) = properties.text("ActiveState").parse();
-    let (Ok(result), Ok(reload_result)) = (word("Result"), word("ReloadResult"));
-    let exit_status = properties.0.get("ExecMainStatus");
+    let Ok(result) = properties.text("Result").parse();
+    let exit_status = properties.value("ExecMainStatus");
     UnitStatus {
         name,
         loaded: properties.text("LoadState") == "loaded",
         active,
         sub: properties.text("SubState").into(),
         result,
-        reload_result,
         exit_status: exit_status.and_then(|v| v.downcast_ref::<i32>().ok()).unwrap_or_default(),
         restarts: properties.small("NRestarts").unwrap_or_default(),
         main_pid: properties.small("MainPID").filter(|pid| *pid != 0),
