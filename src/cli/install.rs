@@ -56,21 +56,18 @@ impl InstallUnits {
 
         // Planned and applied under one lock; who only looks needs none.
         let lock = if self.dry_run { None } else { Some(install::lock(root)?) };
-        let plan = install::plan(
-            root,
-            &Install {
-                units: &units,
-                config: &config::to_toml(&settings),
-                source: &source,
-                directory: &settings.directory,
-                instances: settings.instances.count(cpus()),
-                earlier_instances: context
-                    .installed_instances(&settings)
-                    .map(|instances| instances.count(cpus())),
-                enable: !self.no_enable,
-                force: self.force,
-            },
-        )?;
+        let earlier = context.installed_instances(&settings);
+        let install = Install {
+            units: &units,
+            config: &config::to_toml(&settings),
+            source: &std::path::absolute(source).map_err(Failure::Runtime)?,
+            directory: &settings.directory,
+            instances: settings.instances.count(cpus()),
+            earlier_instances: earlier.map(|instances| instances.count(cpus())),
+            enable: !self.no_enable,
+            force: self.force,
+        };
+        let plan = install::plan(root, &install)?;
         show(printer, &plan, self.diff, &format!("{app} is installed as it should be"));
         if let Some(manager) = &manager {
             refuse_other_ports(&settings, manager).await?;
@@ -79,16 +76,28 @@ impl InstallUnits {
         install::apply(&lock, &plan)?;
         drop(lock);
 
-        let Some(manager) = manager else {
-            printer.say("systemd is not running here: the units wait for the next boot");
-            return Ok(Exit::Done);
-        };
+        match manager {
+            Some(manager) => self.activate(app, &plan, &manager, context, printer).await?,
+            None => printer.say("systemd is not running here: the units wait for the next boot"),
+        }
+        Ok(Exit::Done)
+    }
+
+    /// Makes the running systemd know what was installed, and starts it if asked to.
+    async fn activate(
+        self,
+        app: &AppName,
+        plan: &Plan,
+        manager: &Systemd,
+        context: &Context,
+        printer: &Printer,
+    ) -> Result<(), Failure> {
         if plan.needs_reload() {
             manager.daemon_reload().await?;
         }
         let running = manager.status(&app.target()).await?.is_up();
         if self.now {
-            stop_unlinked(&manager, app, &plan).await?;
+            stop_unlinked(manager, app, plan).await?;
             lifecycle::start(app, context, printer).await?;
         }
         if running && !plan.is_empty() {
@@ -96,7 +105,7 @@ impl InstallUnits {
         } else if !running && !self.now {
             printer.say("`romuoctl start` starts it");
         }
-        Ok(Exit::Done)
+        Ok(())
     }
 }
 
