@@ -10,7 +10,7 @@ use super::error::{Exit, Failure};
 use super::lifecycle;
 use super::output::Printer;
 use crate::config::{self, Settings};
-use crate::install::{self, Change, Install, Lock, Plan};
+use crate::install::{self, Change, Install, Lock, Plan, VersionError};
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::render::{self, Host};
 use crate::unit::AppName;
@@ -163,7 +163,10 @@ async fn host(root: &Path, manager: Option<&Systemd>) -> Result<Host, Failure> {
     let here = std::env::current_exe().map_err(Failure::Runtime)?;
     let ctl = here.strip_prefix(root).map_or(here.clone(), |inside| Path::new("/").join(inside));
     let systemd = match manager {
-        Some(manager) => manager.version().await?,
+        Some(manager) => {
+            let text = manager.version().await?;
+            install::parse_version(&text).ok_or(VersionError::Parse(text))?
+        }
         None => install::systemd_version()?,
     };
     Ok(Host { server: ctl.with_file_name("romuo-server"), ctl, systemd })

@@ -10,7 +10,7 @@ use super::output::Printer;
 use super::survey::Survey;
 use crate::journal;
 use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
-use crate::unit::{AppName, InstanceId};
+use crate::unit::{AppName, InstanceId, UnitName};
 
 /// How many journal lines of a failed instance are shown.
 const JOURNAL_LINES: u32 = 8;
@@ -44,8 +44,7 @@ pub(super) async fn start(
 ) -> Result<Exit, Failure> {
     let manager = Systemd::connect().await?;
     manager.run(Verb::Start, &app.target()).await?;
-    let survey = Survey::take(app, context.root(), &manager).await?;
-    expect_up(survey.instances.iter().map(|(_, unit)| unit)).await?;
+    let survey = expect_all_up(app, context.root(), &manager).await?;
     let (count, listen) = (survey.instances.len(), survey.socket.listen.join(", "));
     printer.say(format!("started {app}: {count} instances serve on {listen}"));
     Ok(Exit::Done)
@@ -94,12 +93,22 @@ impl Restart {
             printer.say(format!("restarted {unit}"));
         } else {
             manager.run(Verb::Restart, &app.target()).await?;
-            let survey = Survey::take(&app, context.root(), &manager).await?;
-            expect_up(survey.instances.iter().map(|(_, unit)| unit)).await?;
+            let survey = expect_all_up(&app, context.root(), &manager).await?;
             printer.say(format!("restarted {app}: {} instances serve", survey.instances.len()));
         }
         Ok(Exit::Done)
     }
+}
+
+/// Takes a survey in which every instance is up, or fails as [`expect_up`].
+async fn expect_all_up(
+    app: &AppName,
+    root: &Path,
+    manager: &impl ServiceManager,
+) -> Result<Survey, Failure> {
+    let survey = Survey::take(app, root, manager).await?;
+    expect_up(survey.instances.iter().map(|(_, unit)| unit)).await?;
+    Ok(survey)
 }
 
 /// Fails with the first unit that is not up, why, and what it said last.
@@ -111,7 +120,7 @@ async fn expect_up(units: impl Iterator<Item = &UnitStatus>) -> Result<(), Failu
         count => format!(", and {} more are not up", count - 1),
     };
     let sentence = format!("{} {}{others}", first.name, first.why_down());
-    Err(Failure::Instances { sentence: with_lines(sentence, &last_lines(first).await) })
+    Err(Failure::Instances { sentence: with_lines(sentence, &last_lines(&first.name).await) })
 }
 
 /// A sentence, and below it the journal lines that explain it.
@@ -121,9 +130,9 @@ pub(super) fn with_lines(sentence: String, lines: &[String]) -> String {
 }
 
 /// The last lines of a unit's journal; none where it cannot be read, since they only explain.
-pub(super) async fn last_lines(unit: &UnitStatus) -> Vec<String> {
+pub(super) async fn last_lines(unit: &UnitName) -> Vec<String> {
     let _ = journal::sync().await;
-    let query = journal::Query::unit(&unit.name).lines(JOURNAL_LINES);
+    let query = journal::Query::unit(unit).lines(JOURNAL_LINES);
     let entries = query.read_all().await.unwrap_or_default();
     entries.into_iter().map(|entry| entry.message).collect()
 }

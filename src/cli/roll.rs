@@ -11,7 +11,7 @@ use super::error::{Exit, Failure};
 use super::lifecycle::last_lines;
 use super::survey::Survey;
 use crate::config::Settings;
-use crate::manager::{ServiceManager, Systemd};
+use crate::manager::Systemd;
 use crate::roll::{Action, ControlSockets, Outcome, Plan, Roll as Machine, drive};
 use crate::unit::AppName;
 
@@ -32,11 +32,10 @@ impl Roll {
         }
 
         let mut outcome = roll(&settings, context, &manager, plan, started).await?;
-        if let Some(halted) = &mut outcome.halt {
-            let id = app.instance_of(&halted.unit);
-            if let Some(id) = id {
-                halted.journal = last_lines(&manager.status(&app.instance(id)).await?).await;
-            }
+        if let Some(halted) = &mut outcome.halt
+            && let Some(id) = app.instance_of(&halted.unit)
+        {
+            halted.journal = last_lines(&app.instance(id)).await;
         }
         keep(context, app, &outcome)?;
         announce(&outcome.to_string());

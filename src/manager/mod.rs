@@ -28,7 +28,9 @@ pub enum Verb {
 /// A service manager.
 #[expect(async_fn_in_trait, reason = "used with concrete types only; no caller needs Send bounds")]
 pub trait ServiceManager {
-    /// The state of every loaded unit whose name matches one of the glob `patterns`.
+    /// The state of every loaded unit whose name matches one of the glob `patterns`. Whole for
+    /// instances; of a socket its addresses and of another service its status text, besides whether
+    /// it is up. ([`ServiceManager::status`] tells all of any unit.)
     ///
     /// # Errors
     /// Where the manager cannot be asked.

@@ -75,18 +75,12 @@ impl Systemd {
         connect.await.map_err(|e: zbus::Error| ManagerError::Unreachable { reason: e.to_string() })
     }
 
-    /// The major version of the running systemd, such as 252.
+    /// The version of the running systemd in its own words, such as `252.38-1~deb12u1`.
     ///
     /// # Errors
-    /// Where systemd cannot be asked, or its version is no number.
-    pub async fn version(&self) -> Result<u32, ManagerError> {
-        let what = "tell its version";
-        let text = self.manager.version().await.map_err(|e| failed(what, None, &e))?;
-        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().map_err(|_| ManagerError::Failed {
-            what: what.into(),
-            reason: format!("{text:?} is not a version"),
-        })
+    /// Where systemd cannot be asked.
+    pub async fn version(&self) -> Result<String, ManagerError> {
+        self.manager.version().await.map_err(|e| failed("tell its version", None, &e))
     }
 
     /// Makes systemd read the unit files again (`systemctl daemon-reload`).

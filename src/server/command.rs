@@ -10,6 +10,7 @@ use miette::Diagnostic as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::ServerError;
+use super::life::runtime_folder;
 use crate::config::{self, parse_duration};
 use crate::guard;
 use crate::unit::{InstanceId, ServiceResult};
@@ -65,9 +66,6 @@ enum Guard {
     },
 }
 
-/// The folder of the crash counts, as systemd tells it.
-const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
-
 /// The command line as clap knows it, for the manual page.
 #[must_use]
 pub fn command() -> clap::Command {
@@ -109,8 +107,8 @@ fn complain(error: ServerError) {
 
 impl Guard {
     fn run(self) -> ExitCode {
-        let Some(folder) = std::env::var_os(RUNTIME_DIRECTORY).map(PathBuf::from) else {
-            eprintln!("romuo-server: guard is for units, which have ${RUNTIME_DIRECTORY}");
+        let Some(folder) = runtime_folder() else {
+            eprintln!("romuo-server: guard is for units, which have $RUNTIME_DIRECTORY");
             return ExitCode::from(2);
         };
         let outcome = match self {

@@ -169,7 +169,7 @@ fn count_uptime(instance: Option<InstanceId>) {
 }
 
 /// The folder that systemd made for the app (`RuntimeDirectory=`, systemd.exec(5)).
-fn runtime_folder() -> Option<PathBuf> {
+pub(super) fn runtime_folder() -> Option<PathBuf> {
     std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from)
 }
 
