@@ -1,6 +1,7 @@
 //! The first stage: what the file says. The comments of the fields are the descriptions of the
 //! JSON schema; the keys that [`File::read`] asks for are the keys that are known.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -12,8 +13,9 @@ use super::error::ConfigError;
 use super::listen::Listen;
 use super::reader::Reader;
 use super::report::Report;
-use super::settings::Network;
-use super::typed::{OneOrMore, Time};
+use super::settings::{Method, Mode, Network};
+use super::subnet::Subnet;
+use super::typed::{Any, OneOrMore, Time, Variable, Word};
 use super::value::{Instances, Size};
 use crate::unit::{AppName, UserName};
 
@@ -24,6 +26,19 @@ pub(super) struct File {
     /// The app's name: the stem of its units and, without `user`, its dynamic user. Small letters,
     /// digits, `-` and `_`, a letter first, 31 characters at most.
     pub(super) name: Option<AppName>,
+    /// The app's program and its arguments. In front mode `{port}`, `{host}` and `{socket}` stand
+    /// for where it is to listen, and the environment has `PORT` and `HOST`. Without it:
+    /// `romuo-server` serves `[static]` and /health itself.
+    pub(super) command: Option<OneOrMore<Word>>,
+    /// "front": `romuo-server` holds the sockets, runs the command as its child and forwards HTTP.
+    /// "inherit": systemd hands the sockets to the command itself. Needs `command`.
+    pub(super) mode: Option<Mode>,
+    /// Paths that the app may write to, besides its state folder; they start at `directory`.
+    pub(super) writable: Option<Any<PathBuf>>,
+    /// Paths below a home that the app has to see, besides its folder and its runtime.
+    pub(super) readable: Option<Any<PathBuf>>,
+    /// A file of `KEY=value` lines for the app's environment, read at each start.
+    pub(super) env_file: Option<PathBuf>,
     /// Working directory. Relative paths start at the folder of this file, which is the default.
     pub(super) directory: Option<PathBuf>,
     /// The user that the instances run as. Without it: a dynamic user with the app's name.
@@ -35,17 +50,21 @@ pub(super) struct File {
     /// Name of the environment, reported by /health. 128 characters at most.
     pub(super) env: Option<String>,
     /// "none": an instance sees only a loopback of its own, besides the sockets it inherits.
-    /// "host": it sees the network of the host.
+    /// "host": it sees the network of the host, which is the default with a `command`.
     pub(super) network: Option<Network>,
     /// Version of the app, reported by /health. Without it: from package.json, Cargo.toml or
     /// pyproject.toml in `directory`. 128 characters at most.
     pub(super) version: Option<String>,
+    /// Variables of the app's environment, over those of `env_file`.
+    pub(super) environment: Option<BTreeMap<String, Variable>>,
     #[schemars(default)]
     pub(super) limits: Limits,
     #[schemars(default)]
     pub(super) health: Health,
     #[schemars(default)]
     pub(super) reload: Reload,
+    #[schemars(default)]
+    pub(super) front: Front,
     #[schemars(default, rename = "static")]
     pub(super) site: StaticSite,
 }
@@ -67,6 +86,10 @@ pub(super) struct Limits {
     pub(super) start_timeout: Option<Time>,
     /// From SIGTERM to the end of the last request, which is cut off then; above 0.
     pub(super) stop_timeout: Option<Time>,
+    /// How long a request waits for an app that is down and comes back, before it gets 503.
+    pub(super) hold: Option<Time>,
+    /// Most that the body of a request may have; beyond it: 413.
+    pub(super) body: Option<Size>,
 }
 
 /// How liveness is judged.
@@ -87,8 +110,20 @@ pub(super) struct Health {
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Reload {
+    /// "swap": the front starts the new child beside the old one and moves the requests over, the
+    /// default in front mode. "restart": systemd restarts the instance.
+    pub(super) method: Option<Method>,
     /// How long an idle connection is kept during a drain; `limits.stop_timeout` at most.
     pub(super) linger: Option<Time>,
+}
+
+/// How clients are treated in front of the app.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Front {
+    /// Peers whose `X-Forwarded-*` headers are believed and extended: addresses or networks. Those
+    /// of all others are replaced.
+    pub(super) trusted_proxies: Option<Any<Subnet>>,
 }
 
 /// A static site to serve.
@@ -124,6 +159,11 @@ impl File {
     pub(super) fn read(from: &mut Reader<'_, '_, '_>) -> Self {
         Self {
             name: from.value("name"),
+            command: from.values("command"),
+            mode: from.value("mode"),
+            writable: from.any("writable"),
+            readable: from.any("readable"),
+            env_file: from.value("env_file"),
             directory: from.value("directory"),
             user: from.value("user"),
             listen: from.values("listen"),
@@ -131,6 +171,7 @@ impl File {
             env: from.value("env"),
             network: from.value("network"),
             version: from.value("version"),
+            environment: from.pairs("environment"),
             limits: Limits {
                 memory: from.value("limits.memory"),
                 max_restarts: from.value("limits.max_restarts"),
@@ -138,6 +179,8 @@ impl File {
                 restart_delay: from.value("limits.restart_delay"),
                 start_timeout: from.value("limits.start_timeout"),
                 stop_timeout: from.value("limits.stop_timeout"),
+                hold: from.value("limits.hold"),
+                body: from.value("limits.body"),
             },
             health: Health {
                 path: from.value("health.path"),
@@ -145,7 +188,11 @@ impl File {
                 timeout: from.value("health.timeout"),
                 failures: from.value("health.failures"),
             },
-            reload: Reload { linger: from.value("reload.linger") },
+            reload: Reload {
+                method: from.value("reload.method"),
+                linger: from.value("reload.linger"),
+            },
+            front: Front { trusted_proxies: from.any("front.trusted_proxies") },
             site: StaticSite {
                 root: from.required("static.root"),
                 fallback: from.value("static.fallback"),

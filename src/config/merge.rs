@@ -4,7 +4,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::file::File;
-use super::settings::{Settings, StaticSite};
+use super::settings::{Method, Mode, Network, Program, Settings, StaticSite};
+use super::typed::Any;
 use super::version;
 
 /// Settings that nobody has validated yet: [`validate`](Self::validate) lets them out.
@@ -23,6 +24,33 @@ impl Merged {
             fallback: file.site.fallback,
         });
         merged.user = file.user;
+        merged.program = file.command.map(|command| {
+            let paths = |paths: Option<Any<PathBuf>>| {
+                let paths = paths.map(Vec::from).unwrap_or_default();
+                paths.iter().map(|path| resolve(&merged.directory, path)).collect()
+            };
+            Program {
+                command: command.0.into_iter().map(|word| word.0).collect(),
+                mode: file.mode.unwrap_or(Mode::Front),
+                environment: file
+                    .environment
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(name, value)| (name, value.0))
+                    .collect(),
+                env_file: file.env_file.map(|path| resolve(&merged.directory, &path)),
+                writable: paths(file.writable),
+                readable: paths(file.readable),
+            }
+        });
+        if let Some(program) = &merged.program {
+            // Most apps ask a database or another service for something.
+            merged.network = Network::Host;
+            if program.mode == Mode::Front {
+                merged.reload.method = Method::Swap;
+            }
+        }
+        set(&mut merged.front.trusted_proxies, file.front.trusted_proxies);
         set(&mut merged.listen, file.listen);
         set(&mut merged.instances, file.instances);
         set(&mut merged.env, file.env);
@@ -35,6 +63,9 @@ impl Merged {
         set(&mut limits.restart_delay, file.limits.restart_delay);
         set(&mut limits.start_timeout, file.limits.start_timeout);
         set(&mut limits.stop_timeout, file.limits.stop_timeout);
+        set(&mut limits.hold, file.limits.hold);
+        set(&mut limits.body, file.limits.body);
+        set(&mut reload.method, file.reload.method);
         set(&mut health.path, file.health.path);
         set(&mut health.interval, file.health.interval);
         set(&mut health.failures, file.health.failures);

@@ -23,6 +23,7 @@ mod reader;
 mod report;
 mod schema;
 mod settings;
+mod subnet;
 mod typed;
 mod validate;
 mod value;
@@ -37,7 +38,10 @@ pub use duration::{format_duration, parse_duration};
 pub use error::{ConfigError, Problem};
 pub use listen::Listen;
 pub use schema::schema;
-pub use settings::{Health, Limits, Network, Reload, Settings, StaticSite};
+pub use settings::{
+    Front, Health, Limits, Method, Mode, Network, Program, Reload, Settings, StaticSite,
+};
+pub use subnet::Subnet;
 pub use value::{Instances, Size, ValueError};
 pub use write::to_toml;
 

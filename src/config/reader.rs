@@ -2,6 +2,7 @@
 //! other key is refused. So the one list of keys is the code that reads them, in
 //! [`file`](super::file).
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -9,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{Keys, split};
 use super::report::Report;
-use super::typed::{FromToml, OneOrMore};
+use super::typed::{Any, FromToml, OneOrMore};
 use super::value::ValueError;
 
 /// Reads typed values by their dotted keys: `name`, `limits.memory`.
@@ -34,12 +35,22 @@ impl<'a, 'r, 't> Reader<'a, 'r, 't> {
     /// The values of `key`, which may be one or a list.
     pub(super) fn values<T: FromToml>(&mut self, key: &'static str) -> Option<OneOrMore<T>> {
         let item = self.find(key)?;
-        let Some(items) = item.get_ref().as_array() else {
-            return self.read(key, item).map(|value| OneOrMore(vec![value]));
-        };
-        if items.is_empty() {
+        if item.get_ref().as_array().is_some_and(|items| items.is_empty()) {
             self.report.refuse(key, ValueError::new("[]", "a list of at least one"));
         }
+        self.items(key, item).map(OneOrMore)
+    }
+
+    /// The values of `key`, which may be one or a list, also an empty one.
+    pub(super) fn any<T: FromToml>(&mut self, key: &'static str) -> Option<Any<T>> {
+        let item = self.find(key)?;
+        self.items(key, item).map(Any)
+    }
+
+    fn items<T: FromToml>(&mut self, key: &str, item: &Spanned<DeValue<'_>>) -> Option<Vec<T>> {
+        let Some(items) = item.get_ref().as_array() else {
+            return self.read(key, item).map(|value| vec![value]);
+        };
         let read = |(at, item): (usize, &Spanned<DeValue<'_>>)| {
             let key = format!("{key}[{at}]");
             self.report.place(&key, item.span());
@@ -47,7 +58,26 @@ impl<'a, 'r, 't> Reader<'a, 'r, 't> {
         };
         // Collected twice, so that every item is read and not only those up to the first bad one.
         let values: Vec<Option<T>> = items.iter().enumerate().map(read).collect();
-        values.into_iter().collect::<Option<_>>().map(OneOrMore)
+        values.into_iter().collect()
+    }
+
+    /// The pairs of the table `key`, whose names are free.
+    pub(super) fn pairs<T: FromToml>(&mut self, key: &'static str) -> Option<BTreeMap<String, T>> {
+        let item = self.find(key)?;
+        let Some(table) = item.get_ref().as_table() else {
+            let error = ValueError::new(item.get_ref().type_str(), "a table");
+            self.report.refuse(key, error.hint(format!("write [{key}] on a line of its own")));
+            return None;
+        };
+        let mut pairs = BTreeMap::new();
+        for (name, value) in table {
+            let dotted = format!("{key}.{}", name.get_ref());
+            self.report.place(&dotted, value.span());
+            if let Some(value) = self.read(&dotted, value) {
+                pairs.insert(name.get_ref().to_string(), value);
+            }
+        }
+        Some(pairs)
     }
 
     /// The value of `key`, which must be there if its table is.

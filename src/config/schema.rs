@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::duration::pattern;
 use super::file::File;
 use super::listen::Listen;
-use super::settings::{Network, Settings};
-use super::typed::{OneOrMore, Time};
+use super::settings::{Method, Mode, Network, Settings};
+use super::subnet::Subnet;
+use super::typed::{Any, OneOrMore, Time, Variable, Word};
 use super::value::{Instances, Size};
 use super::write::to_toml;
 use crate::unit::{AppName, UserName};
@@ -85,6 +86,11 @@ written_as! {
     AppName => { "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,30}$" }
     UserName => { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]{0,30}$" }
     Network => { "type": "string", "enum": ["none", "host"] }
+    Mode => { "type": "string", "enum": ["front", "inherit"] }
+    Method => { "type": "string", "enum": ["swap", "restart"] }
+    Subnet => { "type": "string", "examples": ["127.0.0.1", "10.0.0.0/8", "fd00::/8"] }
+    Word => { "type": ["string", "integer"] }
+    Variable => { "type": ["string", "integer", "boolean"] }
     // `minimum` speaks of numbers only, `pattern` of texts only.
     Instances => { "type": ["integer", "string"], "minimum": 1, "maximum": 65535, "pattern": "^max$" }
     Size => { "type": ["string", "integer"], "minimum": 1, "pattern": "^[0-9]+[KMGT]?$" }
@@ -100,5 +106,16 @@ impl<T: JsonSchema> JsonSchema for OneOrMore<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let item = T::json_schema(generator);
         json_schema!({ "type": ["array", "string"], "items": item, "minItems": 1, "uniqueItems": true })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Any<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Any<{}>", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let item = T::json_schema(generator);
+        json_schema!({ "type": ["array", "string"], "items": item })
     }
 }

@@ -1,10 +1,12 @@
 //! The validated configuration. Every value in it is possible; every default is here.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::listen::Listen;
+use super::subnet::Subnet;
 use super::value::{Instances, Size};
 use crate::unit::{AppName, UserName};
 
@@ -33,8 +35,56 @@ pub struct Settings {
     pub health: Health,
     /// How a roll and a drain go.
     pub reload: Reload,
+    /// How clients' connections are treated in front of the app.
+    pub front: Front,
     /// A static site to serve.
     pub site: Option<StaticSite>,
+    /// The app's own program; none: `romuo-server` serves the site and `/health` itself.
+    pub program: Option<Program>,
+}
+
+/// The app's own program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The program and its arguments; at least one word. In front mode `{port}`, `{host}` and
+    /// `{socket}` stand for where it is to listen.
+    pub command: Vec<String>,
+    /// Who holds the listening sockets.
+    pub mode: Mode,
+    /// Variables of its environment, over those of `env_file`.
+    pub environment: BTreeMap<String, String>,
+    /// A file of `KEY=value` lines, absolute, read at each start; none: no such file.
+    pub env_file: Option<PathBuf>,
+    /// Paths that it may write to, absolute, besides its state folder.
+    pub writable: Vec<PathBuf>,
+    /// Paths below a home that it has to see, absolute, besides its folder and its runtime.
+    pub readable: Vec<PathBuf>,
+}
+
+/// Who holds the listening sockets of an app with a program of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `romuo-server`: it runs the program as its child and forwards HTTP to it.
+    Front,
+    /// The program itself, which systemd hands the sockets to.
+    Inherit,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Front => "front",
+            Self::Inherit => "inherit",
+        })
+    }
+}
+
+/// How clients' connections are treated in front of the app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Front {
+    /// Peers whose `X-Forwarded-*` headers are believed and extended; those of all others are
+    /// replaced. Peers on a unix socket are believed: file rights say who gets there.
+    pub trusted_proxies: Vec<Subnet>,
 }
 
 /// What network an instance sees.
@@ -70,6 +120,10 @@ pub struct Limits {
     pub start_timeout: Duration,
     /// From SIGTERM to the end of the last request.
     pub stop_timeout: Duration,
+    /// How long a request waits for an app that is down and comes back, before it gets 503.
+    pub hold: Duration,
+    /// Most that the body of a request may have; beyond it: 413.
+    pub body: Size,
 }
 
 /// How liveness is judged.
@@ -96,8 +150,28 @@ impl Health {
 /// How a roll and a drain go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reload {
+    /// How an instance gets to run what is new.
+    pub method: Method,
     /// How long an idle connection is kept during a drain.
     pub linger: Duration,
+}
+
+/// How an instance gets to run what is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// The front starts the new child beside the old one and moves the requests over.
+    Swap,
+    /// systemd restarts the instance.
+    Restart,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Swap => "swap",
+            Self::Restart => "restart",
+        })
+    }
 }
 
 /// A static site.
@@ -116,7 +190,11 @@ impl Settings {
     #[must_use]
     pub fn below(mut self, root: &Path) -> Self {
         let site = self.site.as_mut().map(|site| &mut site.root);
-        for folder in std::iter::once(&mut self.directory).chain(site) {
+        let program = self.program.iter_mut().flat_map(|program| {
+            let lists = program.writable.iter_mut().chain(&mut program.readable);
+            lists.chain(&mut program.env_file)
+        });
+        for folder in std::iter::once(&mut self.directory).chain(site).chain(program) {
             if let Ok(inside) = folder.strip_prefix(root) {
                 *folder = Path::new("/").join(inside);
             }
@@ -143,6 +221,8 @@ impl Settings {
                 restart_delay: Duration::from_millis(100),
                 start_timeout: Duration::from_secs(30),
                 stop_timeout: Duration::from_secs(10),
+                hold: Duration::from_secs(5),
+                body: Size::mib(1024),
             },
             health: Health {
                 path: "/health".into(),
@@ -150,8 +230,10 @@ impl Settings {
                 timeout: Duration::from_secs(2),
                 failures: 3,
             },
-            reload: Reload { linger: Duration::from_secs(2) },
+            reload: Reload { method: Method::Restart, linger: Duration::from_secs(2) },
+            front: Front { trusted_proxies: Subnet::loopback().to_vec() },
             site: None,
+            program: None,
         }
     }
 }

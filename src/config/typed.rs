@@ -9,7 +9,8 @@ use toml::de::DeValue;
 
 use super::duration::parse_duration;
 use super::listen::Listen;
-use super::settings::Network;
+use super::settings::{Method, Mode, Network};
+use super::subnet::Subnet;
 use super::value::{Instances, Size, ValueError};
 use crate::unit::{AppName, UserName};
 
@@ -41,6 +42,24 @@ impl<T> From<OneOrMore<T>> for Vec<T> {
         values.0
     }
 }
+
+/// One value, or a list of any length.
+#[derive(Debug, Clone)]
+pub(super) struct Any<T>(pub(super) Vec<T>);
+
+impl<T> From<Any<T>> for Vec<T> {
+    fn from(values: Any<T>) -> Self {
+        values.0
+    }
+}
+
+/// A word of a command.
+#[derive(Debug, Clone)]
+pub(super) struct Word(pub(super) String);
+
+/// The value of a variable of the environment.
+#[derive(Debug, Clone)]
+pub(super) struct Variable(pub(super) String);
 
 /// Reads a type that is written as text. Whatever is no text is refused as the empty text is,
 /// which no such type allows.
@@ -130,6 +149,53 @@ impl FromToml for Network {
             Some("host") => Ok(Self::Host),
             _ => Err(ValueError::new(value.type_str(), "\"none\" or \"host\"")),
         }
+    }
+}
+
+impl FromToml for Mode {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        match value.as_str() {
+            Some("front") => Ok(Self::Front),
+            Some("inherit") => Ok(Self::Inherit),
+            _ => Err(ValueError::new(value.type_str(), "\"front\" or \"inherit\"")),
+        }
+    }
+}
+
+impl FromToml for Method {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        match value.as_str() {
+            Some("swap") => Ok(Self::Swap),
+            Some("restart") => Ok(Self::Restart),
+            _ => Err(ValueError::new(value.type_str(), "\"swap\" or \"restart\"")),
+        }
+    }
+}
+
+impl FromToml for Subnet {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        from_text(value)
+    }
+}
+
+impl FromToml for Word {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        let number = value.as_integer().map(|number| number.as_str());
+        let text = value.as_str().filter(|text| !text.contains('\0')).or(number);
+        text.map(|text| Self(text.into()))
+            .ok_or_else(|| ValueError::new(value.type_str(), "a word in quotes"))
+    }
+}
+
+impl FromToml for Variable {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        let text = match value {
+            DeValue::String(text) if !text.contains('\0') => text.to_string(),
+            DeValue::Integer(number) => number.as_str().to_owned(),
+            DeValue::Boolean(truth) => truth.to_string(),
+            _ => return Err(ValueError::new(value.type_str(), "text in quotes")),
+        };
+        Ok(Self(text))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Settings -> the text of the installed file.
 
 use std::fmt::{Display, Write as _};
+use std::path::PathBuf;
 
 use toml::Value;
 
@@ -16,6 +17,13 @@ pub fn to_toml(settings: &Settings) -> String {
     let mut file = Text(String::new());
     file.text("name", &settings.name);
     file.text("directory", settings.directory.display());
+    if let Some(program) = &settings.program {
+        file.value("command", program.command.clone());
+        file.text("mode", program.mode);
+        file.value("writable", paths(&program.writable));
+        file.value("readable", paths(&program.readable));
+        file.optional("env_file", program.env_file.as_ref().map(|path| path.display()));
+    }
     file.optional("user", settings.user.as_ref());
     file.value("listen", settings.listen.iter().map(ToString::to_string).collect::<Vec<_>>());
     match settings.instances {
@@ -26,6 +34,15 @@ pub fn to_toml(settings: &Settings) -> String {
     file.text("network", settings.network);
     file.optional("version", settings.version.as_ref());
 
+    if let Some(program) = &settings.program
+        && !program.environment.is_empty()
+    {
+        file.table("environment");
+        for (name, value) in &program.environment {
+            file.text(&Value::from(name.as_str()).to_string(), value);
+        }
+    }
+
     file.table("limits");
     file.text("memory", limits.memory);
     file.value("max_restarts", limits.max_restarts);
@@ -33,6 +50,8 @@ pub fn to_toml(settings: &Settings) -> String {
     file.text("restart_delay", format_duration(limits.restart_delay));
     file.text("start_timeout", format_duration(limits.start_timeout));
     file.text("stop_timeout", format_duration(limits.stop_timeout));
+    file.text("hold", format_duration(limits.hold));
+    file.text("body", limits.body);
 
     file.table("health");
     file.text("path", &health.path);
@@ -41,7 +60,12 @@ pub fn to_toml(settings: &Settings) -> String {
     file.value("failures", health.failures);
 
     file.table("reload");
+    file.text("method", settings.reload.method);
     file.text("linger", format_duration(settings.reload.linger));
+
+    file.table("front");
+    let proxies = settings.front.trusted_proxies.iter().map(ToString::to_string);
+    file.value("trusted_proxies", proxies.collect::<Vec<_>>());
 
     if let Some(site) = &settings.site {
         file.table("static");
@@ -49,6 +73,10 @@ pub fn to_toml(settings: &Settings) -> String {
         file.optional("fallback", site.fallback.as_ref());
     }
     file.0
+}
+
+fn paths(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 /// A TOML text that grows line by line. Writing to a String cannot fail.
