@@ -14,6 +14,7 @@
 //! | [`manager`] | the service manager as a trait; systemd over D-Bus behind it |
 //! | [`roll`] | the state machine of a rolling restart and its driver |
 //! | [`journal`] | reading `journalctl --output=json` |
+//! | [`upstream`] | HTTP/1.1 to the app: codec, connections, pool |
 //! | [`server`] | accept loop, drain, router, readiness, watchdog |
 //! | [`sandbox`] | a throwaway machine with a real systemd in namespaces |
 //! | [`load`] | HTTP clients that never retry and see every failure |
@@ -32,3 +33,4 @@ pub mod roll;
 pub mod sandbox;
 pub mod server;
 pub mod unit;
+pub mod upstream;
