@@ -89,6 +89,7 @@ impl InstanceHealth {
                 let (style, word) = match report.status {
                     Status::Ok => (GOOD, "ok"),
                     Status::Draining => (BUSY, "draining"),
+                    Status::Failing => (BAD, "failing"),
                 };
                 format!(
                     "instance {}: {}, up {}, {} requests, {} of {} MB, version {}, {}",

@@ -99,6 +99,7 @@ impl HealthProbe for Simulated {
             env: "test".into(),
             instance: Some(id),
             release: None,
+            app: None,
         };
         match self.fates[&instance] {
             Fate::Healthy { after } if *count > after => {
