@@ -12,6 +12,7 @@ use super::error::{Exit, Failure};
 use super::output::Printer;
 use super::state::{Answer, AppState, Probed, State};
 use super::survey::Survey;
+use crate::clock::monotonic;
 use crate::manager::{Systemd, UnitStatus};
 use crate::unit::InstanceId;
 
@@ -191,9 +192,4 @@ fn uptime(seconds: u64) -> String {
         _ => seconds - seconds % 3_600,
     };
     format!("{:#}", SignedDuration::from_secs(i64::try_from(coarse).unwrap_or(i64::MAX)))
-}
-
-fn monotonic() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    Duration::try_from(now).unwrap_or_default()
 }
