@@ -12,7 +12,7 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle::with_lines;
 use super::output::{Format, Printer};
-use super::roll::{boottime, milliseconds};
+use crate::clock::BootTime;
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::roll::Outcome;
 use crate::unit::JobResult;
@@ -29,7 +29,7 @@ impl Reload {
         let app = context.app()?;
         let manager = Systemd::connect().await?;
         let unit = app.roll();
-        let asked_ms = milliseconds(boottime());
+        let asked_ms = BootTime::now().milliseconds();
 
         let mut texts = manager.status_texts(&unit).await?;
         let spinner = spinner(printer);
