@@ -51,7 +51,10 @@ struct Instance {
     id: String,
     unit: String,
     state: State,
+    /// The main process of the unit.
     pid: Option<u32>,
+    /// The program behind a front.
+    app_pid: Option<u32>,
     uptime_seconds: Option<u64>,
     restarts: u32,
     memory_bytes: Option<u64>,
@@ -127,8 +130,9 @@ impl fmt::Display for AppStatus {
 
 impl Instance {
     fn new(id: InstanceId, unit: &UnitStatus, probed: &Probed, now: Duration) -> Self {
-        let state = State::of(unit);
+        let state = State::of(unit, probed);
         let report = probed.as_ref().and_then(|answer| answer.as_ref().ok());
+        let app = report.and_then(|report| report.app);
         let uptime = unit.started.filter(|_| unit.is_up()).map(|at| now.saturating_sub(at));
         Self {
             id: id.to_string(),
@@ -136,14 +140,20 @@ impl Instance {
             state,
             pid: unit.main_pid,
             uptime_seconds: uptime.map(|uptime| uptime.as_secs()),
-            restarts: unit.restarts,
+            app_pid: app.and_then(|app| app.pid),
+            // The front starts its program again by itself, and systemd the front.
+            restarts: unit.restarts.saturating_add(app.map_or(0, |app| app.restarts)),
             memory_bytes: unit.memory,
             memory_max_bytes: unit.memory_max,
             cpu_percent: uptime.and_then(|uptime| percent(unit.cpu?, uptime)),
             requests: report.map(|report| report.requests),
             release: report.and_then(|report| report.release.clone()),
             health: Answer::of(probed),
-            why: matches!(state, State::Errored | State::Starting).then(|| unit.why_down()),
+            why: match state {
+                State::Starting if unit.is_up() => Some("waits for its program".into()),
+                State::Errored | State::Starting => Some(unit.why_down()),
+                _ => None,
+            },
         }
     }
 
