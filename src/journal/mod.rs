@@ -2,6 +2,7 @@
 //! permissions and how to follow (journalctl(1), systemd.journal-fields(7)).
 
 mod entry;
+mod explain;
 
 use std::process::Stdio;
 
@@ -10,7 +11,8 @@ use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-pub use entry::Entry;
+pub use entry::{Entry, Stream};
+pub use explain::{Cause, Hint, Hints, Network, explain};
 
 use crate::unit::{AppName, InstanceId, UnitName};
 
