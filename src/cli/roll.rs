@@ -10,8 +10,9 @@ use super::error::{Exit, Failure};
 use super::lifecycle::last_lines;
 use super::survey::Survey;
 use crate::clock::BootTime;
-use crate::config::{Method, Mode, Settings};
+use crate::config::{self, Method, Mode, Settings};
 use crate::install;
+use crate::journal::Network;
 use crate::manager::{ServiceManager, Systemd};
 use crate::roll::{
     Action, Candidate, ControlSockets, Front, HealthProbe, Outcome, Plan, Reason, Roll as Machine,
@@ -39,7 +40,9 @@ impl Roll {
         if let Some(halted) = &mut outcome.halt
             && let Some(id) = app.instance_of(&halted.unit)
         {
-            halted.journal = last_lines(&app.instance(id)).await;
+            let network = Network::private(Some(settings.network == config::Network::None));
+            let last = last_lines(&app.instance(id), network).await;
+            (halted.journal, halted.hints) = (last.lines, last.hints);
         }
         keep(context, app, &outcome)?;
         announce(&outcome.to_string());

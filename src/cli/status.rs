@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
+use super::hints::{self, Explained};
 use super::output::Printer;
 use super::state::{Answer, AppState, Probed, State};
 use super::survey::Survey;
@@ -25,7 +26,8 @@ impl Status {
         let app = context.app()?;
         let survey = Survey::take(&app, context.root(), &Systemd::connect().await?).await?;
         let health = survey.health(context).await;
-        let status = AppStatus::new(&survey, &health, monotonic());
+        let hints = hints::explain(&survey, &health).await;
+        let status = AppStatus::new(&survey, &health, hints, monotonic());
         printer.answer(&status, &status);
         Ok(match status.state {
             AppState::Online | AppState::Rolling => Exit::Done,
@@ -44,6 +46,8 @@ struct AppStatus {
     /// What the last roll came to, or how far the one under way is.
     roll: Option<String>,
     instances: Vec<Instance>,
+    /// What their journals say of those that are not well, or were restarted lately.
+    hints: Vec<Explained>,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,7 +74,7 @@ struct Instance {
 
 impl AppStatus {
     /// Pure: `now` is the time on `CLOCK_MONOTONIC`.
-    fn new(survey: &Survey, health: &[Probed], now: Duration) -> Self {
+    fn new(survey: &Survey, health: &[Probed], hints: Vec<Explained>, now: Duration) -> Self {
         let instances: Vec<_> = survey
             .instances
             .iter()
@@ -85,6 +89,7 @@ impl AppStatus {
             release: common(instances.iter().map(|instance| instance.release.as_deref())),
             roll: Some(survey.roll.status_text.clone()).filter(|text| !text.is_empty()),
             instances,
+            hints,
         }
     }
 
@@ -124,7 +129,7 @@ impl fmt::Display for AppStatus {
             write!(f, "\n{unit} {why}; `romuoctl logs --instance {id}` shows what it said, ")?;
             write!(f, "`romuoctl restart {id}` tries again")?;
         }
-        Ok(())
+        self.hints.iter().try_for_each(|hint| write!(f, "\n{hint}"))
     }
 }
 

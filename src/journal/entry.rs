@@ -84,7 +84,20 @@ const DEFAULT_PRIORITY: u8 = 6;
 /// The priority err of syslog(3), which the lines of standard error have.
 const ERROR: u8 = 3;
 
+/// The priority debug, the last of syslog(3).
+const DEBUG: u8 = 7;
+
 impl Stream {
+    /// The fields that its entries have, as matches of journalctl(1).
+    pub(super) fn fields(self) -> Vec<String> {
+        let priorities = match self {
+            Self::Stderr => 0..=ERROR,
+            Self::Stdout => ERROR + 1..=DEBUG,
+        };
+        let priorities = priorities.map(|priority| format!("PRIORITY={priority}"));
+        std::iter::once("_TRANSPORT=stdout".to_owned()).chain(priorities).collect()
+    }
+
     fn of(priority: u8) -> Self {
         if priority <= ERROR { Self::Stderr } else { Self::Stdout }
     }

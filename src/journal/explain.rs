@@ -81,6 +81,18 @@ pub enum Network {
     Unknown,
 }
 
+impl Network {
+    /// By whether it has one of its own (`PrivateNetwork=`), where that is known.
+    #[must_use]
+    pub fn private(private: Option<bool>) -> Self {
+        match private {
+            Some(true) => Self::None,
+            Some(false) => Self::Host,
+            None => Self::Unknown,
+        }
+    }
+}
+
 /// Explains one line; none: nothing is known of it.
 #[must_use]
 pub fn explain(message: &str, network: Network) -> Option<Hint> {
@@ -111,21 +123,28 @@ pub fn explain(message: &str, network: Network) -> Option<Hint> {
 pub struct Hints(Vec<Hint>);
 
 impl Hints {
-    /// Takes a line; says whether it is the first of its cause.
-    pub fn add(&mut self, message: &str, network: Network) -> Option<&Hint> {
+    /// Takes a line; says what it is about, and whether it is the first of that.
+    pub fn add(&mut self, message: &str, network: Network) -> Option<(Cause, bool)> {
         let hint = explain(message, network)?;
-        match self.0.iter_mut().find(|known| known.cause == hint.cause) {
+        let cause = hint.cause;
+        match self.0.iter_mut().find(|known| known.cause == cause) {
             Some(known) => {
                 if hint.path.is_some() || known.path.is_none() {
                     *known = hint;
                 }
-                None
+                Some((cause, false))
             }
             None => {
                 self.0.push(hint);
-                self.0.last()
+                Some((cause, true))
             }
         }
+    }
+
+    /// The newest that was found.
+    #[must_use]
+    pub fn last(&self) -> Option<&Hint> {
+        self.0.last()
     }
 
     /// All that were found.

@@ -38,6 +38,8 @@ pub struct UnitStatus {
     pub listen: Vec<String>,
     /// The program that `ExecStart=` names, of a service.
     pub program: Option<PathBuf>,
+    /// Whether it has no network but a loopback of its own (`PrivateNetwork=`); none: not known.
+    pub private_network: Option<bool>,
     /// What its files say; [`ServiceManager::status`](super::ServiceManager::status) alone tells it.
     pub files: UnitFiles,
 }
@@ -77,6 +79,7 @@ impl UnitStatus {
             status_text: String::new(),
             listen: Vec::new(),
             program: None,
+            private_network: None,
             files: UnitFiles::default(),
         }
     }

@@ -303,8 +303,8 @@ impl<'a> Properties<'a> {
         self.value(key).and_then(|value| value.downcast_ref::<u32>().ok())
     }
 
-    fn flag(&self, key: &str) -> bool {
-        self.value(key).and_then(|value| value.downcast_ref::<bool>().ok()).unwrap_or_default()
+    fn flag(&self, key: &str) -> Option<bool> {
+        self.value(key).and_then(|value| value.downcast_ref::<bool>().ok())
     }
 
     fn list(&self, key: &str) -> &[Variant<'_>] {
@@ -364,6 +364,7 @@ fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
         status_text: properties.text("StatusText").into(),
         listen: properties.addresses(),
         program: properties.program(),
+        private_network: properties.flag("PrivateNetwork"),
         files: UnitFiles {
             read: properties
                 .number("InactiveExitTimestamp")
@@ -373,8 +374,8 @@ fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),
             drop_ins: properties.texts("DropInPaths").into_iter().map(PathBuf::from).collect(),
-            stale: properties.flag("NeedDaemonReload"),
-            can_reload: properties.flag("CanReload"),
+            stale: properties.flag("NeedDaemonReload").unwrap_or_default(),
+            can_reload: properties.flag("CanReload").unwrap_or_default(),
         },
     }
 }

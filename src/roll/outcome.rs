@@ -68,6 +68,9 @@ pub struct Halted {
     pub serves_on: bool,
     /// The last lines of its journal.
     pub journal: Vec<String>,
+    /// What is known of those: what they mean, and what is to be done.
+    #[serde(default)]
+    pub hints: Vec<String>,
 }
 
 impl Outcome {
@@ -89,6 +92,7 @@ impl Outcome {
                 reason: halt.reason.clone(),
                 serves_on: halt.serves_on,
                 journal: Vec::new(),
+                hints: Vec::new(),
             }),
         }
     }

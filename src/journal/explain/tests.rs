@@ -320,13 +320,13 @@ fn an_unreachable_network_is_explained_only_where_there_is_none() {
 fn each_cause_is_told_once_with_its_newest_line_that_names_a_path() {
     let mut hints = Hints::default();
     let first = hints.add("Error: EROFS: read-only file system, open '/srv/a/1'", Network::None);
-    assert_eq!(first.unwrap().cause, Cause::ReadOnly);
-    assert!(
-        hints.add("Error: EROFS: read-only file system, open '/srv/b/2'", Network::None).is_none()
-    );
-    assert!(hints.add("  code: 'EROFS',", Network::None).is_none());
-    assert!(hints.add("nothing to see", Network::None).is_none());
-    assert!(hints.add("MemoryError", Network::None).is_some());
+    assert_eq!(first, Some((Cause::ReadOnly, true)));
+    let again = hints.add("Error: EROFS: read-only file system, open '/srv/b/2'", Network::None);
+    assert_eq!(again, Some((Cause::ReadOnly, false)));
+    let bare = hints.add("  code: 'EROFS',", Network::None);
+    assert_eq!(bare, Some((Cause::ReadOnly, false)));
+    assert_eq!(hints.add("nothing to see", Network::None), None);
+    assert_eq!(hints.add("MemoryError", Network::None), Some((Cause::Memory, true)));
     let hints = hints.into_vec();
     let causes: Vec<_> = hints.iter().map(|hint| hint.cause).collect();
     assert_eq!(causes, [Cause::ReadOnly, Cause::Memory]);
