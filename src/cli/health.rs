@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::{BAD, BUSY, GOOD, Printer, styled};
 use super::survey::Survey;
-use crate::health::{ProbeError, Report, Status};
+use crate::health::{AppReport, ProbeError, Report, Status};
 use crate::manager::Systemd;
 use crate::unit::InstanceId;
 
@@ -115,8 +115,16 @@ impl InstanceHealth {
                     Status::Draining => (BUSY, "draining"),
                     Status::Failing => (BAD, "failing"),
                 };
+                let app = match report.app {
+                    None => String::new(),
+                    Some(AppReport { pid: None, .. }) => ", its program is down".into(),
+                    Some(AppReport { restarts: 0, .. }) => String::new(),
+                    Some(AppReport { restarts, .. }) => {
+                        format!(", its program was restarted {restarts} times")
+                    }
+                };
                 format!(
-                    "instance {}: {}, up {}, {} requests, {} of {} MB, version {}, {}",
+                    "instance {}: {}, up {}, {} requests, {} of {} MB, version {}, {}{app}",
                     report.instance.as_deref().unwrap_or("-"),
                     styled(style, word),
                     report.uptime,

@@ -127,18 +127,14 @@ impl Hints {
     pub fn add(&mut self, message: &str, network: Network) -> Option<(Cause, bool)> {
         let hint = explain(message, network)?;
         let cause = hint.cause;
-        match self.0.iter_mut().find(|known| known.cause == cause) {
-            Some(known) => {
-                if hint.path.is_some() || known.path.is_none() {
-                    *known = hint;
-                }
-                Some((cause, false))
-            }
-            None => {
-                self.0.push(hint);
-                Some((cause, true))
-            }
+        let known = self.0.iter_mut().find(|known| known.cause == cause);
+        let first = known.is_none();
+        match known {
+            Some(known) if known.path.is_some() && hint.path.is_none() => {}
+            Some(known) => *known = hint,
+            None => self.0.push(hint),
         }
+        Some((cause, first))
     }
 
     /// The newest that was found.
@@ -168,6 +164,7 @@ struct Found {
     path: Option<String>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "every finder ends with it")]
 fn found(cause: Cause, what: impl Into<String>, hint: impl Into<String>) -> Option<Found> {
     Some(Found { cause, what: what.into(), hint: hint.into(), path: None })
 }

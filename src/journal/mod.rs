@@ -123,7 +123,7 @@ impl Query {
         arguments.extend(self.units.iter().map(|unit| format!("--unit={unit}")));
         arguments.extend(self.lines.map(|count| format!("--lines={count}")));
         arguments.extend(self.since.as_ref().map(|since| format!("--since={since}")));
-        arguments.extend(self.stream.iter().flat_map(|stream| stream.fields()).map(Into::into));
+        arguments.extend(self.stream.iter().flat_map(|stream| stream.fields()));
         arguments.extend(self.follow.then(|| "--follow".into()));
         arguments
     }
