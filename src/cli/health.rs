@@ -116,12 +116,11 @@ impl InstanceHealth {
                     Status::Failing => (BAD, "failing"),
                 };
                 let app = match report.app {
-                    None => String::new(),
                     Some(AppReport { pid: None, .. }) => ", its program is down".into(),
-                    Some(AppReport { restarts: 0, .. }) => String::new(),
-                    Some(AppReport { restarts, .. }) => {
+                    Some(AppReport { restarts: restarts @ 1.., .. }) => {
                         format!(", its program was restarted {restarts} times")
                     }
+                    _ => String::new(),
                 };
                 format!(
                     "instance {}: {}, up {}, {} requests, {} of {} MB, version {}, {}{app}",
