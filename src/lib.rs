@@ -6,6 +6,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`mod@unit`] | names of apps, instances and units; the states systemd reports |
+//! | [`clock`] | the clocks that no one sets |
 //! | [`config`] | `romuo.toml`: what the file says -> merged with the defaults -> [`config::Settings`] |
 //! | [`health`] | the wire type of `/health` and the probe that asks for it |
 //! | [`guard`] | the crash guard: counts quick crashes, says when an instance is errored |
@@ -21,6 +22,7 @@
 //! | [`cli`] | one file per verb of `romuoctl`; nobody imports it |
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod guard;
 pub mod health;

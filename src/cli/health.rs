@@ -1,6 +1,7 @@
 //! `romuoctl health`: asks each instance on its own control socket.
 
 use std::fmt;
+use std::io::ErrorKind;
 
 use serde::Serialize;
 
@@ -8,12 +9,15 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::{BAD, BUSY, GOOD, Printer, styled};
 use super::survey::Survey;
-use crate::health::{Report, Status};
+use crate::health::{AppReport, ProbeError, Report, Status};
 use crate::manager::Systemd;
 use crate::unit::InstanceId;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Health {}
+
+/// Of an instance in inherit mode there is no more to be said.
+const UNASKED: &str = "systemd says that it is up; its program takes the sockets itself, so that it cannot be asked alone";
 
 /// What `health -o json` prints.
 #[derive(Debug, Serialize)]
@@ -38,7 +42,17 @@ enum Verdict {
 #[serde(untagged)]
 enum InstanceHealth {
     Answered(Box<Report>),
-    Silent { instance: String, status: &'static str, reason: String },
+    Silent {
+        instance: String,
+        status: &'static str,
+        reason: String,
+    },
+    /// Up, says systemd, and without a control socket to be asked on.
+    Unasked {
+        instance: String,
+        status: &'static str,
+        reason: &'static str,
+    },
 }
 
 impl Health {
@@ -53,6 +67,12 @@ impl Health {
             .zip(answers)
             .map(|((id, unit), answer)| match answer {
                 Some(Ok(report)) => InstanceHealth::Answered(Box::new(report)),
+                Some(Err(ProbeError::Connect { source, .. }))
+                    if unit.is_up() && source.kind() == ErrorKind::NotFound =>
+                {
+                    let (instance, status) = (id.to_string(), "unknown");
+                    InstanceHealth::Unasked { instance, status, reason: UNASKED }
+                }
                 Some(Err(error)) => silent(*id, format!("{} does not answer: {error}", unit.name)),
                 None => silent(*id, format!("{} {}", unit.name, unit.why_down())),
             })
@@ -80,7 +100,11 @@ impl Verdict {
 
 impl InstanceHealth {
     fn is_well(&self) -> bool {
-        matches!(self, Self::Answered(report) if report.status == Status::Ok)
+        match self {
+            Self::Answered(report) => report.status == Status::Ok,
+            Self::Silent { .. } => false,
+            Self::Unasked { .. } => true,
+        }
     }
 
     fn text(&self) -> String {
@@ -89,9 +113,17 @@ impl InstanceHealth {
                 let (style, word) = match report.status {
                     Status::Ok => (GOOD, "ok"),
                     Status::Draining => (BUSY, "draining"),
+                    Status::Failing => (BAD, "failing"),
+                };
+                let app = match report.app {
+                    Some(AppReport { pid: None, .. }) => ", its program is down".into(),
+                    Some(AppReport { restarts: restarts @ 1.., .. }) => {
+                        format!(", its program was restarted {restarts} times")
+                    }
+                    _ => String::new(),
                 };
                 format!(
-                    "instance {}: {}, up {}, {} requests, {} of {} MB, version {}, {}",
+                    "instance {}: {}, up {}, {} requests, {} of {} MB, version {}, {}{app}",
                     report.instance.as_deref().unwrap_or("-"),
                     styled(style, word),
                     report.uptime,
@@ -104,6 +136,9 @@ impl InstanceHealth {
             }
             Self::Silent { instance, reason, .. } => {
                 format!("instance {instance}: {}, {reason}", styled(BAD, "down"))
+            }
+            Self::Unasked { instance, status, reason } => {
+                format!("instance {instance}: {status}, {reason}")
             }
         }
     }

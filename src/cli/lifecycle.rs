@@ -8,12 +8,16 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::Printer;
 use super::survey::Survey;
-use crate::journal;
+use crate::journal::{self, Hints, Network};
 use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
 use crate::unit::{AppName, InstanceId, UnitName};
 
 /// How many journal lines of a failed instance are shown.
-const JOURNAL_LINES: u32 = 8;
+const SHOWN_LINES: usize = 8;
+
+/// How many of them are searched for what is known: a crash with its stack trace, and what systemd
+/// says to it.
+const SEARCHED_LINES: u32 = 60;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Start {}
@@ -120,19 +124,40 @@ async fn expect_up(units: impl Iterator<Item = &UnitStatus>) -> Result<(), Failu
         count => format!(", and {} more are not up", count - 1),
     };
     let sentence = format!("{} {}{others}", first.name, first.why_down());
-    Err(Failure::Instances { sentence: with_lines(sentence, &last_lines(&first.name).await) })
+    let last = last_lines(&first.name, Network::private(first.private_network)).await;
+    Err(Failure::Instances { sentence: last.below(sentence) })
 }
 
-/// A sentence, and below it the journal lines that explain it.
-pub(super) fn with_lines(sentence: String, lines: &[String]) -> String {
-    let lines = lines.iter().map(|line| format!("  {line}"));
-    std::iter::once(sentence).chain(lines).collect::<Vec<_>>().join("\n")
+/// What a unit said last, and what is known of that.
+#[derive(Debug, Default)]
+pub(super) struct LastLines {
+    pub(super) lines: Vec<String>,
+    pub(super) hints: Vec<String>,
+}
+
+impl LastLines {
+    /// A sentence, and below it the journal lines that explain it, and what they mean.
+    pub(super) fn below(&self, sentence: String) -> String {
+        let lines = self.lines.iter().map(|line| format!("  {line}"));
+        std::iter::once(sentence)
+            .chain(lines)
+            .chain(self.hints.iter().cloned())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
 }
 
 /// The last lines of a unit's journal; none where it cannot be read, since they only explain.
-pub(super) async fn last_lines(unit: &UnitName) -> Vec<String> {
+pub(super) async fn last_lines(unit: &UnitName, network: Network) -> LastLines {
     let _ = journal::sync().await;
-    let query = journal::Query::unit(unit).lines(JOURNAL_LINES);
+    let query = journal::Query::unit(unit).lines(SEARCHED_LINES);
     let entries = query.read_all().await.unwrap_or_default();
-    entries.into_iter().map(|entry| entry.message).collect()
+    let mut hints = Hints::default();
+    for entry in &entries {
+        hints.add(&entry.message, network);
+    }
+    let shown = entries.len().saturating_sub(SHOWN_LINES);
+    let lines = entries.into_iter().skip(shown).map(|entry| entry.message).collect();
+    let hints = hints.into_vec().iter().map(ToString::to_string).collect();
+    LastLines { lines, hints }
 }

@@ -7,8 +7,9 @@ use jiff::tz::TimeZone;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
-use super::output::{BAD, Format, Printer, styled};
-use crate::journal::{Entry, Query};
+use super::output::{BAD, BUSY, Format, Printer, styled};
+use crate::config;
+use crate::journal::{Entry, Hint, Hints, Network, Query, Stream};
 use crate::unit::{AppName, InstanceId};
 
 /// As many lines as `pm2 logs` shows.
@@ -27,6 +28,12 @@ pub(super) struct Logs {
     /// Only this instance
     #[arg(short, long, value_name = "ID")]
     instance: Option<InstanceId>,
+    /// Only what the app wrote to its standard error, as `pm2 logs --err`
+    #[arg(long, alias = "err", conflicts_with = "stdout")]
+    stderr: bool,
+    /// Only what the app wrote to its standard output, as `pm2 logs --out`
+    #[arg(long, alias = "out")]
+    stdout: bool,
     /// Go on with new lines as they come; with --output=json one object a line
     #[arg(short, long)]
     follow: bool,
@@ -49,10 +56,18 @@ impl Logs {
         let lines = self.lines.or_else(|| self.since.is_none().then_some(DEFAULT_LINES));
         let query = lines.into_iter().fold(query, Query::lines);
         let query = query.since(self.since).follow(self.follow);
+        let stream = match (self.stdout, self.stderr) {
+            (true, _) => Some(Stream::Stdout),
+            (_, true) => Some(Stream::Stderr),
+            _ => None,
+        };
+        let query = stream.into_iter().fold(query, Query::stream);
         if printer.format == Format::Json && !self.follow {
             printer.answer(&query.read_all().await?, "");
             return Ok(Exit::Done);
         }
+        let network = network(context);
+        let mut hints = Hints::default();
         let mut entries = query.read()?;
         let zone = TimeZone::system();
         let mut out = anstream::stdout();
@@ -64,10 +79,28 @@ impl Logs {
             };
             // The reader went away (`| head`): nothing is left to be done.
             if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
-                break;
+                return Ok(Exit::Done);
+            }
+            let added = hints.add(&entry.message, network);
+            if self.follow && added.is_some_and(|(_, first)| first) {
+                hints.last().into_iter().for_each(|hint| explain(printer, hint));
             }
         }
+        hints.into_vec().iter().for_each(|hint| explain(printer, hint));
         Ok(Exit::Done)
+    }
+}
+
+/// What the app sees of the network, as far as whoever asks may know.
+fn network(context: &Context) -> Network {
+    let settings = context.settings().ok();
+    Network::private(settings.map(|(settings, _)| settings.network == config::Network::None))
+}
+
+/// Says what a line means; beside the lines, for whoever reads them.
+fn explain(printer: &Printer, hint: &Hint) {
+    if !printer.quiet {
+        let _ = writeln!(anstream::stderr(), "{} {hint}", styled(BUSY, "hint:"));
     }
 }
 

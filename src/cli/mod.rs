@@ -3,6 +3,7 @@
 mod context;
 mod error;
 mod health;
+mod hints;
 mod install;
 mod lifecycle;
 mod logs;

@@ -10,9 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::context::Context;
 use super::error::{Exit, Failure};
-use super::lifecycle::with_lines;
+use super::lifecycle::LastLines;
 use super::output::{Format, Printer};
-use super::roll::{boottime, milliseconds};
+use crate::clock::BootTime;
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::roll::Outcome;
 use crate::unit::JobResult;
@@ -29,7 +29,7 @@ impl Reload {
         let app = context.app()?;
         let manager = Systemd::connect().await?;
         let unit = app.roll();
-        let asked_ms = milliseconds(boottime());
+        let asked_ms = BootTime::now().milliseconds();
 
         let mut texts = manager.status_texts(&unit).await?;
         let spinner = spinner(printer);
@@ -59,7 +59,8 @@ impl Reload {
             }
             None => Err(Failure::NoVerdict { app, result: result.to_string() }),
             Some(halted) => {
-                let sentence = with_lines(outcome.to_string(), &halted.journal);
+                let (lines, hints) = (halted.journal.clone(), halted.hints.clone());
+                let sentence = LastLines { lines, hints }.below(outcome.to_string());
                 let instance = app.instance_of(&halted.unit);
                 let instance = instance.map(|id| id.to_string()).unwrap_or_default();
                 Err(Failure::Halted { sentence, instance })

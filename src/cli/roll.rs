@@ -2,17 +2,22 @@
 //! `systemctl reload NAME.target`, `systemctl reload NAME` and `romuoctl reload` all end here.
 
 use std::io::Write;
-use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use futures_util::future::try_join_all;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle::last_lines;
 use super::survey::Survey;
-use crate::config::Settings;
-use crate::manager::Systemd;
-use crate::roll::{Action, ControlSockets, Outcome, Plan, Roll as Machine, drive};
+use crate::clock::BootTime;
+use crate::config::{self, Method, Mode, Settings};
+use crate::install;
+use crate::journal::Network;
+use crate::manager::{ServiceManager, Systemd};
+use crate::roll::{
+    Action, Candidate, ControlSockets, Front, HealthProbe, Outcome, Plan, Reason, Roll as Machine,
+    Way, changed, drive,
+};
 use crate::unit::AppName;
 
 #[derive(Debug, clap::Args)]
@@ -21,12 +26,12 @@ pub(super) struct Roll {}
 impl Roll {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         context.running("roll")?;
-        let started = boottime();
+        let started = BootTime::now();
         let (settings, _) = context.settings()?;
         let app = &settings.name;
         let manager = Systemd::connect().await?;
         let survey = Survey::take(app, context.root(), &manager).await?;
-        let plan = Plan::new(survey.instances);
+        let plan = Plan::new(candidates(&settings, context, &manager, survey).await?);
         if plan.order.is_empty() {
             return Err(Failure::NothingToRoll { app: app.clone() });
         }
@@ -35,7 +40,9 @@ impl Roll {
         if let Some(halted) = &mut outcome.halt
             && let Some(id) = app.instance_of(&halted.unit)
         {
-            halted.journal = last_lines(&app.instance(id)).await;
+            let network = Network::private(Some(settings.network == config::Network::None));
+            let last = last_lines(&app.instance(id), network).await;
+            (halted.journal, halted.hints) = (last.lines, last.hints);
         }
         keep(context, app, &outcome)?;
         announce(&outcome.to_string());
@@ -51,27 +58,71 @@ async fn roll(
     context: &Context,
     manager: &Systemd,
     plan: Plan,
-    started: Duration,
+    started: BootTime,
 ) -> Result<Outcome, Failure> {
     let app = &settings.name;
-    let folder = context.control_folder(app);
-    let sockets = ControlSockets { folder, timeout: settings.health.timeout };
-    let machine = Machine::new(plan, settings.health.failures);
+    let sockets = sockets(settings, context);
+    // A program that takes the sockets itself has no control socket: systemd's word is the verdict.
+    let probed = !settings.program.as_ref().is_some_and(|program| program.mode == Mode::Inherit);
+    let machine = Machine::new(plan, probed.then_some(settings.health.failures));
     let told = |machine: &Machine, action: Action| {
         let (rolled, all) = machine.progress();
         let now = match action {
-            Action::Restart(id) => format!("restarting {}", app.instance(id)),
+            Action::Swap(id) => format!("swapping the program of {}", app.instance(id)),
+            Action::Restart(id) => match machine.at_hand().map(|planned| &planned.way) {
+                Some(Way::Restart(reason)) if *reason != Reason::Method => {
+                    format!("restarting {}, because {reason}", app.instance(id))
+                }
+                _ => format!("restarting {}", app.instance(id)),
+            },
             Action::Probe { instance, .. } => {
                 format!("asking {} for its health", app.instance(instance))
             }
-            Action::Read(_) => return,
+            Action::Read(_) | Action::Ask(_) => return,
         };
         announce(&format!("{rolled} of {all} instances rolled, {now}"));
     };
     let verdict = drive(machine, app, manager, &sockets, told).await;
     let verdict = verdict.map_err(|error| Failure::Defect(error.to_string()))?;
-    let took = boottime().saturating_sub(started);
-    Ok(Outcome::new(app, &verdict, milliseconds(started), milliseconds(took)))
+    let took = BootTime::now().since(started);
+    Ok(Outcome::new(app, &verdict, started, took))
+}
+
+/// What is known of each instance, and where a swap is the way, what its front and files say to that.
+async fn candidates(
+    settings: &Settings,
+    context: &Context,
+    manager: &Systemd,
+    survey: Survey,
+) -> Result<Vec<Candidate>, Failure> {
+    let fronted = settings.program.as_ref().is_some_and(|program| program.mode == Mode::Front);
+    if !fronted || settings.reload.method != Method::Swap {
+        let candidate = |(id, unit)| Candidate { id, unit, front: None };
+        return Ok(survey.instances.into_iter().map(candidate).collect());
+    }
+    let app = &settings.name;
+    let configuration = &install::config_path(app);
+    let sockets = &sockets(settings, context);
+    let asked = survey.instances.into_iter().map(async |(id, _)| {
+        // What a unit was made of is not in the list.
+        let unit = manager.status(&app.instance(id)).await?;
+        let (report, swap) = match unit.main_pid {
+            Some(_) => tokio::join!(sockets.probe(id), sockets.may_swap(id)),
+            None => return Ok(Candidate { id, unit, front: Some(Front::silent()) }),
+        };
+        let front = Front {
+            changed: changed(context.root(), app, id, &unit, configuration),
+            report: report.ok().map(Box::new),
+            swap: swap.map_err(|error| error.to_string()),
+        };
+        Ok(Candidate { id, unit, front: Some(front) })
+    });
+    try_join_all(asked).await
+}
+
+fn sockets(settings: &Settings, context: &Context) -> ControlSockets {
+    let folder = context.control_folder(&settings.name);
+    ControlSockets { folder, timeout: settings.health.timeout }
 }
 
 /// Says it where `systemctl status` and `romuoctl reload` see it, and in the journal.
@@ -85,13 +136,4 @@ fn announce(text: &str) {
 fn keep(context: &Context, app: &AppName, outcome: &Outcome) -> Result<(), Failure> {
     let path = context.outcome_path(app);
     outcome.write(&path).map_err(|source| Failure::Write { path, source })
-}
-
-/// The time since boot: no clock that someone sets moves it.
-pub(super) fn boottime() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
-}
-
-pub(super) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

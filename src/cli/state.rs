@@ -85,9 +85,13 @@ impl AppState {
 }
 
 impl State {
-    pub(super) fn of(unit: &UnitStatus) -> Self {
+    /// An instance whose front is up but whose program is not is on its way up: the front starts it
+    /// again, or gives it up and with it the unit.
+    pub(super) fn of(unit: &UnitStatus, probed: &Probed) -> Self {
+        let failing = matches!(probed, Some(Ok(report)) if report.status == Reported::Failing);
         match unit.active {
             _ if unit.is_errored() => Self::Errored,
+            ActiveState::Active | ActiveState::Reloading if failing => Self::Starting,
             ActiveState::Active | ActiveState::Reloading => Self::Online,
             ActiveState::Deactivating => Self::Draining,
             ActiveState::Inactive => Self::Stopped,
@@ -101,7 +105,8 @@ impl Answer {
         match probed {
             None => Self::Unknown,
             Some(Ok(report)) if report.status == Reported::Ok => Self::Ok,
-            // Who is not root may not ask: the control sockets belong to the instances.
+            // Who is not root may not ask: the control sockets belong to the instances. And a program
+            // that takes the sockets itself has none.
             Some(Err(ProbeError::Connect { source, .. }))
                 if matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound) =>
             {
@@ -115,6 +120,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unit::{ServiceResult, UnitName};
 
     #[test]
     fn the_app_is_online_only_if_every_instance_is() {
@@ -130,6 +136,39 @@ mod tests {
         assert_eq!(of(&[(Stopped, Unknown)]), AppState::Stopped);
         assert_eq!(of(&[]), AppState::Stopped);
         assert_eq!(AppState::of(true, &[(Online, Ok), (Draining, Ok)]), AppState::Rolling);
+    }
+
+    #[test]
+    fn a_front_without_its_program_is_starting_and_a_program_of_its_own_is_of_unknown_health() {
+        let mut unit = UnitStatus::unknown(UnitName::loaded("shop@1.service"));
+        unit.active = ActiveState::Active;
+        let failing = Some(Ok(report(Reported::Failing)));
+        assert_eq!(State::of(&unit, &failing), State::Starting);
+        assert_eq!(Answer::of(&failing), Answer::Failing);
+        assert_eq!(State::of(&unit, &Some(Ok(report(Reported::Ok)))), State::Online);
+        let source = std::io::Error::from(ErrorKind::NotFound);
+        let none = Some(Err(ProbeError::Connect { path: "1.sock".into(), source }));
+        assert_eq!(State::of(&unit, &none), State::Online);
+        assert_eq!(Answer::of(&none), Answer::Unknown);
+        (unit.active, unit.result) = (ActiveState::Inactive, ServiceResult::ExecCondition);
+        assert_eq!(State::of(&unit, &None), State::Errored);
+    }
+
+    fn report(status: Reported) -> Report {
+        let memory = crate::health::Memory { used: 1, total: 2, heap_total: 1 };
+        Report {
+            status,
+            timestamp: String::new(),
+            uptime: "0s".into(),
+            memory,
+            requests: 0,
+            version: "1".into(),
+            rust_version: "1".into(),
+            env: "test".into(),
+            instance: Some("1".into()),
+            release: None,
+            app: None,
+        }
     }
 
     #[test]

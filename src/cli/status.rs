@@ -9,9 +9,11 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
+use super::hints::{self, Explained};
 use super::output::Printer;
 use super::state::{Answer, AppState, Probed, State};
 use super::survey::Survey;
+use crate::clock::monotonic;
 use crate::manager::{Systemd, UnitStatus};
 use crate::unit::InstanceId;
 
@@ -24,7 +26,8 @@ impl Status {
         let app = context.app()?;
         let survey = Survey::take(&app, context.root(), &Systemd::connect().await?).await?;
         let health = survey.health(context).await;
-        let status = AppStatus::new(&survey, &health, monotonic());
+        let hints = hints::explain(&survey, &health).await;
+        let status = AppStatus::new(&survey, &health, hints, monotonic());
         printer.answer(&status, &status);
         Ok(match status.state {
             AppState::Online | AppState::Rolling => Exit::Done,
@@ -43,6 +46,8 @@ struct AppStatus {
     /// What the last roll came to, or how far the one under way is.
     roll: Option<String>,
     instances: Vec<Instance>,
+    /// What their journals say of those that are not well, or were restarted lately.
+    hints: Vec<Explained>,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,7 +55,10 @@ struct Instance {
     id: String,
     unit: String,
     state: State,
+    /// The main process of the unit.
     pid: Option<u32>,
+    /// The program behind a front.
+    app_pid: Option<u32>,
     uptime_seconds: Option<u64>,
     restarts: u32,
     memory_bytes: Option<u64>,
@@ -66,7 +74,7 @@ struct Instance {
 
 impl AppStatus {
     /// Pure: `now` is the time on `CLOCK_MONOTONIC`.
-    fn new(survey: &Survey, health: &[Probed], now: Duration) -> Self {
+    fn new(survey: &Survey, health: &[Probed], hints: Vec<Explained>, now: Duration) -> Self {
         let instances: Vec<_> = survey
             .instances
             .iter()
@@ -81,6 +89,7 @@ impl AppStatus {
             release: common(instances.iter().map(|instance| instance.release.as_deref())),
             roll: Some(survey.roll.status_text.clone()).filter(|text| !text.is_empty()),
             instances,
+            hints,
         }
     }
 
@@ -120,14 +129,15 @@ impl fmt::Display for AppStatus {
             write!(f, "\n{unit} {why}; `romuoctl logs --instance {id}` shows what it said, ")?;
             write!(f, "`romuoctl restart {id}` tries again")?;
         }
-        Ok(())
+        self.hints.iter().try_for_each(|hint| write!(f, "\n{hint}"))
     }
 }
 
 impl Instance {
     fn new(id: InstanceId, unit: &UnitStatus, probed: &Probed, now: Duration) -> Self {
-        let state = State::of(unit);
+        let state = State::of(unit, probed);
         let report = probed.as_ref().and_then(|answer| answer.as_ref().ok());
+        let app = report.and_then(|report| report.app);
         let uptime = unit.started.filter(|_| unit.is_up()).map(|at| now.saturating_sub(at));
         Self {
             id: id.to_string(),
@@ -135,14 +145,20 @@ impl Instance {
             state,
             pid: unit.main_pid,
             uptime_seconds: uptime.map(|uptime| uptime.as_secs()),
-            restarts: unit.restarts,
+            app_pid: app.and_then(|app| app.pid),
+            // The front starts its program again by itself, and systemd the front.
+            restarts: unit.restarts.saturating_add(app.map_or(0, |app| app.restarts)),
             memory_bytes: unit.memory,
             memory_max_bytes: unit.memory_max,
             cpu_percent: uptime.and_then(|uptime| percent(unit.cpu?, uptime)),
             requests: report.map(|report| report.requests),
             release: report.and_then(|report| report.release.clone()),
             health: Answer::of(probed),
-            why: matches!(state, State::Errored | State::Starting).then(|| unit.why_down()),
+            why: match state {
+                State::Starting if unit.is_up() => Some("waits for its program".into()),
+                State::Errored | State::Starting => Some(unit.why_down()),
+                _ => None,
+            },
         }
     }
 
@@ -191,9 +207,4 @@ fn uptime(seconds: u64) -> String {
         _ => seconds - seconds % 3_600,
     };
     format!("{:#}", SignedDuration::from_secs(i64::try_from(coarse).unwrap_or(i64::MAX)))
-}
-
-fn monotonic() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    Duration::try_from(now).unwrap_or_default()
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{BootTime, Guard, GuardError, State, Verdict};
+use super::{Guard, GuardError, State, Verdict};
+use crate::clock::BootTime;
 use crate::unit::{InstanceId, ServiceResult};
 
 /// How a guard command ends. The caller prints the sentence on stderr and exits with the code.

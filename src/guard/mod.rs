@@ -11,7 +11,6 @@
 //! in `$RUNTIME_DIRECTORY`. Times are of the clock that runs since boot: setting the wall clock
 //! does not make an uptime.
 
-mod clock;
 mod command;
 mod state;
 
@@ -20,9 +19,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::clock::BootTime;
 pub use self::command::{Outcome, after, before};
 pub use self::state::{State, Verdict};
+pub use crate::clock::BootTime;
 use crate::unit::{InstanceId, ServiceResult};
 
 /// The count of one instance, kept in a file.

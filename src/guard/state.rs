@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::clock::BootTime;
+use crate::clock::BootTime;
 use crate::unit::ServiceResult;
 
 /// What is known of one instance.

@@ -83,14 +83,6 @@ fn a_folder_that_is_gone_never_keeps_an_instance_from_starting() {
     assert!(outcome.message.unwrap().contains("1.guard"));
 }
 
-#[test]
-fn the_clock_runs_forward() {
-    let start = BootTime::now();
-    assert!(start > at(0));
-    assert!(BootTime::now() >= start);
-    assert_eq!(at(3).since(at(5)), Duration::ZERO);
-}
-
 proptest! {
     #[test]
     fn whatever_is_in_the_file_the_instance_starts_or_is_errored(text in any::<Vec<u8>>()) {

@@ -1,8 +1,13 @@
-//! The wire type of `/health` and the probe that asks an instance for it on its own control socket.
+//! The wire types of an instance's control socket and the client that asks there: how it is
+//! (`/health`), and to swap its program (`/swap`).
 
+mod client;
 mod probe;
 mod report;
+mod swap;
 
+pub use client::ProbeError;
 pub(crate) use probe::ask;
-pub use probe::{ProbeError, probe};
-pub use report::{Memory, Report, Status};
+pub use probe::probe;
+pub use report::{AppReport, Memory, Report, Status};
+pub use swap::{SwapAnswer, SwapState, may_swap, swap};

@@ -3,53 +3,25 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{Method, StatusCode};
 use tokio::net::UnixStream;
 
+use super::client::{ProbeError, Question, exchange, within};
 use super::report::Report;
 
-/// Bytes of an answer that are read; a report has about 300.
-const REPORT_SIZE: usize = 16 << 10;
+/// Codes that come with a report.
+const CODES: &[StatusCode] = &[StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE];
 
-/// Path of the health answer on a control socket, whatever it is on the public port.
-const CONTROL_PATH: &str = "/health";
-
-/// Why a probe brought no report.
-#[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
-    /// Nobody listens on the control socket.
-    #[error("no answer on {path}: {source}")]
-    Connect {
-        /// The control socket.
-        path: std::path::PathBuf,
-        /// What the connect said.
-        source: std::io::Error,
-    },
-    /// It took longer than the deadline.
-    #[error("no answer within {0:?}")]
-    Timeout(Duration),
-    /// What came back is no health report.
-    #[error("the answer is not a health report: {0}")]
-    Malformed(String),
-}
+/// The path is this on a control socket, whatever it is on the public port.
+const HEALTH: Question = Question { method: Method::GET, path: "/health", codes: CODES };
 
 /// Asks the instance behind the control socket at `path`; waits for `timeout` at the most.
-/// A draining instance brings a report too (its code is 503).
+/// A draining or failing instance brings a report too (its code is 503).
 ///
 /// # Errors
 /// Where nobody answers in time, or not with a health report.
 pub async fn probe(path: &Path, timeout: Duration) -> Result<Report, ProbeError> {
-    let whole = async {
-        let stream = UnixStream::connect(path)
-            .await
-            .map_err(|source| ProbeError::Connect { path: path.into(), source })?;
-        request(stream, CONTROL_PATH).await
-    };
-    tokio::time::timeout(timeout, whole).await.unwrap_or(Err(ProbeError::Timeout(timeout)))
+    HEALTH.put(path, timeout).await
 }
 
 /// Asks over a connection that is there already, at the given path of the URL.
@@ -61,47 +33,7 @@ pub(crate) async fn ask(
     path: &str,
     timeout: Duration,
 ) -> Result<Report, ProbeError> {
-    tokio::time::timeout(timeout, request(stream, path))
-        .await
-        .unwrap_or(Err(ProbeError::Timeout(timeout)))
-}
-
-async fn request(stream: UnixStream, path: &str) -> Result<Report, ProbeError> {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(malformed)?;
-    let request = Request::get(path)
-        .header(header::HOST, "localhost")
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(malformed)?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(malformed)?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), REPORT_SIZE)
-            .collect()
-            .await
-            .map_err(|error| ProbeError::Malformed(error.to_string()))?
-            .to_bytes();
-        match status {
-            StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => {
-                serde_json::from_slice(&body).map_err(malformed)
-            }
-            other => Err(ProbeError::Malformed(format!("it has the code {other}"))),
-        }
-    };
-    // The connection moves the bytes and must go on until the answer is whole; it may be done
-    // before that, as the last bytes are handed over.
-    let mut connection = std::pin::pin!(connection);
-    let mut exchange = std::pin::pin!(exchange);
-    tokio::select! {
-        biased;
-        report = &mut exchange => report,
-        _ = &mut connection => exchange.await,
-    }
-}
-
-fn malformed(error: impl std::error::Error) -> ProbeError {
-    ProbeError::Malformed(error.to_string())
+    within(timeout, exchange(stream, Method::GET, path, CODES)).await
 }
 
 #[cfg(test)]
@@ -109,7 +41,8 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::UnixListener;
 
-    use super::super::report::{Memory, Status};
+    use super::super::client::ANSWER_SIZE;
+    use super::super::report::{AppReport, Memory, Status};
     use super::*;
 
     /// Answers one connection on a control socket with these bytes.
@@ -145,6 +78,7 @@ mod tests {
             env: "production".into(),
             instance: Some("1".into()),
             release: None,
+            app: None,
         }
     }
 
@@ -158,11 +92,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_program_behind_a_front_is_reported_where_there_is_one() {
+        let plain = serde_json::to_value(report(Status::Ok)).unwrap();
+        assert_eq!(plain.get("app"), None);
+        let app = AppReport { pid: None, restarts: 3, generation: 5, healthy: false };
+        let failing = Report { app: Some(app), ..report(Status::Failing) };
+        let body = serde_json::to_string(&failing).unwrap();
+        let wire = r#""app":{"pid":null,"restarts":3,"generation":5,"healthy":false}"#;
+        assert!(body.contains(wire) && body.contains(r#""status":"failing""#), "{body}");
+        let got = probe_of(&http("503 No", &body), Duration::from_secs(60)).await.unwrap();
+        assert_eq!(got, failing);
+    }
+
+    #[tokio::test]
     async fn an_answer_that_is_no_report_is_malformed() {
         for answer in [
             http("200 OK", "hello"),
             http("404 Not Found", "{}"),
-            http("200 OK", &" ".repeat(REPORT_SIZE + 1)),
+            http("200 OK", &" ".repeat(ANSWER_SIZE + 1)),
             "220 mail.example.org ESMTP\r\n".to_owned(),
         ] {
             let error = probe_of(&answer, Duration::from_secs(60)).await.unwrap_err();

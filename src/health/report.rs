@@ -26,6 +26,23 @@ pub struct Report {
     pub instance: Option<String>,
     /// The release it runs; none: not deployed by romuo.
     pub release: Option<String>,
+    /// The program behind the front; none: the instance answers by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppReport>,
+}
+
+/// How the program behind a front is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppReport {
+    /// Its main process; none: it is down.
+    pub pid: Option<u32>,
+    /// How often the front has started it again after it had ended or hung.
+    pub restarts: u32,
+    /// Counts its starts since that of the front, swaps too; the first is 1.
+    pub generation: u32,
+    /// Whether it answered its last health question well.
+    pub healthy: bool,
 }
 
 /// Memory figures, in MB (2^20 bytes).
@@ -48,4 +65,6 @@ pub enum Status {
     Ok,
     /// Finishing what it has; answered with 503.
     Draining,
+    /// Its program is down or not healthy; answered with 503.
+    Failing,
 }

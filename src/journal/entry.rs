@@ -16,6 +16,21 @@ pub struct Entry {
     pub priority: u8,
     /// The process that said it.
     pub pid: Option<u32>,
+    /// Where a program wrote it to; none: it was not written to a stream, as what systemd and
+    /// `romuo-server` say.
+    pub stream: Option<Stream>,
+}
+
+/// What a program wrote a line to. The front gives its program's standard output the priority info
+/// and its standard error the priority err; systemd itself gives both the same (`SyslogLevel=`,
+/// systemd.exec(5)), so that of a program without a front everything is of standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
 }
 
 /// The fields that are read (systemd.journal-fields(7)); journalctl writes all of them as text.
@@ -33,6 +48,8 @@ struct Raw {
     priority: Option<Text>,
     #[serde(rename = "_PID")]
     pid: Option<Text>,
+    #[serde(rename = "_TRANSPORT")]
+    transport: Option<Text>,
 }
 
 /// A field's value: text, or bytes where it is not UTF-8. A field that occurs more than once is a
@@ -64,6 +81,28 @@ impl<'de> Deserialize<'de> for Text {
 /// Priority of an entry that has none: informational.
 const DEFAULT_PRIORITY: u8 = 6;
 
+/// The priority err of syslog(3), which the lines of standard error have.
+const ERROR: u8 = 3;
+
+/// The priority debug, the last of syslog(3).
+const DEBUG: u8 = 7;
+
+impl Stream {
+    /// The fields that its entries have, as matches of journalctl(1).
+    pub(super) fn fields(self) -> Vec<String> {
+        let priorities = match self {
+            Self::Stderr => 0..=ERROR,
+            Self::Stdout => ERROR + 1..=DEBUG,
+        };
+        let priorities = priorities.map(|priority| format!("PRIORITY={priority}"));
+        std::iter::once("_TRANSPORT=stdout".to_owned()).chain(priorities).collect()
+    }
+
+    fn of(priority: u8) -> Self {
+        if priority <= ERROR { Self::Stderr } else { Self::Stdout }
+    }
+}
+
 impl Entry {
     /// Reads one line of `journalctl --output=json`.
     ///
@@ -71,11 +110,14 @@ impl Entry {
     /// Where it is none.
     pub fn parse(line: &str) -> Result<Self, serde_json::Error> {
         let raw: Raw = serde_json::from_str(line)?;
+        let priority = raw.priority.and_then(|p| p.0.parse().ok()).unwrap_or(DEFAULT_PRIORITY);
+        let stream = raw.transport.filter(|transport| transport.0 == "stdout");
         Ok(Self {
             time_us: raw.time.parse().map_err(serde::de::Error::custom)?,
             unit: raw.about.or(raw.from).map(|unit| unit.0),
             message: raw.message.map(|message| message.0).unwrap_or_default(),
-            priority: raw.priority.and_then(|p| p.0.parse().ok()).unwrap_or(DEFAULT_PRIORITY),
+            priority,
+            stream: stream.map(|_| Stream::of(priority)),
             pid: raw.pid.and_then(|pid| pid.0.parse().ok()),
         })
     }
@@ -112,6 +154,19 @@ mod tests {
             Entry::parse(r#"{"__REALTIME_TIMESTAMP":"1","MESSAGE":null}"#).unwrap().message,
             ""
         );
+    }
+
+    #[test]
+    fn the_streams_of_a_program_are_told_apart_and_from_what_others_say() {
+        let stream = |transport: &str, priority: &str| {
+            let line = format!(
+                r#"{{"__REALTIME_TIMESTAMP":"1","_TRANSPORT":"{transport}","PRIORITY":"{priority}"}}"#
+            );
+            Entry::parse(&line).unwrap().stream
+        };
+        assert_eq!(stream("stdout", "6"), Some(Stream::Stdout));
+        assert_eq!(stream("stdout", "3"), Some(Stream::Stderr));
+        assert_eq!(stream("journal", "3"), None);
     }
 
     #[test]

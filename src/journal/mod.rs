@@ -2,6 +2,7 @@
 //! permissions and how to follow (journalctl(1), systemd.journal-fields(7)).
 
 mod entry;
+mod explain;
 
 use std::process::Stdio;
 
@@ -10,7 +11,8 @@ use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-pub use entry::Entry;
+pub use entry::{Entry, Stream};
+pub use explain::{Cause, Hint, Hints, Network, explain};
 
 use crate::unit::{AppName, InstanceId, UnitName};
 
@@ -37,6 +39,7 @@ pub struct Query {
     lines: Option<u32>,
     since: Option<String>,
     follow: bool,
+    stream: Option<Stream>,
 }
 
 impl Query {
@@ -78,6 +81,12 @@ impl Query {
         Self { follow, ..self }
     }
 
+    /// Only what programs wrote to this stream.
+    #[must_use]
+    pub fn stream(self, stream: Stream) -> Self {
+        Self { stream: Some(stream), ..self }
+    }
+
     /// Starts reading.
     ///
     /// # Errors
@@ -105,7 +114,7 @@ impl Query {
     }
 
     fn none() -> Self {
-        Self { units: Vec::new(), lines: None, since: None, follow: false }
+        Self { units: Vec::new(), lines: None, since: None, follow: false, stream: None }
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -114,6 +123,7 @@ impl Query {
         arguments.extend(self.units.iter().map(|unit| format!("--unit={unit}")));
         arguments.extend(self.lines.map(|count| format!("--lines={count}")));
         arguments.extend(self.since.as_ref().map(|since| format!("--since={since}")));
+        arguments.extend(self.stream.iter().flat_map(|stream| stream.fields()));
         arguments.extend(self.follow.then(|| "--follow".into()));
         arguments
     }
@@ -173,6 +183,8 @@ mod tests {
         let app = AppName::default();
         let query = Query::app(&app).lines(15).since(Some("-1h".into())).follow(true);
         let arguments = query.arguments().join(" ");
+        let err = Query::unit(&app.roll()).stream(Stream::Stderr).arguments().join(" ");
+        assert!(err.contains(" _TRANSPORT=stdout PRIORITY=0 PRIORITY=1 "), "{err}");
         assert_eq!(
             arguments,
             "--output=json --no-pager --quiet --all --unit=romuo@*.service --unit=romuo.service \

@@ -7,7 +7,7 @@ mod status;
 mod systemd;
 
 pub use error::ManagerError;
-pub use status::UnitStatus;
+pub use status::{UnitFiles, UnitStatus};
 pub use systemd::Systemd;
 
 use crate::unit::{JobResult, UnitName};

@@ -1,6 +1,7 @@
 //! The state of a unit, read in one go.
 
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use crate::unit::{ActiveState, ServiceResult, UnitName};
 
@@ -35,6 +36,27 @@ pub struct UnitStatus {
     pub status_text: String,
     /// Addresses of a socket unit.
     pub listen: Vec<String>,
+    /// The program that `ExecStart=` names, of a service.
+    pub program: Option<PathBuf>,
+    /// Whether it has no network but a loopback of its own (`PrivateNetwork=`); none: not known.
+    pub private_network: Option<bool>,
+    /// What its files say; [`ServiceManager::status`](super::ServiceManager::status) alone tells it.
+    pub files: UnitFiles,
+}
+
+/// What a unit was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UnitFiles {
+    /// When it last began to start: what it read of files, it read then or later.
+    pub read: Option<SystemTime>,
+    /// Its unit file.
+    pub fragment: Option<PathBuf>,
+    /// Its drop-ins.
+    pub drop_ins: Vec<PathBuf>,
+    /// They changed since systemd read them (`systemctl daemon-reload`).
+    pub stale: bool,
+    /// Whether it is up and has an `ExecReload=`.
+    pub can_reload: bool,
 }
 
 impl UnitStatus {
@@ -56,6 +78,9 @@ impl UnitStatus {
             started: None,
             status_text: String::new(),
             listen: Vec::new(),
+            program: None,
+            private_network: None,
+            files: UnitFiles::default(),
         }
     }
 

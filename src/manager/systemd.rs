@@ -1,15 +1,16 @@
 //! systemd over D-Bus. The only file that names zbus.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::OnceCell;
 use zbus::{Array, Connection, DBusError as _, OwnedObjectPath, Variant};
 
-use super::{ManagerError, ServiceManager, UnitStatus, Verb};
+use super::{ManagerError, ServiceManager, UnitFiles, UnitStatus, Verb};
 use crate::unit::{AppName, JobResult, UnitName};
 
 const DESTINATION: &str = "org.freedesktop.systemd1";
@@ -302,12 +303,33 @@ impl<'a> Properties<'a> {
         self.value(key).and_then(|value| value.downcast_ref::<u32>().ok())
     }
 
+    fn flag(&self, key: &str) -> Option<bool> {
+        self.value(key).and_then(|value| value.downcast_ref::<bool>().ok())
+    }
+
+    fn list(&self, key: &str) -> &[Variant<'_>] {
+        let list = self.value(key).and_then(|value| value.downcast_ref::<&Array<'_>>().ok());
+        list.map(|list| &**list).unwrap_or_default()
+    }
+
+    fn texts(&self, key: &str) -> Vec<&str> {
+        let texts = self.list(key).iter();
+        texts.filter_map(|value| value.downcast_ref::<&str>().ok()).collect()
+    }
+
+    /// The program of `ExecStart`, a list of structures that begin with its path.
+    fn program(&self) -> Option<PathBuf> {
+        match self.list("ExecStart").first()? {
+            Variant::Structure(command) => match command.fields() {
+                [Variant::Str(path), ..] => Some(PathBuf::from(path.as_str())),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The addresses of `Listen`, a list of pairs (type, address).
     fn addresses(&self) -> Vec<String> {
-        let Some(list) = self.value("Listen").and_then(|v| v.downcast_ref::<&Array<'_>>().ok())
-        else {
-            return Vec::new();
-        };
         let pair = |value: &Variant<'_>| match value {
             Variant::Structure(pair) => match pair.fields() {
                 [_, Variant::Str(address)] => Some(address.to_string()),
@@ -315,7 +337,7 @@ impl<'a> Properties<'a> {
             },
             _ => None,
         };
-        list.iter().filter_map(pair).collect()
+        self.list("Listen").iter().filter_map(pair).collect()
     }
 }
 
@@ -341,5 +363,19 @@ fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
             .map(Duration::from_micros),
         status_text: properties.text("StatusText").into(),
         listen: properties.addresses(),
+        program: properties.program(),
+        private_network: properties.flag("PrivateNetwork"),
+        files: UnitFiles {
+            read: properties
+                .number("InactiveExitTimestamp")
+                .filter(|since| *since != 0)
+                .map(|since| SystemTime::UNIX_EPOCH + Duration::from_micros(since)),
+            fragment: Some(properties.text("FragmentPath"))
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+            drop_ins: properties.texts("DropInPaths").into_iter().map(PathBuf::from).collect(),
+            stale: properties.flag("NeedDaemonReload").unwrap_or_default(),
+            can_reload: properties.flag("CanReload").unwrap_or_default(),
+        },
     }
 }

@@ -46,10 +46,12 @@ pub(super) struct Roll<'a> {
 impl<'a> Roll<'a> {
     pub(super) fn new(settings: &'a Settings, host: &Host) -> Result<Self, RenderError> {
         let ctl = ("the path of romuoctl", host.ctl.as_path());
+        // It looks whether that is newer than the instances.
+        let server = ("the path of romuo-server", host.server.as_path());
         Ok(Self {
             app: &settings.name,
             ctl: checked(ctl.0, ctl.1, PathWord::new)?,
-            home: Home::with(vec![ctl])?,
+            home: Home::with(vec![ctl, server])?,
         })
     }
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::machine::{Action, Event, IllegalEvent, Roll, Verdict};
-use crate::health::{self, ProbeError, Report};
-use crate::manager::{ServiceManager, Verb};
-use crate::unit::{AppName, InstanceId};
+use crate::health::{self, ProbeError, Report, SwapState};
+use crate::manager::{ManagerError, ServiceManager, Verb};
+use crate::unit::{AppName, InstanceId, JobResult};
 
 /// Pause between two probes of an instance that is up but did not answer well: long enough that a
 /// few of them outlast a hiccup, short against the time a restart takes.
@@ -20,6 +20,12 @@ pub trait HealthProbe {
     /// # Errors
     /// Where it does not answer with a health report.
     async fn probe(&self, instance: InstanceId) -> Result<Report, ProbeError>;
+
+    /// Asks its front whether it can swap, and what came of the last swap.
+    ///
+    /// # Errors
+    /// Where no front answers.
+    async fn may_swap(&self, instance: InstanceId) -> Result<SwapState, ProbeError>;
 }
 
 /// The control sockets of an app's instances.
@@ -33,7 +39,17 @@ pub struct ControlSockets {
 
 impl HealthProbe for ControlSockets {
     async fn probe(&self, instance: InstanceId) -> Result<Report, ProbeError> {
-        health::probe(&self.folder.join(format!("{instance}.sock")), self.timeout).await
+        health::probe(&self.path(instance), self.timeout).await
+    }
+
+    async fn may_swap(&self, instance: InstanceId) -> Result<SwapState, ProbeError> {
+        health::may_swap(&self.path(instance), self.timeout).await
+    }
+}
+
+impl ControlSockets {
+    fn path(&self, instance: InstanceId) -> PathBuf {
+        self.folder.join(format!("{instance}.sock"))
     }
 }
 
@@ -51,6 +67,15 @@ pub async fn drive(
     while let Some(action) = roll.action() {
         told(&roll, action);
         let event = match action {
+            Action::Swap(id) => match manager.run(Verb::Reload, &app.instance(id)).await {
+                Ok(result) => Event::Job(result),
+                Err(ManagerError::NotActive { .. }) => Event::Job(JobResult::Invalid),
+                Err(error) => Event::Trouble(error.to_string()),
+            },
+            Action::Ask(id) => {
+                let answer = health.may_swap(id).await;
+                Event::Swap(answer.map(Box::new).map_err(|error| error.to_string()))
+            }
             Action::Restart(id) => match manager.run(Verb::Restart, &app.instance(id)).await {
                 Ok(result) => Event::Job(result),
                 Err(error) => Event::Trouble(error.to_string()),

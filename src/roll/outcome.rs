@@ -4,15 +4,21 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::machine::Verdict;
-use crate::unit::AppName;
+use super::plan::{Planned, Reason, Way};
+use crate::clock::BootTime;
+use crate::unit::{AppName, InstanceId};
 
 /// The most that is read of an outcome, in bytes: it holds some ids and a few journal lines.
 const FILE_MAX: u64 = 1 << 20;
+
+/// [`Rolled::done`] of a swap.
+pub(super) const SWAPPED: &str = "swapped";
 
 /// A finished roll, as kept in `/run/romuo/NAME.roll.json`.
 ///
@@ -26,14 +32,28 @@ pub struct Outcome {
     pub started_ms: u64,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
-    /// Ids of the instances that were restarted and are healthy.
+    /// Ids of the instances that are rolled and healthy.
     pub rolled: Vec<String>,
+    /// How each of them was rolled, and why so.
+    #[serde(default)]
+    pub how: Vec<Rolled>,
     /// Ids of those that were left alone because someone had stopped them.
     pub stopped: Vec<String>,
     /// Ids of those that were not touched because the roll halted before.
     pub untouched: Vec<String>,
     /// Where it halted.
     pub halt: Option<Halted>,
+}
+
+/// How an instance was rolled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rolled {
+    /// Its id.
+    pub instance: String,
+    /// `swapped` or `restarted`.
+    pub done: String,
+    /// Why not by swap, where that is the way of the app: the end of a sentence after "because".
+    pub why: Option<String>,
 }
 
 /// Where and why a roll halted.
@@ -43,26 +63,36 @@ pub struct Halted {
     pub unit: String,
     /// What is wrong with it: the end of a sentence that begins with the unit.
     pub reason: String,
+    /// It keeps serving what it ran before.
+    #[serde(default)]
+    pub serves_on: bool,
     /// The last lines of its journal.
     pub journal: Vec<String>,
+    /// What is known of those: what they mean, and what is to be done.
+    #[serde(default)]
+    pub hints: Vec<String>,
 }
 
 impl Outcome {
     /// What is to be kept of `verdict`.
     #[must_use]
-    pub fn new(app: &AppName, verdict: &Verdict, started_ms: u64, took_ms: u64) -> Self {
-        let ids = |list: &[_]| list.iter().map(ToString::to_string).collect();
+    pub fn new(app: &AppName, verdict: &Verdict, started: BootTime, took: Duration) -> Self {
+        let ids = |list: &[InstanceId]| list.iter().map(ToString::to_string).collect();
+        let how: Vec<_> = verdict.rolled.iter().map(Rolled::new).collect();
         Self {
             app: app.to_string(),
-            started_ms,
-            took_ms,
-            rolled: ids(&verdict.rolled),
+            started_ms: started.milliseconds(),
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            rolled: how.iter().map(|rolled| rolled.instance.clone()).collect(),
+            how,
             stopped: ids(&verdict.stopped),
             untouched: ids(&verdict.untouched),
             halt: verdict.halt.as_ref().map(|halt| Halted {
                 unit: app.instance(halt.instance).to_string(),
                 reason: halt.reason.clone(),
+                serves_on: halt.serves_on,
                 journal: Vec::new(),
+                hints: Vec::new(),
             }),
         }
     }
@@ -88,11 +118,52 @@ impl Outcome {
         serde_json::from_slice(&text).ok()
     }
 
+    /// The instance where it halted.
+    fn halted_at(&self) -> Option<InstanceId> {
+        let app: AppName = self.app.parse().ok()?;
+        app.instance_of(&self.halt.as_ref()?.unit)
+    }
+
     /// Whether every instance that was to be rolled is rolled.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.halt.is_none()
     }
+}
+
+impl Rolled {
+    fn new(planned: &Planned) -> Self {
+        Self {
+            instance: planned.id.to_string(),
+            done: planned.way.done().into(),
+            why: match &planned.way {
+                Way::Swap { .. } | Way::Restart(Reason::Method) => None,
+                Way::Restart(reason) => Some(reason.to_string()),
+            },
+        }
+    }
+}
+
+/// Says how instances were rolled, those with the same way and reason together: "swapped 1, 3;
+/// restarted 2, because its unit changed". Nothing where a swap was never the way.
+fn ways(how: &[Rolled]) -> Option<String> {
+    let mut groups: Vec<(&str, Option<&str>, Vec<&str>)> = Vec::new();
+    for Rolled { instance, done, why } in how {
+        match groups.iter_mut().find(|(d, w, _)| d == done && *w == why.as_deref()) {
+            Some((.., ids)) => ids.push(instance),
+            None => groups.push((done, why.as_deref(), vec![instance])),
+        }
+    }
+    let explained = groups.iter().any(|(done, why, _)| *done == SWAPPED || why.is_some());
+    let group = |(done, why, ids): &(&str, Option<&str>, Vec<&str>)| {
+        let because = match why.map(|why| (why.strip_prefix("its "), why)) {
+            None => String::new(),
+            Some((Some(rest), _)) if ids.len() > 1 => format!(", because their {rest}"),
+            Some((_, why)) => format!(", because {why}"),
+        };
+        format!("{done} {}{because}", ids.join(", "))
+    };
+    explained.then(|| groups.iter().map(group).collect::<Vec<_>>().join("; "))
 }
 
 impl fmt::Display for Outcome {
@@ -105,9 +176,16 @@ impl fmt::Display for Outcome {
         match &self.halt {
             None => {
                 write!(f, "rolled {} of {all} instances of {app} in {seconds:.1} s", rolled.len())?;
+                if let Some(ways) = ways(&self.how) {
+                    write!(f, ": {ways}")?;
+                }
             }
-            Some(Halted { unit, reason, .. }) => {
+            Some(Halted { unit, reason, serves_on, .. }) => {
                 write!(f, "the roll of {app} halted: {unit} {reason}")?;
+                let id = self.halted_at();
+                if let (true, Some(id)) = (serves_on, id) {
+                    write!(f, "; instance {id} keeps serving what it ran")?;
+                }
                 match untouched.as_slice() {
                     [] => {}
                     [one] => write!(f, "; instance {one} was not touched")?,

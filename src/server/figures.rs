@@ -61,6 +61,7 @@ impl Figures {
             env: self.env.clone(),
             instance: self.instance.clone(),
             release: None,
+            app: None,
         }
     }
 }

@@ -61,7 +61,7 @@ impl Health {
         let report = self.figures.report(self.answered.load(Relaxed));
         let code = match report.status {
             Status::Ok => StatusCode::OK,
-            Status::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Status::Draining | Status::Failing => StatusCode::SERVICE_UNAVAILABLE,
         };
         let mut response = (code, axum::Json(report)).into_response();
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

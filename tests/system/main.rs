@@ -11,6 +11,7 @@ mod boot;
 mod crash;
 mod demo;
 mod docs;
+mod explain;
 mod install;
 mod lifecycle;
 mod look;

@@ -1,0 +1,171 @@
+//! What of an instance's files is newer than the instance: a swap would not bring it in.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::plan::Reason;
+use crate::manager::UnitStatus;
+use crate::unit::{AppName, InstanceId};
+
+/// Folders in which somebody may put drop-ins on a running machine, by hand or with `systemctl
+/// edit` and `set-property` (systemd.unit(5), "System Unit Search Path").
+const FOLDERS: [&str; 5] = [
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/lib/systemd/system",
+];
+
+/// The kernel stamps files with the time of its last tick (`current_time()`), which is up to 10 ms
+/// ago at 100 ticks a second: a file that was changed right after the start may look older than it.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Why a restart and no swap brings in what is new for the instance; none: a swap does.
+///
+/// Times are those of `ctime`, which neither `cp -p` nor `tar` can set back. A file that cannot be
+/// looked at counts as old: a running instance does not need it.
+#[must_use]
+pub fn changed(
+    root: &Path,
+    app: &AppName,
+    id: InstanceId,
+    unit: &UnitStatus,
+    configuration: &Path,
+) -> Option<Reason> {
+    let files = &unit.files;
+    let newer = |path: &Path| is_newer(root, path, files.read);
+    let names = [app.template(), app.instance(id)];
+    let folders = || {
+        let folders = FOLDERS.iter().flat_map(|folder| {
+            names.iter().map(move |name| Path::new(folder).join(format!("{name}.d")))
+        });
+        // A drop-in that was taken away leaves its trace in the folder only.
+        folders.collect::<Vec<_>>()
+    };
+    if files.stale {
+        Some(Reason::StaleUnit)
+    } else if files.fragment.iter().chain(&files.drop_ins).any(|path| newer(path))
+        || folders().iter().any(|path| newer(path))
+    {
+        Some(Reason::Unit)
+    } else if newer(configuration) {
+        Some(Reason::Configuration)
+    } else if unit.program.as_deref().is_some_and(newer) {
+        Some(Reason::Server)
+    } else {
+        None
+    }
+}
+
+/// Whether the file at `path`, or a link that leads to it, was changed after `read`.
+fn is_newer(root: &Path, path: &Path, read: Option<SystemTime>) -> bool {
+    let Some(read) = read else { return true };
+    let path = root.join(path.strip_prefix("/").unwrap_or(path));
+    let both = [fs::symlink_metadata(&path), fs::metadata(&path)];
+    both.iter().flatten().any(|meta| {
+        let since = |seconds: i64, nanos: i64| {
+            let seconds = Duration::from_secs(seconds.try_into().ok()?);
+            Some(SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(nanos.try_into().ok()?))
+        };
+        since(meta.ctime(), meta.ctime_nsec()).is_some_and(|changed| changed + TICK >= read)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::UnitFiles;
+
+    /// A machine with everything an instance was made of, and its unit, which was read now.
+    fn machine() -> (tempfile::TempDir, UnitStatus) {
+        let root = tempfile::tempdir().unwrap();
+        for path in [
+            "etc/systemd/system/shop@.service",
+            "etc/systemd/system/shop@.service.d/more.conf",
+            "etc/romuo/shop.toml",
+            "usr/bin/romuo-server",
+        ] {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let app: AppName = "shop".parse().unwrap();
+        let files = UnitFiles {
+            // Later than the files were made, and earlier than whatever a test changes.
+            read: Some(later(root.path())),
+            fragment: Some("/etc/systemd/system/shop@.service".into()),
+            drop_ins: vec!["/etc/systemd/system/shop@.service.d/more.conf".into()],
+            stale: false,
+            can_reload: true,
+        };
+        let unknown = UnitStatus::unknown(app.instance("1".parse().unwrap()));
+        let program = Some("/usr/bin/romuo-server".into());
+        (root, UnitStatus { program, files, ..unknown })
+    }
+
+    /// A moment that lies well after the making of the machine, and before the next change of it.
+    fn later(root: &Path) -> SystemTime {
+        let made = fs::metadata(root.join("usr/bin/romuo-server")).unwrap().modified().unwrap();
+        loop {
+            let now = SystemTime::now();
+            if now > made + 2 * TICK {
+                return now;
+            }
+        }
+    }
+
+    fn of(root: &Path, unit: &UnitStatus) -> Option<Reason> {
+        let app = "shop".parse().unwrap();
+        changed(root, &app, "1".parse().unwrap(), unit, Path::new("/etc/romuo/shop.toml"))
+    }
+
+    #[test]
+    fn what_is_older_than_the_instance_takes_no_restart() {
+        let (root, unit) = machine();
+        assert_eq!(of(root.path(), &unit), None);
+    }
+
+    #[test]
+    fn each_file_that_is_newer_takes_one_and_is_named() {
+        for (path, reason) in [
+            ("etc/systemd/system/shop@.service", Reason::Unit),
+            ("etc/systemd/system/shop@.service.d/more.conf", Reason::Unit),
+            ("etc/systemd/system/shop@.service.d/new.conf", Reason::Unit),
+            ("etc/romuo/shop.toml", Reason::Configuration),
+            ("usr/bin/romuo-server", Reason::Server),
+        ] {
+            let (root, unit) = machine();
+            fs::write(root.path().join(path), "new").unwrap();
+            assert_eq!(of(root.path(), &unit), Some(reason), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_drop_in_that_was_taken_away_is_noticed_and_so_is_one_of_the_instance_alone() {
+        let (root, mut unit) = machine();
+        fs::remove_file(root.path().join("etc/systemd/system/shop@.service.d/more.conf")).unwrap();
+        unit.files.drop_ins.clear();
+        assert_eq!(of(root.path(), &unit), Some(Reason::Unit));
+
+        let (root, unit) = machine();
+        fs::create_dir_all(root.path().join("run/systemd/system/shop@1.service.d")).unwrap();
+        assert_eq!(of(root.path(), &unit), Some(Reason::Unit));
+        let (root, unit) = machine();
+        fs::create_dir_all(root.path().join("run/systemd/system/shop@2.service.d")).unwrap();
+        assert_eq!(of(root.path(), &unit), None, "the sibling's");
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_old_and_an_instance_of_unknown_age_is_not_trusted() {
+        let (root, mut unit) = machine();
+        fs::remove_file(root.path().join("usr/bin/romuo-server")).unwrap();
+        assert_eq!(of(root.path(), &unit), None);
+        unit.files.stale = true;
+        assert_eq!(of(root.path(), &unit), Some(Reason::StaleUnit));
+        (unit.files.stale, unit.files.read) = (false, None);
+        assert_eq!(of(root.path(), &unit), Some(Reason::Unit));
+    }
+}
