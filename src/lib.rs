@@ -10,6 +10,7 @@
 //! | [`config`] | `romuo.toml`: what the file says -> merged with the defaults -> [`config::Settings`] |
 //! | [`health`] | the wire type of `/health` and the probe that asks for it |
 //! | [`guard`] | the crash guard: counts quick crashes, says when an instance is errored |
+//! | [`program`] | a command -> the program that really runs, and what of a home it needs |
 //! | [`render`] | settings -> text of the units; pure |
 //! | [`install`] | rendered units -> a plan of typed changes -> applied below a root |
 //! | [`manager`] | the service manager as a trait; systemd over D-Bus behind it |
@@ -30,6 +31,7 @@ pub mod install;
 pub mod journal;
 pub mod load;
 pub mod manager;
+pub mod program;
 pub mod render;
 pub mod roll;
 pub mod sandbox;
