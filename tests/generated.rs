@@ -81,17 +81,25 @@ fn the_reference_of_the_configuration_has_the_keys_of_today() {
 }
 
 #[test]
-fn the_complete_example_of_the_reference_has_every_key() {
+fn the_complete_examples_of_the_reference_have_every_key() {
     let text = fs::read_to_string(docs().join("configuration.md")).unwrap();
-    let (_, example) = text.split_once("## A complete example").unwrap();
-    let example = example.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0;
-    romuo::config::parse(example, Path::new("/romuo.toml")).unwrap_or_else(|e| panic!("{e:?}"));
-    let example: toml::Table = example.parse().unwrap();
+    let (_, examples) = text.split_once("## Complete examples").unwrap();
+    let examples =
+        examples.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+    let examples: Vec<toml::Table> = examples
+        .map(|example| {
+            romuo::config::parse(example, Path::new("/romuo.toml"))
+                .unwrap_or_else(|error| panic!("{error:?}"));
+            example.parse().unwrap()
+        })
+        .collect();
     let schema: Value = serde_json::from_str(&romuo::config::schema()).unwrap();
     for (name, key) in properties(&schema) {
-        let said = example.get(name).unwrap_or_else(|| panic!("{name} is not in the example"));
-        for inner in key.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            assert!(said.get(inner.0).is_some(), "{name}.{} is not in the example", inner.0);
+        let said: Vec<_> = examples.iter().filter_map(|example| example.get(name)).collect();
+        assert!(!said.is_empty(), "{name} is not in the examples");
+        for (inner, _) in key.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let is_said = said.iter().any(|said| said.get(inner).is_some());
+            assert!(is_said, "{name}.{inner} is not in the examples");
         }
     }
 }
@@ -146,8 +154,14 @@ fn kind(key: &Value) -> String {
     let pattern = key["pattern"].as_str().unwrap_or_default();
     if let Some(values) = key["enum"].as_array() {
         values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" or ")
-    } else if key.get("items").is_some() {
-        "[address](#addresses), or a list of them".into()
+    } else if let Some(items) = key.get("items") {
+        match items["examples"][0].as_str() {
+            Some("127.0.0.1:3000") => "[address](#addresses), or a list of them".into(),
+            Some(_) => "network, or a list of them".into(),
+            None => "text, or a list of texts".into(),
+        }
+    } else if key["type"] == "object" {
+        "[table](#environment)".into()
     } else if pattern.contains("msec") {
         "[duration](#durations)".into()
     } else if pattern.contains("KMGT") {

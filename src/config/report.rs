@@ -52,6 +52,13 @@ impl<'a> Report<'a> {
         self.find(Some(key), place.unwrap_or_default(), sentence, error.hint);
     }
 
+    /// Something is wrong with `key` itself, if the file has it.
+    pub(super) fn complain_of(&mut self, key: &str, what: &str, hint: &str) {
+        if let Some(place) = self.places.get(key).cloned() {
+            self.complain(key, place, what, hint.into());
+        }
+    }
+
     /// Something is wrong with `key` itself, which stands at `place`.
     pub(super) fn complain(&mut self, key: &str, place: Range<usize>, what: &str, hint: String) {
         self.find(Some(key), place, format!("`{}` is {what}", excerpt(key)), Some(hint));

@@ -44,7 +44,7 @@ pub struct Settings {
 }
 
 /// The app's own program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Program {
     /// The program and its arguments; at least one word. In front mode `{port}`, `{host}` and
     /// `{socket}` stand for where it is to listen.
@@ -59,6 +59,20 @@ pub struct Program {
     pub writable: Vec<PathBuf>,
     /// Paths below a home that it has to see, absolute, besides its folder and its runtime.
     pub readable: Vec<PathBuf>,
+}
+
+impl fmt::Debug for Program {
+    /// Without the values of the environment: they may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("command", &self.command)
+            .field("mode", &self.mode)
+            .field("environment", &self.environment.keys())
+            .field("env_file", &self.env_file)
+            .field("writable", &self.writable)
+            .field("readable", &self.readable)
+            .finish()
+    }
 }
 
 /// Who holds the listening sockets of an app with a program of its own.

@@ -7,7 +7,7 @@ use super::duration::format_duration;
 use super::error::ConfigError;
 use super::merge::Merged;
 use super::report::Report;
-use super::settings::Settings;
+use super::settings::{Method, Mode, Settings};
 use super::value::{Size, ValueError};
 
 /// Smallest limit of memory. An idle `romuo-server` holds up to 6 MB; under less than 8 MiB the
@@ -19,6 +19,7 @@ impl Merged {
     pub(super) fn validate(self, mut report: Report<'_>) -> Result<Settings, ConfigError> {
         let Self(settings) = self;
         check_paths(&settings, &mut report);
+        check_program(&settings, &mut report);
         check_listen(&settings, &mut report);
         check_limits(&settings, &mut report);
         check_durations(&settings, &mut report);
@@ -44,6 +45,62 @@ fn check_paths(settings: &Settings, report: &mut Report<'_>) {
         let hint = "write its path as seen from `static.root`, such as \"index.html\"".to_owned();
         let error = ValueError::new(fallback, "a file below `static.root`");
         report.refuse("static.fallback", error.hint(hint));
+    }
+}
+
+/// Keys that speak of the app's own program.
+const OF_PROGRAM: [&str; 5] = ["mode", "env_file", "writable", "readable", "environment"];
+
+/// Variables that systemd or the front sets, and that would mean something else to the app, by how
+/// they begin (sd_listen_fds(3), sd_notify(3), systemd.exec(5)).
+const RESERVED: [&str; 3] = ["LISTEN_", "NOTIFY_SOCKET", "WATCHDOG_"];
+
+fn check_program(settings: &Settings, report: &mut Report<'_>) {
+    let is_front = settings.program.as_ref().is_some_and(|program| program.mode == Mode::Front);
+    if settings.reload.method == Method::Swap && !is_front {
+        let error = ValueError::new("swap", "\"restart\"");
+        let hint = "only a front can swap: it needs `command` and `mode = \"front\"`".to_owned();
+        report.refuse("reload.method", error.hint(hint));
+    }
+    let Some(program) = &settings.program else {
+        for key in OF_PROGRAM {
+            let hint = "say what the app is: command = [\"node\", \"server.js\"]";
+            report.complain_of(key, "of no use without `command`", hint);
+        }
+        return;
+    };
+    let hint = "the app serves its files itself: leave [static] out";
+    report.complain_of("static.root", "of no use beside `command`", hint);
+    for (name, value) in &program.environment {
+        check_variable(name, value, program.mode, report);
+    }
+    for (key, paths) in [("writable", &program.writable), ("readable", &program.readable)] {
+        for (at, path) in paths.iter().enumerate() {
+            if path == Path::new("/") {
+                let error = ValueError::new(path.display(), "a path below the root");
+                report.refuse(&format!("{key}[{at}]"), error);
+            }
+        }
+    }
+}
+
+fn check_variable(name: &str, value: &str, mode: Mode, report: &mut Report<'_>) {
+    let key = format!("environment.{name}");
+    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty()
+        || name.starts_with(|c: char| c.is_ascii_digit())
+        || !name.chars().all(in_name)
+    {
+        let hint = "names of variables are letters, digits and `_`, no digit first";
+        report.complain_of(&key, "no name of a variable", hint);
+    } else if RESERVED.iter().any(|reserved| name.starts_with(reserved)) {
+        report.complain_of(&key, "set by systemd", "leave it out");
+    } else if name == "PORT" && mode == Mode::Front {
+        let hint = format!(
+            "each instance gets a port of its own; where clients connect is \
+             listen = [\"127.0.0.1:{value}\"]"
+        );
+        report.complain_of(&key, "set by the front", &hint);
     }
 }
 

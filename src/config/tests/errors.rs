@@ -147,9 +147,9 @@ zzz = 1
         ),
         str![[r#"
 romuo.toml:1:1: `zzz` is not known (and 1 more problem)
-  known here: directory, env, instances, listen, name, network, user, version, health, limits, reload, static
+  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, front, health, limits, reload, static
 romuo.toml:3:1: `reload.zzz` is not known
-  known here: linger
+  known here: linger, method
 
 "#]]
     );
@@ -159,35 +159,96 @@ romuo.toml:3:1: `reload.zzz` is not known
 fn keys_of_versions_to_come_are_not_known() {
     assert_data_eq!(
         told(
-            r#"command = ["node"]
-mode = "front"
-writable = []
-[environment]
-A = "1"
+            r#"[[proxy]]
+to = "127.0.0.1:8080"
 [reload]
-method = "swap"
 max_unavailable = 1
 surge = 0
 "#
         ),
         str![[r#"
-romuo.toml:1:1: `command` is not known (and 6 more problems)
-  known here: directory, env, instances, listen, name, network, user, version, health, limits, reload, static
-romuo.toml:2:1: `mode` is not known
-  known here: directory, env, instances, listen, name, network, user, version, health, limits, reload, static
-romuo.toml:3:1: `writable` is not known
-  known here: directory, env, instances, listen, name, network, user, version, health, limits, reload, static
-romuo.toml:4:2: `environment` is not known
-  known here: directory, env, instances, listen, name, network, user, version, health, limits, reload, static
-romuo.toml:7:1: `reload.method` is not known
-  known here: linger
-romuo.toml:8:1: `reload.max_unavailable` is not known
-  known here: linger
-romuo.toml:9:1: `reload.surge` is not known
-  known here: linger
+romuo.toml:1:3: `proxy` is not known (and 2 more problems)
+  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, front, health, limits, reload, static
+romuo.toml:4:1: `reload.max_unavailable` is not known
+  known here: linger, method
+romuo.toml:5:1: `reload.surge` is not known
+  known here: linger, method
 
 "#]]
     );
+}
+
+#[test]
+fn keys_of_a_program_are_of_no_use_without_one() {
+    assert_data_eq!(
+        told(
+            r#"mode = "front"
+writable = ["uploads"]
+[environment]
+A = "1"
+[reload]
+method = "swap"
+"#
+        ),
+        str![[r#"
+romuo.toml:1:8: `mode` is of no use without `command` (and 3 more problems)
+  say what the app is: command = ["node", "server.js"]
+romuo.toml:2:12: `writable` is of no use without `command`
+  say what the app is: command = ["node", "server.js"]
+romuo.toml:3:1: `environment` is of no use without `command`
+  say what the app is: command = ["node", "server.js"]
+romuo.toml:6:10: `reload.method` is "swap", not "restart"
+  only a front can swap: it needs `command` and `mode = "front"`
+
+"#]]
+    );
+    assert_data_eq!(
+        told(
+            r#"command = ["node", "app.js"]
+mode = "inherit"
+writable = ["/"]
+[static]
+root = "public"
+[reload]
+method = "swap"
+"#
+        ),
+        str![[r#"
+romuo.toml:3:13: `writable[0]` is "/", not a path below the root (and 2 more problems)
+romuo.toml:5:8: `static.root` is of no use beside `command`
+  the app serves its files itself: leave [static] out
+romuo.toml:7:10: `reload.method` is "swap", not "restart"
+  only a front can swap: it needs `command` and `mode = "front"`
+
+"#]]
+    );
+}
+
+#[test]
+fn variables_that_somebody_else_sets_are_refused_and_their_values_not_shown() {
+    assert_data_eq!(
+        told(
+            r#"command = "app"
+[environment]
+PORT = "3000"
+LISTEN_FDS = 1
+"a b" = "secret"
+FINE = true
+"#
+        ),
+        str![[r#"
+romuo.toml:3:8: `environment.PORT` is set by the front (and 2 more problems)
+  each instance gets a port of its own; where clients connect is listen = ["127.0.0.1:3000"]
+romuo.toml:4:14: `environment.LISTEN_FDS` is set by systemd
+  leave it out
+romuo.toml:5:9: `environment.a b` is no name of a variable
+  names of variables are letters, digits and `_`, no digit first
+
+"#]]
+    );
+    let text = "command = \"app\"\n[environment]\nTOKEN = \"secret\"";
+    let settings = parse(text, Path::new("/srv/romuo.toml")).unwrap();
+    assert!(!format!("{settings:?}").contains("secret"));
 }
 
 #[test]
@@ -196,9 +257,9 @@ fn a_key_in_quotes_is_not_taken_for_its_table() {
         told("\"limits.memory\" = \"1G\"\n\"\\u001b[31m\" = 1\n"),
         str![[r#"
 romuo.toml:1:1: `limits.memory` is not known (and 1 more problem)
-  known here: directory, env, instances, listen, name, network, user, version, health, limits, reload, static
+  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, front, health, limits, reload, static
 romuo.toml:2:1: `�[31m` is not known
-  known here: directory, env, instances, listen, name, network, user, version, health, limits, reload, static
+  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, front, health, limits, reload, static
 
 "#]]
     );

@@ -1,5 +1,6 @@
 //! What holds for every input.
 
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,8 +11,8 @@ use proptest::prelude::*;
 
 use crate::config::duration::MAX_MICROS;
 use crate::config::{
-    Health, Instances, Limits, Listen, Network, Reload, Settings, Size, StaticSite,
-    format_duration, parse, parse_duration, to_toml,
+    Front, Health, Instances, Limits, Listen, Method, Mode, Network, Program, Reload, Settings,
+    Size, StaticSite, format_duration, parse, parse_duration, to_toml,
 };
 
 /// Durations that the file can say, from `least` microseconds.
@@ -53,9 +54,20 @@ prop_compose! {
         restart_delay in durations(0),
         start_timeout in durations(1),
         stop_timeout in durations(1),
+        hold in durations(0),
+        body in sizes(),
     ) -> Limits {
         let memory = memory.max(Size::mib(8));
-        Limits { memory, max_restarts, min_uptime, restart_delay, start_timeout, stop_timeout, hold: Duration::from_secs(5), body: Size::mib(1024) }
+        Limits {
+            memory,
+            max_restarts,
+            min_uptime,
+            restart_delay,
+            start_timeout,
+            stop_timeout,
+            hold,
+            body,
+        }
     }
 }
 
@@ -77,6 +89,19 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn programs()(
+        command in vec("\\PC{1,9}", 1..4),
+        inherits in any::<bool>(),
+        environment in proptest::collection::btree_map("[A-OQ-Za-z_][A-Z0-9_]{0,9}", "[^\0]{0,12}", 0..4),
+        env_file in option::of(paths()),
+        (writable, readable) in (vec(paths(), 0..3), vec(paths(), 0..3)),
+    ) -> Program {
+        let mode = if inherits { Mode::Inherit } else { Mode::Front };
+        Program { command, mode, environment, env_file, writable, readable }
+    }
+}
+
+prop_compose! {
     fn settings()(
         (name, user) in ("[a-z][a-z0-9_-]{0,30}", option::of("[a-zA-Z_][a-zA-Z0-9_-]{0,30}")),
         directory in paths(),
@@ -87,7 +112,9 @@ prop_compose! {
         limits in limits(),
         health in healths(),
         linger in durations(0),
-        site in option::of(sites()),
+        (site, program) in (option::of(sites()), option::of(programs())),
+        swaps in any::<bool>(),
+        proxies in vec(any::<(IpAddr, u8)>(), 0..3),
     ) -> Settings {
         let mut distinct: Vec<Listen> = Vec::new();
         for address in listen {
@@ -95,7 +122,13 @@ prop_compose! {
                 distinct.push(address);
             }
         }
-        let reload = Reload { method: crate::config::Method::Restart, linger: linger.min(limits.stop_timeout) };
+        let is_front = program.as_ref().is_some_and(|program| program.mode == Mode::Front);
+        let method = if swaps && is_front { Method::Swap } else { Method::Restart };
+        let reload = Reload { method, linger: linger.min(limits.stop_timeout) };
+        let proxies = proxies.into_iter().map(|(address, prefix)| {
+            let most = if address.is_ipv4() { 32 } else { 128 };
+            format!("{address}/{}", prefix.min(most)).parse().unwrap()
+        });
         Settings {
             name: name.parse().unwrap(),
             directory,
@@ -108,9 +141,9 @@ prop_compose! {
             limits,
             health,
             reload,
-            site,
-            front: Settings::new(name.parse().unwrap(), PathBuf::new()).front,
-            program: None,
+            site: site.filter(|_| program.is_none()),
+            front: Front { trusted_proxies: proxies.collect() },
+            program,
         }
     }
 }

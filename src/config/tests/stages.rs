@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use snapbox::{assert_data_eq, str};
 
-use crate::config::{Instances, Network, Settings, StaticSite, load, parse, to_toml};
+use crate::config::{Instances, Method, Mode, Network, Settings, StaticSite, load, parse, to_toml};
 
 /// The settings of a file in /srv/shop that says `text`.
 fn settings(text: &str) -> Settings {
@@ -202,6 +202,8 @@ min_uptime = "10s"
 restart_delay = "100ms"
 start_timeout = "30s"
 stop_timeout = "10s"
+hold = "5s"
+body = "1G"
 
 [health]
 path = "/health"
@@ -210,7 +212,11 @@ timeout = "2s"
 failures = 3
 
 [reload]
+method = "restart"
 linger = "2s"
+
+[front]
+trusted_proxies = ["127.0.0.0/8", "::1"]
 
 [static]
 root = "/srv/shop/dist"
@@ -218,4 +224,26 @@ fallback = "index.html"
 
 "#]]
     );
+}
+
+#[test]
+fn an_app_with_a_program_is_fronted_sees_the_host_and_is_swapped() {
+    let app = settings(
+        "command = [\"node\", \"app.js\", 8]\nwritable = [\"uploads\", \"/var/x\"]\nenv_file = \".env\"\n\
+         [environment]\nA = 1\nB = true\n\"C\" = \"x \\\"y\"",
+    );
+    assert_eq!(app.network, Network::Host);
+    assert_eq!(app.reload.method, Method::Swap);
+    let program = app.program.as_ref().unwrap();
+    assert_eq!(program.command, ["node", "app.js", "8"]);
+    assert_eq!(program.mode, Mode::Front);
+    assert_eq!(program.writable, [Path::new("/srv/shop/uploads"), Path::new("/var/x")]);
+    assert_eq!(program.env_file.as_deref(), Some(Path::new("/srv/shop/.env")));
+    assert_eq!(program.environment["B"], "true");
+    assert_eq!(settings(&to_toml(&app)), app);
+
+    let inherits = settings("command = \"app\"\nmode = \"inherit\"\nnetwork = \"none\"");
+    assert_eq!(inherits.network, Network::None);
+    assert_eq!(inherits.reload.method, Method::Restart);
+    assert_eq!(inherits.program.unwrap().command, ["app"]);
 }
