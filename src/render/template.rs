@@ -2,19 +2,22 @@
 //! checked name, a number or a type of [`super::text`].
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use askama::Template;
 
 use super::text::{BarePath, PathWord, TextError, TimeSpan};
 use super::{Host, RenderError};
-use crate::config::{Listen, Network, Settings};
+use crate::config::{Listen, Mode, Network, Program, Settings};
 use crate::unit::{AppName, UserName};
 
 /// How much longer systemd waits for the end of an instance than the instance itself does. The
 /// server ends the drain at `stop_timeout`; this is for the exit after it.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// How much longer a reload may take than its parts: the way back from a new app that does not come up.
+const RELOAD_MARGIN: Duration = Duration::from_secs(10);
 
 /// How many files an instance may have open. Every connection is one; more of them than this do not
 /// fit into the usual memory limit.
@@ -128,6 +131,14 @@ pub(super) struct Instance<'a> {
     directory: BarePath,
     home: Home,
     host_network: bool,
+    /// It runs the app's own program.
+    program: bool,
+    /// It does so as its child.
+    front: bool,
+    /// What the program may write to, outside of homes.
+    writable: Vec<PathWord>,
+    /// And in them.
+    writable_homes: Vec<PathWord>,
     max_restarts: u32,
     min_uptime: TimeSpan,
     restart_delay: TimeSpan,
@@ -146,25 +157,70 @@ impl<'a> Instance<'a> {
         let server = ("the path of romuo-server", host.server.as_path());
         let directory = ("`directory`", settings.directory.as_path());
         let site = settings.site.as_ref().map(|site| ("`root` of [static]", site.root.as_path()));
+        let program = settings.program.as_ref();
+        let needed = [server, directory].into_iter().chain(site).chain(needs(program)).collect();
+        let writable = Writable::of(program)?;
+        let front = program.is_some_and(|program| program.mode == Mode::Front);
+        // In a reload the new app starts and the old one ends.
+        let reload = if front { limits.stop_timeout + RELOAD_MARGIN } else { Duration::ZERO };
+        // A front finds out by itself; its own watchdog is for a front that does not.
+        let patience = settings.health.patience() * if front { 2 } else { 1 };
         Ok(Self {
             app: &settings.name,
             user: settings.user.as_ref(),
             server: checked(server.0, server.1, PathWord::new)?,
             directory: checked(directory.0, directory.1, BarePath::new)?,
-            home: Home::with([server, directory].into_iter().chain(site).collect())?,
+            home: Home::with(needed)?,
             host_network: settings.network == Network::Host,
+            program: program.is_some(),
+            front,
+            writable: writable.outside,
+            writable_homes: writable.in_homes,
             max_restarts: limits.max_restarts,
             min_uptime: TimeSpan(limits.min_uptime),
             restart_delay: TimeSpan(limits.restart_delay),
-            start_timeout: TimeSpan(limits.start_timeout),
+            start_timeout: TimeSpan(limits.start_timeout + reload),
             stop_timeout: TimeSpan(limits.stop_timeout.saturating_add(STOP_MARGIN)),
             stop_margin: TimeSpan(STOP_MARGIN),
-            watchdog: TimeSpan(settings.health.patience()),
+            watchdog: TimeSpan(patience),
             memory: limits.memory.bytes(),
             open_files: OPEN_FILES,
             version: host.systemd,
         })
     }
+}
+
+/// What a program has to see besides its folder.
+fn needs(program: Option<&Program>) -> impl Iterator<Item = (&'static str, &Path)> {
+    program.into_iter().flat_map(|program| {
+        let first = program.command.first().map(|word| ("the program of `command`", Path::new(word)));
+        let env_file = program.env_file.as_deref().map(|path| ("`env_file`", path));
+        let readable = program.readable.iter().map(|path| ("a path of `readable`", path.as_path()));
+        first.filter(|(_, path)| path.is_absolute()).into_iter().chain(env_file).chain(readable)
+    })
+}
+
+/// What a program may write to.
+struct Writable {
+    outside: Vec<PathWord>,
+    in_homes: Vec<PathWord>,
+}
+
+impl Writable {
+    fn of(program: Option<&Program>) -> Result<Self, RenderError> {
+        let paths = program.into_iter().flat_map(|program| &program.writable);
+        let (in_homes, outside) = paths.partition::<Vec<&PathBuf>, _>(|path| is_in_home(path));
+        let words = |paths: Vec<&PathBuf>| {
+            let word = |path: &PathBuf| checked("a path of `writable`", path, PathWord::new);
+            paths.into_iter().map(word).collect::<Result<_, _>>()
+        };
+        Ok(Self { outside: words(outside)?, in_homes: words(in_homes)? })
+    }
+}
+
+/// Whether a path is one that `ProtectHome=` hides.
+fn is_in_home(path: &Path) -> bool {
+    HOMES.iter().any(|home| path.starts_with(home))
 }
 
 /// What a unit sees of the homes.
@@ -180,7 +236,7 @@ enum Home {
 impl Home {
     /// Of the homes, what is needed of these named paths.
     fn with(mut needed: Vec<(&'static str, &Path)>) -> Result<Self, RenderError> {
-        needed.retain(|(_, path)| HOMES.iter().any(|home| path.starts_with(home)));
+        needed.retain(|(_, path)| is_in_home(path));
         if needed.iter().any(|(_, path)| HOMES.iter().any(|home| *path == Path::new(home))) {
             return Ok(Self::ReadOnly);
         }
