@@ -14,6 +14,8 @@
 //! | [`manager`] | the service manager as a trait; systemd over D-Bus behind it |
 //! | [`roll`] | the state machine of a rolling restart and its driver |
 //! | [`journal`] | reading `journalctl --output=json` |
+//! | [`upstream`] | the client that speaks to the app |
+//! | [`front`] | what stands between the clients and the app |
 //! | [`server`] | accept loop, drain, router, readiness, watchdog |
 //! | [`sandbox`] | a throwaway machine with a real systemd in namespaces |
 //! | [`load`] | HTTP clients that never retry and see every failure |
@@ -21,6 +23,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod front;
 pub mod guard;
 pub mod health;
 pub mod install;
@@ -32,3 +35,4 @@ pub mod roll;
 pub mod sandbox;
 pub mod server;
 pub mod unit;
+pub mod upstream;

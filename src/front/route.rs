@@ -121,9 +121,14 @@ impl Route {
 
     /// Waits until there is a generation that takes requests.
     pub(crate) async fn until_open(&self) {
+        self.until_other(None).await;
+    }
+
+    /// Waits until there is a generation that takes requests and is not this one.
+    pub(crate) async fn until_other(&self, number: Option<u32>) {
         loop {
             let opened = self.opened.notified();
-            if self.is_open() {
+            if self.current().as_ref().is_some_and(|current| Some(current.number) != number) {
                 return;
             }
             opened.await;
@@ -190,6 +195,10 @@ mod tests {
         route.open(generation(1));
         open.await;
         assert!(is_ready(route.until_open()));
+        let mut other = pin!(route.until_other(Some(1)));
+        assert!(other.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        route.open(generation(2));
+        other.await;
     }
 
     #[test]

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::stream::Stream;
+use crate::front::{Framing, Seen, Tunnel};
 
 /// The state of one connection. Everything is written and read by the connection's own task, but
 /// for the streams of HTTP/2, which run in tasks of their own; so nothing needs an order.
@@ -31,8 +32,14 @@ pub(super) struct Activity {
     moved: AtomicU64,
     /// The client has closed its side.
     ended: AtomicBool,
-    /// The stream, given back when the HTTP side lets go of it.
-    released: Mutex<Option<Stream>>,
+    /// An answer to the last request has begun, or is about to.
+    answered: AtomicBool,
+    /// Where in a request the bytes are; none: not HTTP/1.
+    framing: Option<Mutex<Framing>>,
+    /// The stream, given back when the HTTP side lets go of it, and bytes of it that hyper has not had.
+    released: Mutex<Option<(Stream, Bytes)>>,
+    /// What follows the last response.
+    tunnel: Mutex<Option<Box<Tunnel>>>,
 }
 
 /// What a connection is doing.
@@ -47,6 +54,11 @@ pub(super) enum Phase {
 }
 
 impl Activity {
+    /// Of an HTTP/1 connection, whose requests are followed on the wire.
+    pub(super) fn of_http1() -> Self {
+        Self { framing: Some(Mutex::default()), ..Self::default() }
+    }
+
     /// What the connection is doing now.
     pub(super) fn phase(&self) -> Phase {
         if self.in_flight.load(Relaxed) > 0 || self.unflushed.load(Relaxed) {
@@ -73,17 +85,48 @@ impl Activity {
         self.ended.load(Relaxed)
     }
 
-    /// The stream, once the HTTP side has let go of it.
-    pub(super) fn reclaim(&self) -> Option<Stream> {
-        self.released.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Whether the client has done its part of what is under way, so that the server is waited for.
+    pub(super) fn client_waits(&self) -> bool {
+        !self.unflushed.load(Relaxed) && !self.is_within_request()
     }
 
-    /// A request is whole; it is in flight until the guard is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+    /// Whether part of a request's body is still to come.
+    pub(super) fn is_within_request(&self) -> bool {
+        self.framing.as_ref().is_some_and(|framing| lock(framing).is_within())
+    }
+
+    /// Whether an answer to the last request has begun.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.load(Relaxed)
+    }
+
+    /// An answer to the last request is about to begin; a tunnel may follow it.
+    pub(super) fn answers(&self, tunnel: Option<Box<Tunnel>>) {
+        self.answered.store(true, Relaxed);
+        if tunnel.is_some() {
+            *lock(&self.tunnel) = tunnel;
+        }
+    }
+
+    /// What follows the last response.
+    pub(super) fn tunnel(&self) -> Option<Box<Tunnel>> {
+        lock(&self.tunnel).take()
+    }
+
+    /// The stream, once the HTTP side has let go of it, and what of it hyper has not had.
+    pub(super) fn reclaim(&self) -> Option<(Stream, Bytes)> {
+        lock(&self.released).take()
+    }
+
+    /// The head of a request is whole; it is in flight until the guard is dropped. What the head was
+    /// made of: none where that is not followed.
+    pub(super) fn begin(self: &Arc<Self>) -> (InFlight, Option<Seen>) {
         self.partial.store(false, Relaxed);
+        self.answered.store(false, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
-        InFlight(Arc::clone(self))
+        let seen = self.framing.as_ref().map(|framing| lock(framing).head());
+        (InFlight(Arc::clone(self)), seen)
     }
 
     fn received(&self, count: usize) {
@@ -94,6 +137,10 @@ impl Activity {
             self.partial.store(true, Relaxed);
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A request in flight.
@@ -121,6 +168,23 @@ impl Watched {
         Self { first, stream: Some(stream), activity }
     }
 
+    /// Takes back what of the bytes from `before` on belongs to a next request: each head is to be
+    /// judged before another one is read.
+    fn keep_next(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
+        let Some(framing) = &self.activity.framing else { return };
+        let fresh = &buffer.filled()[before..];
+        if fresh.is_empty() {
+            return;
+        }
+        let count = lock(framing).advance(fresh);
+        if count < fresh.len() {
+            let mut next = BytesMut::from(&fresh[count..]);
+            next.extend_from_slice(&self.first);
+            self.first = next.freeze();
+            buffer.set_filled(before + count);
+        }
+    }
+
     fn stream(&mut self) -> io::Result<Pin<&mut Stream>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -128,7 +192,8 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        *self.activity.released.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.take();
+        let first = std::mem::take(&mut self.first);
+        *lock(&self.activity.released) = self.stream.take().map(|stream| (stream, first));
     }
 }
 
@@ -150,6 +215,7 @@ impl AsyncRead for Watched {
                 self.first = Bytes::new();
             }
         }
+        self.keep_next(buffer, before);
         self.activity.received(buffer.filled().len() - before);
         Poll::Ready(Ok(()))
     }

@@ -3,7 +3,7 @@
 //! | part | holds |
 //! |---|---|
 //! | `sockets`, `stream` | listening sockets, inherited or bound here; a connection |
-//! | `accept`, `connection`, `http1`, `http2` | from the queue to the end of a connection |
+//! | `accept`, `crowd`, `connection`, `http1`, `http2` | from the queue to the end of a connection |
 //! | `activity`, `exchange`, `drain` | what a connection is doing, and how it ends unharmed |
 //! | `router`, `site`, `files` | what is answered |
 //! | `figures`, `memory`, `control` | health, and the door to ask for it |
@@ -15,6 +15,7 @@ mod bounds;
 mod command;
 mod connection;
 mod control;
+mod crowd;
 mod drain;
 mod error;
 mod exchange;
