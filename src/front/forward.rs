@@ -10,6 +10,7 @@ use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Outcome, RequestBody};
@@ -31,6 +32,9 @@ use crate::config::{Settings, Subnet};
 /// Requests that wait for the app to come back, at most. Each holds its head and up to 64 KiB of its
 /// body.
 const HELD: usize = 1024;
+
+/// How often connections that are idle for too long are looked for.
+const TIDY: Duration = Duration::from_secs(1);
 
 /// Said by a relay door of what it has not passed on to its app, so that it may go elsewhere.
 pub(super) const UNSERVED: HeaderName = HeaderName::from_static("romuo-unserved");
@@ -54,7 +58,7 @@ pub(crate) struct Front {
 
 /// Where a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Entry {
     /// The app's address.
     Public,
     /// From a sibling that cannot serve it itself: it has judged the request and told who asks. It is
@@ -63,7 +67,7 @@ pub(crate) enum Door {
 }
 
 /// A connection to the app that speaks another protocol from now on.
-pub(crate) type Tunnel = tunnel::Tunnel<tokio::net::TcpStream>;
+pub(crate) type Tunnel = tunnel::Tunnel<crate::upstream::Stream>;
 
 /// What became of a request.
 #[derive(Debug)]
@@ -78,7 +82,7 @@ struct Context {
     id: HeaderValue,
     asked: Asked,
     is_http1: bool,
-    door: Door,
+    entry: Entry,
 }
 
 impl Front {
@@ -111,12 +115,27 @@ impl Front {
         self.complaints.unreadable(reason);
     }
 
+    /// Closes what has been idle for too long, each second, for ever.
+    pub(crate) async fn tidy_for_ever(&self) {
+        let mut ticks = interval(TIDY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Some(lease) = self.route.lease() {
+                lease.generation().pool.sweep();
+            }
+            if let Some(siblings) = &self.siblings {
+                siblings.sweep();
+            }
+        }
+    }
+
     /// Answers one request. `seen`: what its head was made of on the wire; none: HTTP/2.
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
         peer: &Peer,
-        door: Door,
+        entry: Entry,
         seen: Option<Seen>,
     ) -> Answered {
         let (mut parts, incoming) = request.into_parts();
@@ -134,15 +153,15 @@ impl Front {
         let is_http1 = parts.version < Version::HTTP_2;
         let may_upgrade = parts.version == Version::HTTP_11 && body.is_end_stream();
         let asked = prepare(&mut parts, may_upgrade);
-        let id = if door == Door::Public {
+        let id = if entry == Entry::Public {
             forwarded::tell(&mut parts.headers, peer);
             request_id::ensure(&mut parts.headers)
         } else {
             parts.headers.get(REQUEST_ID).cloned().unwrap_or_else(request_id::new)
         };
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let context = Context { id, asked, is_http1, door };
-        let passed = self.pass(Request::from_parts(parts, body), door).await;
+        let context = Context { id, asked, is_http1, entry };
+        let passed = self.pass(Request::from_parts(parts, body), entry).await;
         match passed.and_then(|passed| self.finish(passed, &context)) {
             Ok(answered) => answered,
             Err(refusal) => {
@@ -150,7 +169,7 @@ impl Front {
                 // The client may be in the middle of its body.
                 let close = is_http1 && refusal.status != StatusCode::SERVICE_UNAVAILABLE;
                 let mut response = refusal.answer(&context.id, close);
-                if door == Door::Relay && refusal == DOWN {
+                if entry == Entry::Relay && refusal == DOWN {
                     response.headers_mut().insert(UNSERVED, HeaderValue::from_static("1"));
                 }
                 own(response)
@@ -171,7 +190,7 @@ impl Front {
         let (mut parts, body) = (answer.parts, answer.body);
         parts.version = Version::HTTP_11;
         hop::strip_answer(parts.status, &mut parts.headers, context.is_http1);
-        if context.door == Door::Relay {
+        if context.entry == Entry::Relay {
             parts.headers.remove(UNSERVED);
         }
         if !parts.headers.contains_key(REQUEST_ID) {

@@ -26,7 +26,7 @@ mod strict;
 mod tunnel;
 mod websocket;
 
-pub(crate) use forward::{Door, Front, Tunnel};
+pub(crate) use forward::{Entry, Front, Tunnel};
 pub(crate) use forwarded::Peer;
 pub(crate) use framing::{Framing, Seen};
 pub(crate) use reply::FrontBody;

@@ -13,7 +13,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::body::{RequestBody, Source};
-use super::forward::{CUT, DOWN, Door, Front, UNSERVED, of_body};
+use super::forward::{CUT, DOWN, Entry, Front, UNSERVED, of_body};
 use super::refusal::Refusal;
 use super::route::Lease;
 use super::siblings::Siblings;
@@ -45,13 +45,13 @@ impl Front {
     pub(super) async fn pass(
         &self,
         request: Request<RequestBody>,
-        door: Door,
+        entry: Entry,
     ) -> Result<Passed, Refusal> {
         let (parts, body) = request.into_parts();
         let source = body.source();
         let Some(lease) = self.route.lease() else {
             let copy = Spare { parts, source, resends: 0 };
-            return Box::pin(self.pass_elsewhere(copy, None, door)).await;
+            return Box::pin(self.pass_elsewhere(copy, None, entry)).await;
         };
         // A request without a body comes back whole when it fails; the head of another one may be gone.
         let spare = source.as_ref().map(|_| parts.clone());
@@ -67,7 +67,7 @@ impl Front {
                 let head = failed.request.take().map(|request| request.into_parts().0);
                 let parts = head.or(spare).ok_or(CUT)?;
                 let copy = Spare { parts, source, resends: 0 };
-                Box::pin(self.pass_again(copy, &failed, lease, door)).await
+                Box::pin(self.pass_again(copy, &failed, lease, entry)).await
             }
         }
     }
@@ -79,7 +79,7 @@ impl Front {
         mut copy: Spare,
         failed: &Failed<RequestBody>,
         lease: Lease,
-        door: Door,
+        entry: Entry,
     ) -> Result<Passed, Refusal> {
         copy.judge(failed)?;
         match lease.generation().pool.send(copy.request()?, true).await {
@@ -88,7 +88,7 @@ impl Front {
                 copy.judge(&failed)?;
                 let dead = lease.generation().number;
                 drop(lease);
-                self.pass_elsewhere(copy, Some(dead), door).await
+                self.pass_elsewhere(copy, Some(dead), entry).await
             }
         }
     }
@@ -99,9 +99,9 @@ impl Front {
         &self,
         mut copy: Spare,
         mut dead: Option<u32>,
-        door: Door,
+        entry: Entry,
     ) -> Result<Passed, Refusal> {
-        if door == Door::Relay {
+        if entry == Entry::Relay {
             return Err(DOWN);
         }
         let deadline = Instant::now() + self.hold;

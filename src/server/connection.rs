@@ -15,7 +15,7 @@ use super::drain::Drain;
 use super::http1::{self, Left};
 use super::http2;
 use super::stream::Stream;
-use crate::front::{Door, Front};
+use crate::front::{Entry, Front};
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -33,7 +33,7 @@ pub(super) enum Handler {
     /// This program: the site, health.
     Router(Router),
     /// The app, behind its front.
-    Front(Arc<Front>, Door),
+    Front(Arc<Front>, Entry),
 }
 
 /// What the connections of one kind of listener have in common.

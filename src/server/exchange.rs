@@ -53,8 +53,8 @@ impl Exchange {
     ) -> Result<Response<Reply>, Infallible> {
         let version = request.version();
         let (mut response, tunnel) = match (&self.host.handler, &self.peer) {
-            (Handler::Front(front, door), Some(peer)) => {
-                let answered = front.answer(request, peer, *door, seen).await;
+            (Handler::Front(front, entry), Some(peer)) => {
+                let answered = front.answer(request, peer, *entry, seen).await;
                 (answered.response.map(Kind::Front), answered.tunnel)
             }
             (Handler::Router(router), _) => {

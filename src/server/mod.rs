@@ -7,6 +7,7 @@
 //! | `activity`, `exchange`, `drain` | what a connection is doing, and how it ends unharmed |
 //! | `router`, `site`, `files` | what is answered |
 //! | `figures`, `memory`, `control` | health, and the door to ask for it |
+//! | `relay` | the door for the siblings of a fronted instance |
 //! | `notify`, `watchdog`, `logging` | what systemd and the journal are told |
 
 mod accept;
@@ -27,6 +28,7 @@ mod life;
 mod logging;
 mod memory;
 mod notify;
+mod relay;
 mod router;
 mod site;
 mod sockets;

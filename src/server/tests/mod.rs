@@ -1,9 +1,13 @@
 //! The server on real sockets, in this process.
 
+mod app;
 mod bounds;
 mod client;
+mod crowd;
 mod drain;
+mod front;
 mod liveness;
+mod raw;
 mod site;
 
 use std::net::SocketAddr;
