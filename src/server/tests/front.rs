@@ -535,16 +535,23 @@ async fn an_endless_body_that_nobody_reads_is_held_back_and_then_cut() {
     let address = Address::Tcp(listener.local_addr().unwrap());
     let server = Fronted::closed(Bounds { stall: SOON, ..wide() }, |_| {}, None);
     server.route.open(Generation::new(1, address));
-    let mut stream = server.connect().await.into_stream();
+    let (mut answer, mut body) = server.connect().await.into_stream().into_split();
     let head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
-    stream.write_all(head).await.unwrap();
+    body.write_all(head).await.unwrap();
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let mut code = [0; 12];
     let mut sent = 0;
-    while stream.write_all(chunk.as_bytes()).await.is_ok() {
+    loop {
+        tokio::select! {
+            biased;
+            read = answer.read_exact(&mut code) => break read.map(drop).unwrap(),
+            written = body.write_all(chunk.as_bytes()) => written.unwrap(),
+        }
         sent += chunk.len();
         // What the kernel holds for four ends of connections (tcp(7), `tcp_rmem`), and no more.
         assert!(sent < 256 << 20, "{sent} bytes were taken");
     }
-    drop(stream);
+    assert_eq!(&code, b"HTTP/1.1 408");
+    drop((answer, body));
     server.drained().await;
 }
