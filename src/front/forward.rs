@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{COOKIE, EXPECT, HOST, HeaderName, HeaderValue, UPGRADE};
+use http::header::{COOKIE, HOST, HeaderName, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
@@ -67,7 +67,7 @@ pub(crate) enum Entry {
 }
 
 /// A connection to the app that speaks another protocol from now on.
-pub(crate) type Tunnel = tunnel::Tunnel<crate::upstream::Stream>;
+pub(crate) type Tunnel = tunnel::Tunnel<crate::upstream::Socket>;
 
 /// What became of a request.
 #[derive(Debug)]
@@ -265,10 +265,6 @@ fn prepare(parts: &mut Parts, may_upgrade: bool) -> Asked {
     // What hyper left in it is for servers that upgrade by themselves.
     parts.extensions.clear();
     let asked = hop::strip_request(&mut parts.headers, may_upgrade);
-    // The front asks for the body when the app takes it, whatever the app would say.
-    if parts.headers.contains_key(EXPECT) {
-        parts.headers.remove(EXPECT);
-    }
     asked
 }
 

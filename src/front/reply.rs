@@ -53,6 +53,11 @@ impl FrontBody {
         Self(Kind::Own(None))
     }
 
+    /// Whether it goes on for as long as somebody listens.
+    pub(crate) fn is_endless(&self) -> bool {
+        matches!(&self.0, Kind::Passed(Passed { events: Some(_), .. }))
+    }
+
     /// The app's. `ending`: it is a stream of events, to be ended when that is ready.
     pub(crate) fn passed(
         body: AnswerBody<RequestBody>,

@@ -8,7 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -32,8 +32,12 @@ pub(super) struct Activity {
     moved: AtomicU64,
     /// The client has closed its side.
     ended: AtomicBool,
+    /// Who is to learn of that when the response is complete.
+    half_closed: Mutex<Option<Waker>>,
     /// An answer to the last request has begun, or is about to.
     answered: AtomicBool,
+    /// That answer is of no use to a client that has closed its side.
+    needs_client: AtomicBool,
     /// Where in a request the bytes are; none: not HTTP/1.
     framing: Option<Mutex<Framing>>,
     /// The stream, given back when the HTTP side lets go of it, and bytes of it that hyper has not had.
@@ -95,14 +99,25 @@ impl Activity {
         self.framing.as_ref().is_some_and(|framing| lock(framing).is_within())
     }
 
+    /// Whether a client that has closed its side may still wait for what it has asked for: its request
+    /// is whole, and the answer is one that it can do with (RFC 9112, 9.6).
+    fn is_half_closed(&self) -> bool {
+        self.framing.is_some()
+            && self.in_flight.load(Relaxed) > 0
+            && !self.needs_client.load(Relaxed)
+            && !self.is_within_request()
+    }
+
     /// Whether an answer to the last request has begun.
     pub(super) fn is_answered(&self) -> bool {
         self.answered.load(Relaxed)
     }
 
-    /// An answer to the last request is about to begin; a tunnel may follow it.
-    pub(super) fn answers(&self, tunnel: Option<Box<Tunnel>>) {
+    /// An answer to the last request is about to begin; a tunnel may follow it. `endless`: it goes on
+    /// for as long as the client is there, and one that closes its side is not.
+    pub(super) fn answers(&self, endless: bool, tunnel: Option<Box<Tunnel>>) {
         self.answered.store(true, Relaxed);
+        self.needs_client.store(endless, Relaxed);
         if tunnel.is_some() {
             *lock(&self.tunnel) = tunnel;
         }
@@ -123,6 +138,7 @@ impl Activity {
     pub(super) fn begin(self: &Arc<Self>) -> (InFlight, Option<Seen>) {
         self.partial.store(false, Relaxed);
         self.answered.store(false, Relaxed);
+        self.needs_client.store(false, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
         let seen = self.framing.as_ref().map(|framing| lock(framing).head());
@@ -150,6 +166,11 @@ pub(super) struct InFlight(Arc<Activity>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Relaxed);
+        if self.0.ended()
+            && let Some(waker) = lock(&self.0.half_closed).take()
+        {
+            waker.wake();
+        }
     }
 }
 
@@ -216,7 +237,13 @@ impl AsyncRead for Watched {
             }
         }
         self.keep_next(buffer, before);
-        self.activity.received(buffer.filled().len() - before);
+        let count = buffer.filled().len() - before;
+        self.activity.received(count);
+        if count == 0 && self.activity.is_half_closed() {
+            // hyper would end the connection. It is to ask again when the response is complete.
+            *lock(&self.activity.half_closed) = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -71,7 +71,8 @@ impl Exchange {
         if version < Version::HTTP_2 && tunnel.is_none() && self.host.drain.has_begun() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        self.activity.answers(tunnel);
+        let endless = matches!(response.body(), Kind::Front(body) if body.is_endless());
+        self.activity.answers(endless, tunnel);
         Ok(response.map(|body| Reply { body, _in_flight: in_flight }))
     }
 }

@@ -99,8 +99,9 @@ fn builder() -> http1::Builder {
         .header_read_timeout(None)
         .max_header_size(HEAD_SIZE)
         .max_buf_size(BUFFER_SIZE)
-        // A client may close its sending side after the request and still wait for the response.
-        .half_close(true);
+        // A client may close its sending side after the request and still wait for the response. That
+        // is seen to by `Watched`: hyper would not notice either when such a client has left.
+        .half_close(false);
     builder
 }
 

@@ -105,7 +105,11 @@ async fn serve(
 ) {
     let mut bytes = Vec::new();
     loop {
+        let mut told = false;
         let asked = loop {
+            if !told && wants_to_be_told(&bytes) {
+                told = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_ok();
+            }
             if let Some((asked, used)) = whole(&bytes) {
                 bytes.drain(..used);
                 break asked;
@@ -129,6 +133,11 @@ async fn serve(
             return;
         }
     }
+}
+
+fn wants_to_be_told(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    text.contains("\r\n\r\n") && text.to_ascii_lowercase().contains("\r\nexpect: 100-continue\r\n")
 }
 
 /// The first request of the bytes and its size, if it is whole.

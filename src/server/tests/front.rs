@@ -258,14 +258,16 @@ async fn what_was_in_flight_in_a_crash_goes_again_if_twice_is_as_good_as_once() 
 
 #[tokio::test]
 async fn a_connection_that_the_app_has_closed_costs_no_request() {
-    let app = App::with(|_| Deed::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into()));
-    let app = app.await;
-    let server = Fronted::of(&app);
-    let mut client = server.connect().await;
-    for _ in 0..20 {
-        let post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi";
-        client.send(post).await;
-        assert_eq!(client.answer().await.code(), 200);
+    // Without a word, where the request may be repeated; and with one.
+    for (method, head) in [("GET", ""), ("POST", "Connection: close\r\n")] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{head}Content-Length: 2\r\n\r\nok");
+        let app = App::with(move |_| Deed::Close(answer.clone().into())).await;
+        let server = Fronted::of(&app);
+        let mut client = server.connect().await;
+        for _ in 0..20 {
+            client.send(format!("{method} / HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+            assert_eq!(client.answer().await.code(), 200);
+        }
     }
 }
 
@@ -436,6 +438,21 @@ async fn an_event_stream_ends_between_two_events() {
     }
     tokio::time::timeout(client::DEADLINE, old.until_unused()).await.unwrap();
     server.drained().await;
+}
+
+#[tokio::test]
+async fn an_app_learns_at_once_that_the_listener_of_its_events_has_left() {
+    let (give, mut given) = mpsc::unbounded_channel();
+    let app = App::with(move |_| Deed::Handed(EVENTS.into(), give.clone())).await;
+    let server = Fronted::of(&app);
+    let mut client = server.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.head().await;
+    let mut app_side = given.recv().await.unwrap();
+    drop(client);
+    let mut byte = [0; 1];
+    let left = app_side.read(&mut byte);
+    assert_eq!(tokio::time::timeout(client::DEADLINE, left).await.unwrap().unwrap_or(0), 0);
 }
 
 /// An instance of an app with two: a control socket, a relay door, and a front.
