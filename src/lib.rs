@@ -14,7 +14,7 @@
 //! | [`manager`] | the service manager as a trait; systemd over D-Bus behind it |
 //! | [`roll`] | the state machine of a rolling restart and its driver |
 //! | [`journal`] | reading `journalctl --output=json` |
-//! | [`upstream`] | the client that speaks to the app |
+//! | [`upstream`] | HTTP/1.1 to the app: codec, connections, pool |
 //! | [`front`] | what stands between the clients and the app |
 //! | [`server`] | accept loop, drain, router, readiness, watchdog |
 //! | [`sandbox`] | a throwaway machine with a real systemd in namespaces |

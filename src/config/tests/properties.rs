@@ -55,7 +55,7 @@ prop_compose! {
         stop_timeout in durations(1),
     ) -> Limits {
         let memory = memory.max(Size::mib(8));
-        Limits { memory, max_restarts, min_uptime, restart_delay, start_timeout, stop_timeout }
+        Limits { memory, max_restarts, min_uptime, restart_delay, start_timeout, stop_timeout, hold: Duration::from_secs(5), body: Size::mib(1024) }
     }
 }
 
@@ -95,7 +95,7 @@ prop_compose! {
                 distinct.push(address);
             }
         }
-        let reload = Reload { linger: linger.min(limits.stop_timeout) };
+        let reload = Reload { method: crate::config::Method::Restart, linger: linger.min(limits.stop_timeout) };
         Settings {
             name: name.parse().unwrap(),
             directory,
@@ -109,6 +109,8 @@ prop_compose! {
             health,
             reload,
             site,
+            front: Settings::new(name.parse().unwrap(), PathBuf::new()).front,
+            program: None,
         }
     }
 }

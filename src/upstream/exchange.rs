@@ -1,0 +1,118 @@
+//! One request and its answer on one connection.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use http_body::Body;
+use tokio_util::io::poll_read_buf;
+
+use super::answer::{self, Head, Malformed};
+use super::error::{Sent, UpstreamError};
+use super::sending::{BodyError, Sending};
+use super::socket::Socket;
+
+/// Bytes that are read in one go while a head is expected: nearly every small answer fits as a whole.
+const SMALL: usize = 8 << 10;
+
+/// Bytes that are read in one go of a large body.
+const LARGE: usize = 64 << 10;
+
+/// Room that is worth a read.
+const LEAST: usize = 1 << 10;
+
+/// Answers that are only on the way to the final one (100, 102, 103), at most.
+const INTERIM: u32 = 16;
+
+/// A connection with a request on it.
+#[derive(Debug)]
+pub(super) struct Exchange<B> {
+    pub(super) socket: Socket,
+    pub(super) sending: Sending<B>,
+    pub(super) read: BytesMut,
+    to_head: bool,
+    interim: u32,
+    /// A byte of an answer came.
+    answered: bool,
+}
+
+impl<B> Exchange<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyError>,
+{
+    pub(super) fn new(socket: Socket, parts: &Parts, body: B) -> Self {
+        Self {
+            socket,
+            sending: Sending::new(parts, body),
+            read: BytesMut::new(),
+            to_head: parts.method == Method::HEAD,
+            interim: 0,
+            answered: false,
+        }
+    }
+
+    /// Sends what can be sent and waits for the head of the final answer.
+    pub(super) fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Head, UpstreamError>> {
+        if let Poll::Ready(Err(error)) = self.sending.poll(cx, &mut self.socket) {
+            return Poll::Ready(Err(UpstreamError::Body(error)));
+        }
+        loop {
+            while !self.read.is_empty() {
+                let Some(head) = answer::take(&mut self.read, self.to_head)? else { break };
+                if !is_interim(head.parts.status) {
+                    return Poll::Ready(Ok(head));
+                }
+                self.interim += 1;
+                if self.interim > INTERIM {
+                    return Poll::Ready(Err(Malformed("it never comes to its end").into()));
+                }
+                if head.parts.status == StatusCode::CONTINUE {
+                    self.sending.go_on();
+                    if let Poll::Ready(Err(error)) = self.sending.poll(cx, &mut self.socket) {
+                        return Poll::Ready(Err(UpstreamError::Body(error)));
+                    }
+                }
+            }
+            match ready!(self.poll_read(cx, SMALL)) {
+                Ok(0) if self.answered => return Poll::Ready(Err(UpstreamError::Cut)),
+                Ok(0) => return Poll::Ready(Err(UpstreamError::Closed)),
+                Ok(_) => self.answered = true,
+                Err(error) => return Poll::Ready(Err(UpstreamError::Broken(error))),
+            }
+        }
+    }
+
+    /// Reads more: `wanted` bytes in one go, at most. 0: the app has closed its side.
+    fn poll_read(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
+        if self.read.capacity() - self.read.len() < LEAST {
+            self.read.reserve(wanted);
+        }
+        poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.read)
+    }
+
+    /// Reads more of a body of which so many bytes are still to come, for all one knows.
+    pub(super) fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        to_come: u64,
+    ) -> Poll<io::Result<usize>> {
+        let wanted = usize::try_from(to_come).unwrap_or(LARGE).clamp(SMALL, LARGE);
+        self.poll_read(cx, wanted)
+    }
+
+    /// What the app can have seen of the request.
+    pub(super) fn sent(&self) -> Sent {
+        if self.sending.has_written() { Sent::Perhaps } else { Sent::Nothing }
+    }
+}
+
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
