@@ -17,6 +17,7 @@
 //! | [`roll`] | the state machine of a rolling restart and its driver |
 //! | [`journal`] | reading `journalctl --output=json` |
 //! | [`upstream`] | HTTP/1.1 to the app: codec, connections, pool |
+//! | [`front`] | what stands between the clients and the app |
 //! | [`server`] | accept loop, drain, router, readiness, watchdog |
 //! | [`sandbox`] | a throwaway machine with a real systemd in namespaces |
 //! | [`load`] | HTTP clients that never retry and see every failure |
@@ -25,6 +26,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod front;
 pub mod guard;
 pub mod health;
 pub mod install;

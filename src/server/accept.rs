@@ -18,6 +18,9 @@ use super::watchdog::Pulse;
 /// long enough not to spin, short enough for the queue.
 const BACKOFF: Duration = Duration::from_millis(50);
 
+/// How often the queue is looked into while all connections are taken.
+const CROWDED_LOOK: Duration = Duration::from_millis(50);
+
 /// How often the accept loop shows that it runs. Well below any sensible `WatchdogSec=`.
 const BEAT: Duration = Duration::from_millis(500);
 
@@ -96,9 +99,33 @@ impl Door {
     }
 
     async fn accept(&self, listeners: &Listeners) -> io::Result<(Stream, OwnedSemaphorePermit)> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)?;
+        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) => self.next_slot(listeners).await?,
+        };
         let stream = poll_fn(|cx| listeners.poll_accept(cx)).await?;
         Ok((stream, slot))
+    }
+
+    /// Waits until a connection ends. While somebody waits outside, those that only wait for a request
+    /// give way, the oldest first.
+    async fn next_slot(&self, listeners: &Listeners) -> io::Result<OwnedSemaphorePermit> {
+        let mut slot = pin!(Arc::clone(&self.slots).acquire_owned());
+        loop {
+            let crowded = listeners.has_waiting();
+            self.host.crowd.set_full(crowded);
+            if crowded {
+                self.host.crowd.make_room();
+            }
+            tokio::select! {
+                biased;
+                slot = &mut slot => {
+                    self.host.crowd.set_full(false);
+                    return slot.map_err(io::Error::other);
+                }
+                () = sleep(CROWDED_LOOK) => {}
+            }
+        }
     }
 
     fn serve(&self, stream: Stream, slot: OwnedSemaphorePermit) {

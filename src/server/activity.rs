@@ -8,12 +8,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::stream::Stream;
+use crate::front::{Framing, Seen, Tunnel};
 
 /// The state of one connection. Everything is written and read by the connection's own task, but
 /// for the streams of HTTP/2, which run in tasks of their own; so nothing needs an order.
@@ -31,8 +32,18 @@ pub(super) struct Activity {
     moved: AtomicU64,
     /// The client has closed its side.
     ended: AtomicBool,
-    /// The stream, given back when the HTTP side lets go of it.
-    released: Mutex<Option<Stream>>,
+    /// Who is to learn of that when the response is complete.
+    half_closed: Mutex<Option<Waker>>,
+    /// An answer to the last request has begun, or is about to.
+    answered: AtomicBool,
+    /// That answer is of no use to a client that has closed its side.
+    needs_client: AtomicBool,
+    /// Where in a request the bytes are; none: not HTTP/1.
+    framing: Option<Mutex<Framing>>,
+    /// The stream, given back when the HTTP side lets go of it, and bytes of it that hyper has not had.
+    released: Mutex<Option<(Stream, Bytes)>>,
+    /// What follows the last response.
+    tunnel: Mutex<Option<Box<Tunnel>>>,
 }
 
 /// What a connection is doing.
@@ -47,6 +58,11 @@ pub(super) enum Phase {
 }
 
 impl Activity {
+    /// Of an HTTP/1 connection, whose requests are followed on the wire.
+    pub(super) fn of_http1() -> Self {
+        Self { framing: Some(Mutex::default()), ..Self::default() }
+    }
+
     /// What the connection is doing now.
     pub(super) fn phase(&self) -> Phase {
         if self.in_flight.load(Relaxed) > 0 || self.unflushed.load(Relaxed) {
@@ -73,17 +89,60 @@ impl Activity {
         self.ended.load(Relaxed)
     }
 
-    /// The stream, once the HTTP side has let go of it.
-    pub(super) fn reclaim(&self) -> Option<Stream> {
-        self.released.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Whether the client has done its part of what is under way, so that the server is waited for.
+    pub(super) fn client_waits(&self) -> bool {
+        !self.unflushed.load(Relaxed) && !self.is_within_request()
     }
 
-    /// A request is whole; it is in flight until the guard is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+    /// Whether part of a request's body is still to come.
+    pub(super) fn is_within_request(&self) -> bool {
+        self.framing.as_ref().is_some_and(|framing| lock(framing).is_within())
+    }
+
+    /// Whether a client that has closed its side may still wait for what it has asked for: its request
+    /// is whole, and the answer is one that it can do with (RFC 9112, 9.6).
+    fn is_half_closed(&self) -> bool {
+        self.framing.is_some()
+            && self.in_flight.load(Relaxed) > 0
+            && !self.needs_client.load(Relaxed)
+            && !self.is_within_request()
+    }
+
+    /// Whether an answer to the last request has begun.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.load(Relaxed)
+    }
+
+    /// An answer to the last request is about to begin; a tunnel may follow it. `endless`: it goes on
+    /// for as long as the client is there, and one that closes its side is not.
+    pub(super) fn answers(&self, endless: bool, tunnel: Option<Box<Tunnel>>) {
+        self.answered.store(true, Relaxed);
+        self.needs_client.store(endless, Relaxed);
+        if tunnel.is_some() {
+            *lock(&self.tunnel) = tunnel;
+        }
+    }
+
+    /// What follows the last response.
+    pub(super) fn tunnel(&self) -> Option<Box<Tunnel>> {
+        lock(&self.tunnel).take()
+    }
+
+    /// The stream, once the HTTP side has let go of it, and what of it hyper has not had.
+    pub(super) fn reclaim(&self) -> Option<(Stream, Bytes)> {
+        lock(&self.released).take()
+    }
+
+    /// The head of a request is whole; it is in flight until the guard is dropped. What the head was
+    /// made of: none where that is not followed.
+    pub(super) fn begin(self: &Arc<Self>) -> (InFlight, Option<Seen>) {
         self.partial.store(false, Relaxed);
+        self.answered.store(false, Relaxed);
+        self.needs_client.store(false, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
-        InFlight(Arc::clone(self))
+        let seen = self.framing.as_ref().map(|framing| lock(framing).head());
+        (InFlight(Arc::clone(self)), seen)
     }
 
     fn received(&self, count: usize) {
@@ -96,6 +155,10 @@ impl Activity {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A request in flight.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<Activity>);
@@ -103,6 +166,11 @@ pub(super) struct InFlight(Arc<Activity>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Relaxed);
+        if self.0.ended()
+            && let Some(waker) = lock(&self.0.half_closed).take()
+        {
+            waker.wake();
+        }
     }
 }
 
@@ -121,6 +189,23 @@ impl Watched {
         Self { first, stream: Some(stream), activity }
     }
 
+    /// Takes back what of the bytes from `before` on belongs to a next request: each head is to be
+    /// judged before another one is read.
+    fn keep_next(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
+        let Some(framing) = &self.activity.framing else { return };
+        let fresh = &buffer.filled()[before..];
+        if fresh.is_empty() {
+            return;
+        }
+        let count = lock(framing).advance(fresh);
+        if count < fresh.len() {
+            let mut next = BytesMut::from(&fresh[count..]);
+            next.extend_from_slice(&self.first);
+            self.first = next.freeze();
+            buffer.set_filled(before + count);
+        }
+    }
+
     fn stream(&mut self) -> io::Result<Pin<&mut Stream>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -128,7 +213,8 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        *self.activity.released.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.take();
+        let first = std::mem::take(&mut self.first);
+        *lock(&self.activity.released) = self.stream.take().map(|stream| (stream, first));
     }
 }
 
@@ -150,7 +236,14 @@ impl AsyncRead for Watched {
                 self.first = Bytes::new();
             }
         }
-        self.activity.received(buffer.filled().len() - before);
+        self.keep_next(buffer, before);
+        let count = buffer.filled().len() - before;
+        self.activity.received(count);
+        if count == 0 && self.activity.is_half_closed() {
+            // hyper would end the connection. It is to ask again when the response is complete.
+            *lock(&self.activity.half_closed) = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -31,6 +31,10 @@ const CONNECTION_MEMORY: u64 = 64 << 10;
 /// Descriptors kept for everything but public connections: files being sent, control, journal.
 const SPARE_DESCRIPTORS: u64 = 64;
 
+/// How long the head of a request may take while all connections are taken and others wait: whoever
+/// fills them with heads that never end holds each for a few seconds only.
+pub(super) const CROWDED_HEAD: Duration = Duration::from_secs(5);
+
 /// The bounds of one server. Tests set shorter times; everyone else takes the default.
 #[derive(Debug, Clone)]
 pub(super) struct Bounds {
@@ -43,8 +47,12 @@ pub(super) struct Bounds {
     /// How long a connection may be idle between two requests. Longer than the 60 s of the usual
     /// load balancers, so that they close first and never send into a closing connection.
     pub(super) keep_alive: Duration,
-    /// How long a request in flight may go without a byte moving in either direction.
+    /// How long a request in flight may go without a byte moving in either direction, where it is the
+    /// client that is waited for.
     pub(super) stall: Duration,
+    /// How long it may where the client waits: an app may think for minutes, and an event stream may
+    /// have nothing to say. It ends what nobody will ever end otherwise.
+    pub(super) silence: Duration,
     /// How long the client may be silent after the last response without closing its side. Closing
     /// at once would reset the connection if it still sends, and a reset takes away the response.
     pub(super) farewell: Duration,
@@ -63,6 +71,7 @@ impl Bounds {
             park: Duration::from_secs(1),
             keep_alive: Duration::from_secs(75),
             stall: Duration::from_secs(60),
+            silence: Duration::from_secs(600),
             farewell: Duration::from_secs(1),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
         }

@@ -10,10 +10,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
 use super::bounds::Bounds;
+use super::crowd::Crowd;
 use super::drain::Drain;
 use super::http1::{self, Left};
 use super::http2;
 use super::stream::Stream;
+use crate::front::{Entry, Front};
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -25,29 +27,39 @@ const FIRST_READ: usize = 2 << 10;
 /// as nginx's `lingering_time`.
 const FAREWELL: Duration = Duration::from_secs(30);
 
+/// Who answers.
+#[derive(Debug, Clone)]
+pub(super) enum Handler {
+    /// This program: the site, health.
+    Router(Router),
+    /// The app, behind its front.
+    Front(Arc<Front>, Entry),
+}
+
 /// What the connections of one kind of listener have in common.
 #[derive(Debug)]
 pub(super) struct Host {
-    /// Who answers.
-    pub(super) router: Router,
+    pub(super) handler: Handler,
     /// Responses so far.
     pub(super) answered: Arc<AtomicU64>,
     pub(super) drain: Drain,
     /// How long an idle connection is kept during a drain.
     pub(super) linger: Duration,
     pub(super) bounds: Bounds,
+    pub(super) crowd: Crowd,
 }
 
 impl Host {
     /// A host with the same bounds for another door: what goes in there is not counted with the
     /// public responses, and no drain closes it.
-    pub(super) fn apart(&self, router: Router) -> Self {
+    pub(super) fn apart(&self, handler: Handler) -> Self {
         Self {
-            router,
+            handler,
             answered: Arc::default(),
             drain: Drain::default(),
             linger: self.linger,
             bounds: self.bounds.clone(),
+            crowd: Crowd::default(),
         }
     }
 }
@@ -73,6 +85,10 @@ pub(super) async fn serve(mut stream: Stream, host: Arc<Host>) {
         match Box::pin(http1::serve(first, stream, &host)).await {
             Left::Closed => return,
             Left::Open(open) => return say_farewell(open, host.bounds.farewell).await,
+            Left::Tunnel(open, sent, tunnel) => {
+                open.find_out_when_gone();
+                return tunnel.run(open, &sent).await;
+            }
             Left::Idle(idle, unused) => (stream, first) = (idle, unused),
         }
         if first.is_empty() {
@@ -110,6 +126,7 @@ async fn first_bytes(
     patience: Duration,
 ) -> Option<(Protocol, Bytes)> {
     let mut bytes = BytesMut::new();
+    let place = host.crowd.wait();
     let deadline = sleep(patience);
     tokio::pin!(deadline);
     loop {
@@ -117,6 +134,12 @@ async fn first_bytes(
             biased;
             ready = stream.readable() => ready.ok()?,
             () = &mut deadline => return None,
+            () = place.asked_to_leave() => {
+                if bytes.is_empty() && !stream.has_unread() {
+                    return None;
+                }
+                stream.readable().await.ok()?;
+            }
             () = lingered(host), if bytes.is_empty() => {
                 if !stream.has_unread() {
                     return None;

@@ -25,6 +25,11 @@ impl Drain {
         self.begun.load(Relaxed)
     }
 
+    /// The same signal for those who know nothing of a server; only this drain may cancel it.
+    pub(super) fn token(&self) -> CancellationToken {
+        self.signal.clone()
+    }
+
     /// Waits until it begins.
     pub(super) async fn begun(&self) {
         self.signal.cancelled().await;

@@ -1,4 +1,4 @@
-//! One request and its response: what happens around the router.
+//! One request and its response: what happens around the one who answers.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
@@ -16,45 +15,78 @@ use hyper::body::Incoming;
 use tower::Service as _;
 
 use super::activity::{Activity, InFlight};
-use super::connection::Host;
+use super::connection::{Handler, Host};
+use super::stream::Stream;
+use crate::front::{FrontBody, Peer, Seen};
 
 /// The service of one connection.
-#[derive(Clone)]
 pub(super) struct Exchange {
-    router: Router,
     host: Arc<Host>,
     activity: Arc<Activity>,
+    /// Who asks; none: the one who answers does not want to know.
+    peer: Option<Peer>,
 }
 
 impl Exchange {
-    pub(super) fn new(host: &Arc<Host>, activity: &Arc<Activity>) -> Self {
-        let (host, activity) = (Arc::clone(host), Arc::clone(activity));
-        Self { router: host.router.clone(), host, activity }
+    pub(super) fn new(host: &Arc<Host>, activity: &Arc<Activity>, stream: &Stream) -> Arc<Self> {
+        let peer = match &host.handler {
+            Handler::Router(_) => None,
+            Handler::Front(front, _) => Some(front.peer(stream.peer())),
+        };
+        Arc::new(Self { host: Arc::clone(host), activity: Arc::clone(activity), peer })
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(
-        mut self,
+    /// Answers one request. To be called as soon as its head has come, before more is read.
+    pub(super) fn call(
+        self: &Arc<Self>,
         request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Reply>, Infallible>> + Send + use<> {
+        let (in_flight, seen) = self.activity.begin();
+        Arc::clone(self).answer(request, in_flight, seen)
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        in_flight: InFlight,
+        seen: Option<Seen>,
     ) -> Result<Response<Reply>, Infallible> {
-        let in_flight = self.activity.begin();
         let version = request.version();
-        // An empty body costs no allocation; nearly every request has one.
-        let request =
-            request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
-        let mut response = self.router.call(request).await?;
+        let (mut response, tunnel) = match (&self.host.handler, &self.peer) {
+            (Handler::Front(front, entry), Some(peer)) => {
+                let answered = front.answer(request, peer, *entry, seen).await;
+                (answered.response.map(Kind::Front), answered.tunnel)
+            }
+            (Handler::Router(router), _) => {
+                // An empty body costs no allocation; nearly every request has one.
+                let request = request.map(|body| {
+                    if body.is_end_stream() { Body::empty() } else { Body::new(body) }
+                });
+                (router.clone().call(request).await?.map(Kind::Router), None)
+            }
+            // `new` makes a peer for every front.
+            (Handler::Front(..), None) => (Response::new(Kind::Router(Body::empty())), None),
+        };
         self.host.answered.fetch_add(1, Relaxed);
-        if version < Version::HTTP_2 && self.host.drain.has_begun() {
+        if version < Version::HTTP_2 && tunnel.is_none() && self.host.drain.has_begun() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        let endless = matches!(response.body(), Kind::Front(body) if body.is_endless());
+        self.activity.answers(endless, tunnel);
         Ok(response.map(|body| Reply { body, _in_flight: in_flight }))
     }
 }
 
 /// A response body; its request is in flight until it is dropped.
 pub(super) struct Reply {
-    body: Body,
+    body: Kind,
     _in_flight: InFlight,
+}
+
+/// Of whom the body is.
+enum Kind {
+    Router(Body),
+    Front(FrontBody),
 }
 
 impl http_body::Body for Reply {
@@ -65,14 +97,23 @@ impl http_body::Body for Reply {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        match &mut self.body {
+            Kind::Router(body) => Pin::new(body).poll_frame(cx),
+            Kind::Front(body) => Pin::new(body).poll_frame(cx).map_err(axum::Error::new),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.body {
+            Kind::Router(body) => body.is_end_stream(),
+            Kind::Front(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.body {
+            Kind::Router(body) => body.size_hint(),
+            Kind::Front(body) => body.size_hint(),
+        }
     }
 }

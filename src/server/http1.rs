@@ -18,14 +18,19 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, sleep};
 
 use super::activity::{Activity, Phase, Watched};
-use super::bounds::{BUFFER_SIZE, HEAD_SIZE};
-use super::connection::Host;
+use super::bounds::{BUFFER_SIZE, CROWDED_HEAD, HEAD_SIZE};
+use super::connection::{Handler, Host};
 use super::exchange::Exchange;
 use super::stream::Stream;
+use crate::front::Tunnel;
 
-/// Sent to a client that began a request and did not finish its head in time (RFC 9110, 15.5.9).
+/// Sent to a client that began a request and did not finish it in time (RFC 9110, 15.5.9).
 const TIMED_OUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Sent to a client whose request nobody answered in time (RFC 9110, 15.6.5).
+const UNANSWERED: &[u8] =
+    b"HTTP/1.1 504 Gateway Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// What is left of a connection when hyper is done with it.
 pub(super) enum Left {
@@ -33,32 +38,57 @@ pub(super) enum Left {
     Idle(Stream, Bytes),
     /// Its last response was sent, and the client may still have to read it.
     Open(Stream),
+    /// It goes on in another protocol. These bytes of that had come already.
+    Tunnel(Stream, Bytes, Box<Tunnel>),
     /// Nothing.
     Closed,
 }
 
 /// Serves requests until the connection is idle or ends. It begins with bytes read from it before.
 pub(super) async fn serve(first: Bytes, stream: Stream, host: &Arc<Host>) -> Left {
-    let activity = Arc::new(Activity::default());
-    let exchange = Exchange::new(host, &activity);
+    let activity = Arc::new(Activity::of_http1());
+    let exchange = Exchange::new(host, &activity, &stream);
     let io = TokioIo::new(Watched::new(first, stream, Arc::clone(&activity)));
     let mut connection =
-        builder().serve_connection(io, service_fn(move |request| exchange.clone().answer(request)));
+        builder().serve_connection(io, service_fn(move |request| exchange.call(request)));
 
-    let silent = watch(&mut connection, host, &activity).await;
+    let done = watch(&mut connection, host, &activity).await;
     let unused = connection.into_parts().read_buf;
-    let Some(mut stream) = activity.reclaim() else {
+    let Some((mut stream, next)) = activity.reclaim() else {
         return Left::Closed;
     };
-    match silent {
-        None if activity.ended() => Left::Closed,
-        None => Left::Open(stream),
-        Some(Phase::Idle) => Left::Idle(stream, unused),
-        Some(Phase::Receiving) => match stream.write_all(TIMED_OUT).await {
-            Ok(()) => Left::Open(stream),
-            Err(_) => Left::Closed,
-        },
-        Some(Phase::Answering) => Left::Closed,
+    let late = match done {
+        Done::Silent(Phase::Idle) => return Left::Idle(stream, both(unused, next)),
+        Done::Silent(Phase::Receiving) => TIMED_OUT,
+        Done::Silent(Phase::Answering) if activity.is_answered() => return Left::Closed,
+        Done::Silent(Phase::Answering) if activity.is_within_request() => TIMED_OUT,
+        Done::Silent(Phase::Answering) => UNANSWERED,
+        Done::Well => {
+            return match activity.tunnel() {
+                Some(tunnel) => Left::Tunnel(stream, both(unused, next), tunnel),
+                None if activity.ended() => Left::Closed,
+                None => Left::Open(stream),
+            };
+        }
+        Done::Badly(error) => {
+            if let (Handler::Front(front, _), true) = (&host.handler, error.is_parse()) {
+                front.unreadable(&error);
+            }
+            return if activity.ended() { Left::Closed } else { Left::Open(stream) };
+        }
+    };
+    match stream.write_all(late).await {
+        Ok(()) => Left::Open(stream),
+        Err(_) => Left::Closed,
+    }
+}
+
+/// What hyper has not used, and what it has not had.
+fn both(unused: Bytes, next: Bytes) -> Bytes {
+    match (unused.is_empty(), next.is_empty()) {
+        (_, true) => unused,
+        (true, _) => next,
+        _ => [unused, next].concat().into(),
     }
 }
 
@@ -69,18 +99,28 @@ fn builder() -> http1::Builder {
         .header_read_timeout(None)
         .max_header_size(HEAD_SIZE)
         .max_buf_size(BUFFER_SIZE)
-        // A client may close its sending side after the request and still wait for the response.
-        .half_close(true);
+        // A client may close its sending side after the request and still wait for the response. That
+        // is seen to by `Watched`: hyper would not notice either when such a client has left.
+        .half_close(false);
     builder
 }
 
-/// Drives the connection until hyper is done with it (none), or until it stayed in one phase for
-/// too long (which).
+/// How hyper was done with a connection.
+enum Done {
+    /// It has ended it.
+    Well,
+    /// It could not go on.
+    Badly(hyper::Error),
+    /// It was not done: the connection stayed in this phase for too long.
+    Silent(Phase),
+}
+
+/// Drives the connection until hyper is done with it, or until it stayed in one phase for too long.
 async fn watch<S, B>(
     connection: &mut http1::Connection<TokioIo<Watched>, S>,
     host: &Host,
     activity: &Activity,
-) -> Option<Phase>
+) -> Done
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -90,13 +130,14 @@ where
     let mut draining = false;
     let mut drain = pin!(host.drain.begun());
     let mut deadline = pin!(sleep(host.bounds.head));
-    // What the deadline was set for, and how many bytes had moved by then.
+    // What the deadline was set for, when, and how many bytes had moved by then.
     let mut since = None;
+    let mut start = Instant::now();
     let mut moved = 0;
     poll_fn(|cx| {
         // The connection comes first: a request that is there is never overtaken by the drain.
-        if Pin::new(&mut *connection).poll(cx).is_ready() {
-            return Poll::Ready(None);
+        if let Poll::Ready(done) = Pin::new(&mut *connection).poll(cx) {
+            return Poll::Ready(done.map_or_else(Done::Badly, |()| Done::Well));
         }
         draining = draining || drain.as_mut().poll(cx).is_ready();
         loop {
@@ -105,28 +146,41 @@ where
             if since != now {
                 since = now;
                 moved = activity.moved();
-                deadline.as_mut().reset(Instant::now() + patience(phase, draining, host));
+                start = Instant::now();
+                deadline.as_mut().reset(start + patience(phase, draining, host, activity));
             }
             if deadline.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if phase == Phase::Answering && moved != activity.moved() {
-                since = None;
-                continue;
+            if phase == Phase::Answering {
+                if moved != activity.moved() {
+                    since = None;
+                    continue;
+                }
+                // Who is waited for may have changed.
+                let until = start + patience(phase, draining, host, activity);
+                if Instant::now() < until {
+                    deadline.as_mut().reset(until);
+                    continue;
+                }
             }
-            return Poll::Ready(Some(phase));
+            return Poll::Ready(Done::Silent(phase));
         }
     })
     .await
 }
 
 /// How long a connection may stay in a phase.
-fn patience(phase: Phase, draining: bool, host: &Host) -> Duration {
+fn patience(phase: Phase, draining: bool, host: &Host, activity: &Activity) -> Duration {
+    let bounds = &host.bounds;
     match phase {
         // At once: how long it may stay idle during a drain is not judged here.
         Phase::Idle if draining => Duration::ZERO,
-        Phase::Idle => host.bounds.park,
-        Phase::Receiving => host.bounds.head,
-        Phase::Answering => host.bounds.stall,
+        Phase::Idle => bounds.park,
+        Phase::Receiving if host.crowd.is_full() => bounds.head.min(CROWDED_HEAD),
+        Phase::Receiving => bounds.head,
+        // The shorter one, and then again: who is waited for changes without notice.
+        Phase::Answering if activity.client_waits() => bounds.silence,
+        Phase::Answering => bounds.stall,
     }
 }

@@ -23,11 +23,11 @@ use super::stream::Stream;
 /// Serves the connection to its end. Gives the stream back where the client still has it open.
 pub(super) async fn serve(first: Bytes, stream: Stream, host: &Arc<Host>) -> Option<Stream> {
     let activity = Arc::new(Activity::default());
-    let exchange = Exchange::new(host, &activity);
+    let exchange = Exchange::new(host, &activity, &stream);
     let io = TokioIo::new(Watched::new(first, stream, Arc::clone(&activity)));
     let done = {
         let connection = builder(host)
-            .serve_connection(io, service_fn(move |request| exchange.clone().answer(request)));
+            .serve_connection(io, service_fn(move |request| exchange.call(request)));
         let mut connection = pin!(connection);
         let mut drain = pin!(host.drain.begun());
         let mut deadline = pin!(sleep(host.bounds.keep_alive));
@@ -63,7 +63,8 @@ pub(super) async fn serve(first: Bytes, stream: Stream, host: &Arc<Host>) -> Opt
         })
         .await
     };
-    activity.reclaim().filter(|_| done && !activity.ended())
+    let (stream, _) = activity.reclaim()?;
+    (done && !activity.ended()).then_some(stream)
 }
 
 fn builder(host: &Host) -> http2::Builder<TokioExecutor> {

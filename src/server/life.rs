@@ -12,8 +12,9 @@ use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use super::accept::Door;
 use super::bounds::Bounds;
-use super::connection::Host;
+use super::connection::{Handler, Host};
 use super::control::ControlFolder;
+use super::crowd::Crowd;
 use super::drain::Drain;
 use super::error::ServerError;
 use super::figures::Figures;
@@ -52,19 +53,20 @@ pub(super) async fn live(
     let health = Health::new(Arc::clone(&figures), Arc::clone(&answered));
     let site = settings.site.as_ref().map(Site::new).transpose()?;
     let public = Host {
-        router: router::public(&settings.health.path, health.clone(), site),
+        handler: Handler::Router(router::public(&settings.health.path, health.clone(), site)),
         answered: Arc::clone(&answered),
         drain: drain.clone(),
         linger: settings.reload.linger,
         bounds: Bounds::of(settings.limits.memory.bytes(), raise_descriptor_limit()),
+        crowd: Crowd::default(),
     };
     // The doors that are not public: nothing of them is counted, and no drain closes them.
     let own = Own {
-        host: Arc::new(public.apart(public.router.clone())),
+        host: Arc::new(public.apart(public.handler.clone())),
         path: settings.health.path.clone(),
         timeout: settings.health.timeout,
     };
-    let control_host = Arc::new(public.apart(router::control(health)));
+    let control_host = Arc::new(public.apart(Handler::Router(router::control(health))));
 
     // Where they come in.
     let by_hand = inherited.is_empty();

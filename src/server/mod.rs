@@ -3,10 +3,11 @@
 //! | part | holds |
 //! |---|---|
 //! | `sockets`, `stream` | listening sockets, inherited or bound here; a connection |
-//! | `accept`, `connection`, `http1`, `http2` | from the queue to the end of a connection |
+//! | `accept`, `crowd`, `connection`, `http1`, `http2` | from the queue to the end of a connection |
 //! | `activity`, `exchange`, `drain` | what a connection is doing, and how it ends unharmed |
 //! | `router`, `site`, `files` | what is answered |
 //! | `figures`, `memory`, `control` | health, and the door to ask for it |
+//! | `relay` | the door for the siblings of a fronted instance |
 //! | `notify`, `watchdog`, `logging` | what systemd and the journal are told |
 
 mod accept;
@@ -15,6 +16,7 @@ mod bounds;
 mod command;
 mod connection;
 mod control;
+mod crowd;
 mod drain;
 mod error;
 mod exchange;
@@ -26,6 +28,7 @@ mod life;
 mod logging;
 mod memory;
 mod notify;
+mod relay;
 mod router;
 mod site;
 mod sockets;

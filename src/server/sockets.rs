@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use listenfd::ListenFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::error::ServerError;
@@ -189,6 +190,17 @@ impl Listeners {
             }
         }
         Poll::Pending
+    }
+
+    /// Whether a connection waits in a queue at this moment (poll(2)).
+    pub(super) fn has_waiting(&self) -> bool {
+        let fds = self.listeners.iter().map(|listener| match listener {
+            Listener::Tcp(listener) => PollFd::new(listener, PollFlags::IN),
+            Listener::Unix(listener) => PollFd::new(listener, PollFlags::IN),
+        });
+        let mut fds: Vec<_> = fds.collect();
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 
     /// Stops listening; brings the connections that wait in the queues at this moment. Asks the

@@ -1,13 +1,22 @@
 //! One accepted connection, TCP or unix, as one type.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use rustix::net::RecvFlags;
+use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+/// Silence after which the kernel asks whether the other end is still there (tcp(7), `TCP_KEEPIDLE`).
+const ASK_AFTER: Duration = Duration::from_secs(60);
+
+/// The address of a peer that is gone already. It is in no network that somebody would trust.
+const UNKNOWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -23,6 +32,23 @@ impl Stream {
         if let Self::Tcp(stream) = self {
             // It fails only on a connection that is broken already; serving it finds that out.
             let _ = stream.set_nodelay(true);
+        }
+    }
+
+    /// Finds out when the other end has vanished without a word, where nothing else would.
+    pub(super) fn find_out_when_gone(&self) {
+        if let Self::Tcp(stream) = self {
+            // It fails only on a connection that is broken already.
+            let _ = set_socket_keepalive(stream, true);
+            let _ = set_tcp_keepidle(stream, ASK_AFTER);
+        }
+    }
+
+    /// The address of the other end; none: it is a unix socket.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => Some(stream.peer_addr().map_or(UNKNOWN, |peer| peer.ip())),
+            Self::Unix(_) => None,
         }
     }
 

@@ -88,6 +88,24 @@ impl Client {
         String::from_utf8(std::mem::take(&mut self.unread)).unwrap()
     }
 
+    /// Reads until the server closes, whatever it sends and however it closes; all that came.
+    pub(super) async fn rest_of_bytes(&mut self) -> Vec<u8> {
+        loop {
+            let reading = self.stream.read_buf(&mut self.unread);
+            if matches!(timeout(DEADLINE, reading).await.expect("stays open"), Ok(0) | Err(_)) {
+                return std::mem::take(&mut self.unread);
+            }
+        }
+    }
+
+    /// Reads this many bytes.
+    pub(super) async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.unread.len() < count {
+            assert!(self.read().await > 0, "closed after {:?}", self.unread);
+        }
+        self.unread.drain(..count).collect()
+    }
+
     pub(super) async fn read(&mut self) -> usize {
         let reading = self.stream.read_buf(&mut self.unread);
         timeout(DEADLINE, reading).await.expect("nothing came").unwrap()

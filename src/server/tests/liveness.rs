@@ -64,8 +64,9 @@ fn when_the_runtime_is_blocked_the_watchdog_finds_no_life() {
             let blocking = async move || block.block();
             let router = health_router(&drain).route("/block", get(blocking));
             let server = Server::start(router.clone(), wide(), NEVER);
-            let host =
-                Host { router, answered: Arc::default(), drain, linger: NEVER, bounds: wide() };
+            let handler = Handler::Router(router);
+            let (answered, crowd) = (Arc::default(), Crowd::default());
+            let host = Host { handler, answered, drain, linger: NEVER, bounds: wide(), crowd };
             let address = server.address;
             // The accept loop of `Server` has a pulse of its own; here only the answers count.
             let beats = pulse.clone();
@@ -103,14 +104,15 @@ fn when_the_runtime_is_blocked_the_watchdog_finds_no_life() {
 async fn the_self_probe_goes_through_the_real_router_and_is_not_counted() {
     let (drain, answered) = (Drain::default(), Arc::default());
     let host = Host {
-        router: health_router(&drain),
+        handler: Handler::Router(health_router(&drain)),
         answered: Arc::clone(&answered),
         drain,
         linger: NEVER,
         bounds: wide(),
+        crowd: Crowd::default(),
     };
     let own = Own {
-        host: Arc::new(host.apart(host.router.clone())),
+        host: Arc::new(host.apart(host.handler.clone())),
         path: "/health".into(),
         timeout: NEVER,
     };

@@ -1,9 +1,13 @@
 //! The server on real sockets, in this process.
 
+mod app;
 mod bounds;
 mod client;
+mod crowd;
 mod drain;
+mod front;
 mod liveness;
+mod raw;
 mod site;
 
 use std::net::SocketAddr;
@@ -17,7 +21,8 @@ use tokio::task::JoinHandle;
 
 use super::accept::Door;
 use super::bounds::Bounds;
-use super::connection::Host;
+use super::connection::{Handler, Host};
+use super::crowd::Crowd;
 use super::drain::Drain;
 use super::sockets::{Bound, Listeners};
 use super::watchdog::Pulse;
@@ -36,6 +41,7 @@ fn wide() -> Bounds {
         park: NEVER,
         keep_alive: NEVER,
         stall: NEVER,
+        silence: NEVER,
         farewell: NEVER,
         connections: 100,
     }
@@ -52,13 +58,19 @@ struct Server {
 
 impl Server {
     fn start(router: Router, bounds: Bounds, linger: Duration) -> Self {
+        Self::with(|_| Handler::Router(router), bounds, linger)
+    }
+
+    /// A server whose handler may want to know of the drain.
+    fn with(handler: impl FnOnce(&Drain) -> Handler, bounds: Bounds, linger: Duration) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let listeners = Listeners::new(vec![Bound::Tcp(listener)]).unwrap();
         let drain = Drain::default();
         let answered = Arc::default();
-        let host = Host { router, answered, drain: drain.clone(), linger, bounds };
+        let (handler, crowd) = (handler(&drain), Crowd::default());
+        let host = Host { handler, answered, drain: drain.clone(), linger, bounds, crowd };
         let door = Arc::new(Door::new(Arc::new(host), Pulse::default()));
         let (stop, stopped) = oneshot::channel::<()>();
         let accepting = tokio::spawn({

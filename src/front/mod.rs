@@ -1,0 +1,34 @@
+//! What stands between the clients and the app.
+//!
+//! | part | holds |
+//! |---|---|
+//! | `framing`, `strict` | which requests are refused: what two programs could read in two ways |
+//! | `hop`, `forwarded`, `request_id` | what of a request's and an answer's head is passed on |
+//! | `forward`, `resend`, `body` | a request's way to the app, and a second one where that fails |
+//! | `reply`, `refusal` | the answer, of the app or of the front itself |
+//! | `tunnel`, `websocket`, `events`, `ending` | what goes on for ever, and how it ends well |
+//! | `route`, `siblings` | which generation of the app takes requests now; the other instances |
+
+mod body;
+mod ending;
+mod events;
+mod forward;
+mod forwarded;
+mod framing;
+mod hop;
+mod refusal;
+mod reply;
+mod request_id;
+mod resend;
+mod route;
+mod siblings;
+mod strict;
+mod tunnel;
+mod websocket;
+
+pub(crate) use forward::{Entry, Front, Tunnel};
+pub(crate) use forwarded::Peer;
+pub(crate) use framing::{Framing, Seen};
+pub(crate) use reply::FrontBody;
+pub(crate) use route::{Generation, Lease, Route};
+pub(crate) use siblings::Siblings;
