@@ -75,6 +75,9 @@ const PORT_WORDS: [(&str, &[&str]); 8] = [
 const SAYS_WHERE: [&str; 10] =
     ["--port", "-p", "--bind", "-b", "--uds", "--fd", "--unix-socket", "--listen", "-u", "-e"];
 
+/// Options that name a port, of servers that nobody here knows.
+const PORT_OPTIONS: [&str; 3] = ["--port", "-p", "-P"];
+
 impl Made {
     /// Makes it listen on the port that it is given, where its words can do that.
     pub(super) fn listening(mut self) -> Self {
@@ -94,9 +97,28 @@ impl Made {
             && !self.says_where()
         {
             self.words.extend(words.iter().map(|word| (*word).to_owned()));
-            self.notes.push(format!("{server} does not look at PORT, so it is told where to listen"));
+            self.notes
+                .push(format!("{server} does not look at PORT, so it is told where to listen"));
+        }
+        for word in &mut self.words {
+            // Each instance listens on its private address.
+            *word = word.replace("0.0.0.0:{port}", "{host}:{port}");
+        }
+        let fixed = self.words.windows(2).find(|pair| {
+            PORT_OPTIONS.contains(&&*pair[0]) && pair[1].parse::<u16>().is_ok_and(|port| port > 0)
+        });
+        if let Some([option, port]) = fixed {
+            self.notes.push(format!(
+                "`{option} {port}` in the command may be the port that it listens on: then write \
+                 {{port}} in its place, and {port} in `listen`"
+            ));
         }
         self
+    }
+
+    /// Whether its words say that it listens on the port it is given.
+    pub(super) fn takes_port(&self) -> bool {
+        self.words.iter().any(|word| word.contains("{port}") || word.contains("$PORT"))
     }
 
     fn says_where(&self) -> bool {

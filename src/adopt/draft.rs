@@ -70,7 +70,14 @@ impl Draft {
         self.put("environment", name, value.into(), String::new(), false);
     }
 
-    fn put(&mut self, table: &'static str, name: &str, value: Value, comment: String, suggested: bool) {
+    fn put(
+        &mut self,
+        table: &'static str,
+        name: &str,
+        value: Value,
+        comment: String,
+        suggested: bool,
+    ) {
         let key = Key { table, name: name.into(), value, comment, suggested };
         match self.keys.iter_mut().find(|known| known.table == table && known.name == name) {
             Some(known) => *known = key,
@@ -102,9 +109,10 @@ impl Draft {
             if !table.is_empty() && keys.peek().is_some() {
                 let _ = writeln!(text, "\n[{table}]");
             }
-            for key in keys {
+            for (at, key) in keys.enumerate() {
                 if !key.comment.is_empty() {
-                    if !text.ends_with("]\n") {
+                    // The head of a table is its own break.
+                    if at > 0 || table.is_empty() {
                         text.push('\n');
                     }
                     comment(&mut text, &key.comment);

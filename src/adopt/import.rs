@@ -108,10 +108,16 @@ pub(super) fn finish(
     let several = mapped.len() > 1;
     let mut names = BTreeSet::new();
     let mut ports: BTreeSet<u16> = mapped.iter().filter_map(|app| app.port).collect();
+    let mut said = BTreeSet::new();
     let (mut files, mut apps) = (Vec::new(), Vec::new());
     let source = import.file.file_name().unwrap_or_default().to_string_lossy();
     for mut app in mapped {
         rename(&mut app, &mut names);
+        if let Some(port) = app.port.filter(|port| !said.insert(*port)) {
+            app.notes.push(format!(
+                "another app listens on port {port} too: only one of them can be installed with it"
+            ));
+        }
         listen(&mut app, &mut ports);
         let name = app.draft.name.to_string();
         let file = if several { format!("{name}.toml") } else { "romuo.toml".into() };
@@ -159,14 +165,16 @@ fn listen(app: &mut Mapped, ports: &mut BTreeSet<u16>) {
             while !ports.insert(port) && port < u16::MAX {
                 port += 1;
             }
+            let own = if app.takes_port { "" } else { ". The app itself has to listen on PORT" };
             app.notes.push(format!(
                 "no port was found, so it listens on {port}: set `listen` to the one that its clients \
-                 know. The app itself has to listen on process.env.PORT"
+                 know{own}"
             ));
             (port, "No port was found: write the one that the clients know.".into())
         }
     };
-    let host = if host.is_unspecified() && host.is_ipv6() { IpAddr::from([0_u16; 8]) } else { host };
+    let host =
+        if host.is_unspecified() && host.is_ipv6() { IpAddr::from([0_u16; 8]) } else { host };
     app.draft.set("listen", SocketAddr::new(host, port).to_string(), comment);
 }
 

@@ -24,7 +24,8 @@ impl Mapping<'_> {
     pub(super) fn set(&mut self, name: &str, key: &str, value: &Value) -> Option<Outcome> {
         Some(match name {
             "script" => self.command_of("script"),
-            "exec_interpreter" | "node_args" => self.command_of(name),
+            "exec_interpreter" => self.command_of(name),
+            "node_args" => self.options(value),
             "args" => self.arguments(value),
             "name" => Ok(self.named(value)),
             "cwd" => Ok(self.placed()),
@@ -58,11 +59,11 @@ impl Mapping<'_> {
                      counts from 0"
                     .into())
             }
-            "instance_var" if !matches!(line(value), Some("NODE_APP_INSTANCE") | None) => {
-                Err("the number is in NODE_APP_INSTANCE, from 0, and in ROMUO_INSTANCE, from 1: use \
+            "instance_var" if !matches!(line(value), Some("NODE_APP_INSTANCE") | None) => Err(
+                "the number is in NODE_APP_INSTANCE, from 0, and in ROMUO_INSTANCE, from 1: use \
                      one of them in the app"
-                    .into())
-            }
+                    .into(),
+            ),
             _ => return None,
         })
     }
@@ -86,6 +87,17 @@ impl Mapping<'_> {
             return Err("PM2 gives a script with spaces to bash, without it".into());
         }
         Ok((Done, COMMAND.into()))
+    }
+
+    fn options(&self, value: &Value) -> Outcome {
+        let words = values::words(value)?;
+        if self.as_variable {
+            return Ok((Done, "NODE_OPTIONS in [environment], since the script is no file".into()));
+        }
+        if words.iter().any(|word| !self.made.words.contains(word)) {
+            return Err("PM2 leaves them out where it runs no interpreter".into());
+        }
+        self.command_of("node_args")
     }
 
     fn arguments(&self, value: &Value) -> Outcome {
@@ -117,6 +129,9 @@ impl Mapping<'_> {
         let Some(values) = value.as_object() else {
             return Err("its value is no table of variables".into());
         };
+        if self.draft.get("static.root").is_some() {
+            return Ok((Done, "[static] and `listen`; a static site sees no variables".into()));
+        }
         let mut parts = Vec::new();
         let stay = values.keys().filter(|name| self.environment.variables.contains_key(*name));
         let stay: Vec<_> = stay.map(String::as_str).collect();
@@ -136,13 +151,19 @@ impl Mapping<'_> {
 
     fn chosen_variables(&self, key: &str, value: &Value) -> Outcome {
         let name = key.trim_start_matches("env_");
+        if !value.is_object() {
+            let why =
+                "its value is no table of variables; a file of them is `env_file` in romuo.toml";
+            return Err(why.into());
+        }
         if self.chosen.as_deref() != Some(name) {
             return Ok((
                 Differently,
                 format!("left out: it is not chosen; `import --env {name}` takes it"),
             ));
         }
-        let why = if self.around.env.is_none() { " (taken because no --env says otherwise)" } else { "" };
+        let why =
+            if self.around.env.is_none() { " (taken because no --env says otherwise)" } else { "" };
         let (fate, becomes) = self.variables(value)?;
         Ok((fate, format!("over `env`: {becomes}{why}")))
     }
@@ -157,9 +178,13 @@ impl Mapping<'_> {
         if count < 0.0 {
             let comment = "One a CPU; PM2 left some of them free: write a number to do that.";
             self.draft.set("instances", "max", comment);
-            return Ok((Differently, "instances = \"max\": write a number to leave a CPU free".into()));
+            return Ok((
+                Differently,
+                "instances = \"max\": write a number to leave a CPU free".into(),
+            ));
         }
-        let count = format!("{count:.0}").parse::<u16>().ok().filter(|n| *n > 0).ok_or_else(wrong)?;
+        let count =
+            format!("{count:.0}").parse::<u16>().ok().filter(|n| *n > 0).ok_or_else(wrong)?;
         self.draft.set("instances", i64::from(count), "");
         Ok((Done, self.shown("instances")))
     }
@@ -185,9 +210,11 @@ impl Mapping<'_> {
     }
 
     fn backoff(&mut self, value: &Value) -> Outcome {
-        if !self.on("restart_delay") {
-            self.time("limits.restart_delay", value)?;
+        if self.on("restart_delay") {
+            let becomes = "limits.restart_delay, which does not grow, is that of `restart_delay`";
+            return Ok((Differently, becomes.into()));
         }
+        self.time("limits.restart_delay", value)?;
         Ok((Differently, format!("{}, which does not grow", self.shown("limits.restart_delay"))))
     }
 

@@ -4,7 +4,7 @@
 //! | what | files |
 //! |---|---|
 //! | a file -> JSON, whatever its format | `source.rs`, `evaluate.rs` |
-//! | JSON -> the apps of PM2 -> drafts, and what became of each option | `ecosystem.rs`, `pm2.rs`, `keys.rs`, `options.rs` |
+//! | JSON -> the apps of PM2 -> drafts, and what became of each option | `ecosystem.rs`, `pm2.rs`, `keys.rs`, `needs.rs`, `options.rs` |
 //! | a Procfile -> drafts | `procfile.rs` |
 //! | a folder -> a draft | `survey/`, `scan.rs` |
 //! | a draft -> the text of a `romuo.toml` | `draft.rs` |
@@ -17,6 +17,7 @@ mod error;
 mod evaluate;
 mod import;
 mod keys;
+mod needs;
 mod options;
 mod pm2;
 mod procfile;
@@ -35,3 +36,5 @@ pub use report::{AppReport, Line, Report};
 pub use survey::{Survey, survey};
 pub use write::write;
 
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 //!
 //! `docs/pm2.md` is made from this table; a test compares it with PM2's own schema.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 /// What becomes of an option.
@@ -363,7 +365,7 @@ pub fn table() -> String {
     for Known { name, aliases, fate, becomes } in OPTIONS {
         let names = [name].into_iter().chain(*aliases).map(|name| format!("`{name}`"));
         let names = names.collect::<Vec<_>>().join(", ");
-        text += &format!("| {names} | {} | {becomes} |\n", fate.as_str());
+        let _ = writeln!(text, "| {names} | {} | {becomes} |", fate.as_str());
     }
     text
 }

@@ -6,10 +6,9 @@ use serde_json::{Map, Value};
 
 use super::command::{Made, interpreter_of, is_text_for_node, of_line};
 use super::draft::{Draft, app_name};
-use super::environment::{Environment, SERVE};
+use super::environment::Environment;
 use super::options::{Fate, Known, near, option};
 use super::report::Line;
-use super::scan;
 use super::values::{self, is_off, line, scalar};
 use crate::program::lookup;
 use crate::unit::AppName;
@@ -37,6 +36,8 @@ pub(super) struct Mapped {
     pub(super) notes: Vec<String>,
     /// The port that it is to have, where it says one.
     pub(super) port: Option<u16>,
+    /// Whether its command says that it listens on the port it is given.
+    pub(super) takes_port: bool,
     pub(super) host: Option<std::net::IpAddr>,
 }
 
@@ -50,6 +51,8 @@ pub(super) struct Mapping<'a> {
     pub(super) chosen: Option<String>,
     pub(super) made: Made,
     pub(super) directory: PathBuf,
+    /// Whether the options of Node became `NODE_OPTIONS`.
+    pub(super) as_variable: bool,
     pub(super) notes: Vec<String>,
 }
 
@@ -67,6 +70,7 @@ pub(super) fn map(app: &Map<String, Value>, around: &Around<'_>) -> Option<Mappe
         chosen,
         made: Made::default(),
         directory: normal(&folder.join(cwd)),
+        as_variable: false,
         notes: Vec::new(),
     };
     mapping.take_environment();
@@ -81,12 +85,14 @@ pub(super) fn map(app: &Map<String, Value>, around: &Around<'_>) -> Option<Mappe
     mapping.finish();
     let Mapping { draft, environment, made, mut notes, .. } = mapping;
     notes.extend(environment.notes);
-    notes.extend(made.notes);
+    notes.extend(made.notes.iter().cloned());
     Some(Mapped {
         draft,
         lines,
         notes,
-        port: environment.port.or(made.port),
+        // An option of a server is stronger than the variable.
+        port: made.port.or(environment.port),
+        takes_port: made.takes_port(),
         host: environment.host,
     })
 }
@@ -163,34 +169,6 @@ impl Mapping<'_> {
         }
     }
 
-    /// PM2's own server of static files is a static site.
-    fn serve(&mut self) {
-        let taken = |name: &str, environment: &mut Environment| {
-            environment.variables.remove(&format!("{SERVE}{name}"))
-        };
-        let environment = &mut self.environment;
-        let root = taken("PATH", environment).filter(|root| !root.contains(char::is_control));
-        self.draft.set("static.root", root.filter(|r| !r.is_empty()).unwrap_or(".".into()), "");
-        let port = taken("PORT", environment).and_then(|port| port.parse().ok());
-        environment.port = environment.port.or(port).or(Some(PORT_OF_SERVE));
-        let homepage = taken("HOMEPAGE", environment);
-        if taken("SPA", environment).is_some_and(|value| value == "true") {
-            let page = homepage.as_deref().unwrap_or("/index.html").trim_start_matches('/');
-            let parts = Path::new(page).components();
-            let below = { parts }.all(|part| matches!(part, Component::Normal(_)));
-            if below && !page.is_empty() && !page.contains(char::is_control) {
-                self.draft.set("static.fallback", page, "");
-            }
-        }
-        for name in environment.variables.keys().filter(|name| name.starts_with(SERVE)) {
-            environment.notes.push(format!("{name} has no twin: leave it to the proxy in front"));
-        }
-        environment.variables.clear();
-        if let Some(env) = environment.env.take() {
-            self.draft.set("env", env, "");
-        }
-    }
-
     /// The words of the command, as PM2 puts them together.
     fn take_command(&mut self, script: &str) {
         let list = |name: &str| self.value(name).map(values::words);
@@ -202,8 +180,14 @@ impl Mapping<'_> {
             return;
         }
         let path = self.directory.join(script);
-        let interpreter = match self.value("interpreter").and_then(line) {
+        // PM2 looks such a one up on the PATH; its first line says who runs it.
+        let is_command =
+            !script.contains('/') && interpreter_of(script).is_none() && !path.exists();
+        let app = self.app;
+        let asked = get(app, "interpreter").and_then(|(_, value)| line(value));
+        let interpreter = match asked {
             Some("none") => None,
+            Some(_) if is_command => None,
             Some(version) if version.starts_with("node@") => {
                 self.made.notes.push(format!(
                     "`{version}` became `node`: `install-units` takes the one that is first on the \
@@ -227,6 +211,9 @@ impl Mapping<'_> {
         }
         if interpreter.is_some() {
             words.extend(options);
+        } else if !options.is_empty() && asked.is_none_or(|asked| asked.contains("node")) {
+            self.as_variable = true;
+            self.environment.variables.insert("NODE_OPTIONS".into(), options.join(" "));
         }
         // Without an interpreter a name is looked up on the PATH, a file beside it needs its `./`.
         let is_beside = interpreter.is_none() && !script.contains('/') && path.is_file();
@@ -241,7 +228,11 @@ impl Mapping<'_> {
                     .into(),
             );
         }
-        if interpreter.as_deref().is_some_and(|name| name.contains("python")) {
+        let shown = interpreter.as_deref().or(asked).unwrap_or_default();
+        if shown.contains("node") && self.environment.env.is_none() {
+            self.made.notes.push("NODE_ENV is \"production\" here; PM2 left it unset".into());
+        }
+        if shown.contains("python") {
             // As PM2: what is printed is not held back in a buffer.
             self.environment.variables.entry("PYTHONUNBUFFERED".into()).or_insert("1".into());
         }
@@ -313,54 +304,7 @@ impl Mapping<'_> {
             None => (known.fate, known.becomes.into()),
         }
     }
-
-    /// What the app needs besides what its options say.
-    fn finish(&mut self) {
-        let looks_like_a_worker = ["worker", "queue", "cron", "job", "scheduler", "consumer"]
-            .iter()
-            .any(|word| self.draft.name.as_str().contains(word));
-        let ends = self.value("autorestart").is_some_and(is_off) || self.on("cron_restart");
-        if self.environment.port.is_none()
-            && self.made.port.is_none()
-            && (looks_like_a_worker || ends)
-        {
-            self.notes.push(
-                "this looks like a program that serves no HTTP: romuo would wait in vain for its \
-                 health answer. Write a plain service of systemd for it, with the command, the folder \
-                 and the environment of this file"
-                    .into(),
-            );
-        }
-        if self.value("max_memory_restart").and_then(|v| values::size(v).ok()).is_none()
-            && self.draft.get("static.root").is_none()
-        {
-            let comment = "The app and all that it starts, for each instance; PM2 had no limit. A \
-                           swap runs two of it for a moment.";
-            self.draft.set("limits.memory", "1G", comment);
-        }
-        if self.draft.get("instances").is_none() {
-            self.draft.set("instances", 1, "As with PM2. With 2 one can crash while the other serves.");
-        }
-        if self.draft.get("static.root").is_none() {
-            scan::health(&self.directory).write(&mut self.draft);
-            let writable = scan::writable(&self.directory);
-            if !writable.is_empty() {
-                self.draft.set("writable", writable, "The app can write nowhere else.");
-            }
-        }
-        let secrets = self.environment.secrets();
-        if !secrets.is_empty() {
-            let names = secrets.join(", ");
-            self.notes.push(format!(
-                "the file has values that look secret ({names}): `chmod 600` it, or move them to a \
-                 file that `env_file` names"
-            ));
-        }
-    }
 }
-
-/// The port of PM2's own server of static files, where it is told none.
-const PORT_OF_SERVE: u16 = 8080;
 
 /// Options that are done where they are off.
 const OFF_IS_DONE: [&str; 20] = [

@@ -48,10 +48,10 @@ fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, 
         return Err(Line::new(name, &value, Fate::Unsupported, becomes));
     }
     let made = of_line(command).listening();
-    let takes_port = made.port.is_some()
-        || made.words.iter().any(|word| word.contains("{port}") || word.contains("$PORT"));
+    let takes_port = made.takes_port();
     if name != "web" && !takes_port {
-        let becomes = "it serves no HTTP: write a plain service of systemd for it, with this command";
+        let becomes =
+            "it serves no HTTP: write a plain service of systemd for it, with this command";
         return Err(Line::new(name, &value, Fate::Unsupported, becomes));
     }
     let folder = import.file.parent().unwrap_or(import.file);
@@ -88,5 +88,5 @@ fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, 
         draft.set("writable", writable, "The app can write nowhere else.");
     }
     let lines = vec![Line::new(name, &value, Fate::Done, shown)];
-    Ok(Mapped { draft, lines, notes: made.notes, port, host: None })
+    Ok(Mapped { draft, lines, notes: made.notes, port, takes_port, host: None })
 }

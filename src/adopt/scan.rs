@@ -16,8 +16,20 @@ const SOURCE_MAX: u64 = 256 << 10;
 
 /// Folders that hold no sources of the app.
 const FOREIGN: [&str; 14] = [
-    "node_modules", "dist", "build", "vendor", "venv", "target", "__pycache__", "coverage", "test",
-    "tests", "spec", "bower_components", "site-packages", "public",
+    "node_modules",
+    "dist",
+    "build",
+    "vendor",
+    "venv",
+    "target",
+    "__pycache__",
+    "coverage",
+    "test",
+    "tests",
+    "spec",
+    "bower_components",
+    "site-packages",
+    "public",
 ];
 
 /// Ends of the names of sources.
@@ -25,8 +37,22 @@ const SOURCES: [&str; 11] = ["js", "mjs", "cjs", "ts", "tsx", "jsx", "py", "rb",
 
 /// Paths that apps answer for their health on, the commonest first.
 const HEALTH: [&str; 16] = [
-    "/health", "/healthz", "/api/health", "/api/healthz", "/health-check", "/healthcheck", "/_health",
-    "/api/v1/health", "/readyz", "/ready", "/livez", "/live", "/up", "/ping", "/api/ping", "/status",
+    "/health",
+    "/healthz",
+    "/api/health",
+    "/api/healthz",
+    "/health-check",
+    "/healthcheck",
+    "/_health",
+    "/api/v1/health",
+    "/readyz",
+    "/ready",
+    "/livez",
+    "/live",
+    "/up",
+    "/ping",
+    "/api/ping",
+    "/status",
 ];
 
 /// Words of lines that ask another service instead of answering.

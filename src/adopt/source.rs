@@ -74,9 +74,8 @@ fn text(path: &Path) -> Result<String, AdoptError> {
         return Err(AdoptError::TooLarge { path: path.into() });
     }
     let text = String::from_utf8(bytes);
-    text.map(|text| text.trim_start_matches('\u{feff}').to_owned()).map_err(|_| {
-        AdoptError::Syntax { path: path.into(), reason: "it is not UTF-8".into() }
-    })
+    text.map(|text| text.trim_start_matches('\u{feff}').to_owned())
+        .map_err(|_| AdoptError::Syntax { path: path.into(), reason: "it is not UTF-8".into() })
 }
 
 /// JSON as PM2 takes it: as JavaScript would, with comments, single quotes and names without any.

@@ -37,7 +37,7 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
 pub(super) fn time(value: &Value) -> Result<Duration, String> {
     let suffixed = || {
         let text = value.as_str()?.trim();
-        let (digits, unit) = text.split_at(text.len().checked_sub(1)?);
+        let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
         let factor = match unit {
             "h" => 3_600_000.0,
             "m" => 60_000.0,
@@ -46,7 +46,7 @@ pub(super) fn time(value: &Value) -> Result<Duration, String> {
         };
         Some(digits.parse::<f64>().ok()? * factor)
     };
-    let millis = number(value).or_else(|| value.as_str().filter(|t| t.is_ascii()).and(suffixed()));
+    let millis = number(value).or_else(suffixed);
     match millis {
         Some(millis) if (0.0..=MILLIS_MAX).contains(&millis) => {
             Duration::try_from_secs_f64((millis / 1000.0 * 1e6).round() / 1e6)

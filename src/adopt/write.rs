@@ -37,6 +37,10 @@ fn write_one(path: &Path, text: &str, force: bool) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     // What came there meanwhile is replaced only by `force`.
-    if force { file.persist(path)? } else { file.persist_noclobber(path)? };
+    if force {
+        file.persist(path)?
+    } else {
+        file.persist_noclobber(path)?
+    };
     Ok(())
 }

@@ -106,7 +106,10 @@ fn notes(notes: &[String], printer: &Printer) {
 /// Options and what became of them; as wide as the terminal, where there is one.
 fn table(lines: &[Line]) -> Table {
     let mut table = Table::new();
-    table.use_stderr().load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .use_stderr()
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["option", "value", "", "what became of it"]);
     for Line { option, value, fate, becomes } in lines {
         let fate = styled(style(*fate), fate.as_str());

@@ -26,7 +26,7 @@ pub(super) struct Init {
 
 /// What is printed for scripts.
 #[derive(Serialize)]
-struct Written<'a> {
+struct Answer<'a> {
     file: &'a std::path::Path,
     written: bool,
     found: &'a str,
@@ -38,9 +38,10 @@ impl Init {
     pub(super) fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("init")?;
         let directory = path::absolute(&self.directory).map_err(Failure::Runtime)?;
-        let directory = directory.canonicalize().map(|_| directory.clone()).map_err(|source| {
-            AdoptError::Read { path: directory, source }
-        })?;
+        let directory = directory
+            .canonicalize()
+            .map(|_| directory.clone())
+            .map_err(|source| AdoptError::Read { path: directory, source })?;
         // `.` would stay in what is shown.
         let directory: PathBuf = directory.components().collect();
         let search = env::var_os("PATH").unwrap_or_default();
@@ -50,7 +51,7 @@ impl Init {
         if !self.dry_run {
             adopt::write(&[(file.clone(), text.clone())], self.force)?;
         }
-        let written = Written {
+        let answer = Answer {
             file: &file,
             written: !self.dry_run,
             found: &survey.found,
@@ -58,8 +59,8 @@ impl Init {
             text: &text,
         };
         match (printer.format, self.dry_run) {
-            (Format::Json, _) => printer.answer(&written, ""),
-            (Format::Text, true) => printer.answer(&written, text.trim_end()),
+            (Format::Json, _) => printer.answer(&answer, ""),
+            (Format::Text, true) => printer.answer(&answer, text.trim_end()),
             (Format::Text, false) => {}
         }
         printer.tell(format!("found {}", survey.found));

@@ -99,7 +99,8 @@ fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
          everyone."
     );
     draft.set("listen", format!("127.0.0.1:{port}"), comment);
-    let comment = "With 2 one can crash or be restarted while the other serves; \"max\" is one a CPU.";
+    let comment =
+        "With 2 one can crash or be restarted while the other serves; \"max\" is one a CPU.";
     draft.set("instances", 2, comment);
     if is_site {
         return Survey { draft, found: seen.what, notes };
@@ -114,7 +115,8 @@ fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
         }
     }
     if writable.is_empty() {
-        let comment = "The app can write nowhere but to /tmp and its state folder, unless it is named:";
+        let comment =
+            "The app can write nowhere but to /tmp and its state folder, unless it is named:";
         draft.suggest("writable", vec!["uploads"], comment);
     } else {
         draft.set("writable", writable, "The app can write nowhere else in its folder.");

@@ -10,13 +10,32 @@ use crate::program::{Package, read_shell};
 const SCRIPTS: [&str; 4] = ["start:prod", "start:production", "serve:prod", "start"];
 
 /// Programs of scripts that are for development.
-const DEVELOPMENT: [&str; 9] =
-    ["nodemon", "ts-node-dev", "vite", "react-scripts", "webpack", "parcel", "vue-cli-service", "ng", "gatsby"];
+const DEVELOPMENT: [&str; 9] = [
+    "nodemon",
+    "ts-node-dev",
+    "vite",
+    "react-scripts",
+    "webpack",
+    "parcel",
+    "vue-cli-service",
+    "ng",
+    "gatsby",
+];
 
 /// Files that an app without a script may be entered by.
 const ENTRIES: [&str; 12] = [
-    "server.js", "index.js", "app.js", "main.js", "server.mjs", "index.mjs", "src/server.js",
-    "src/index.js", "src/app.js", "src/main.js", "dist/index.js", "dist/main.js",
+    "server.js",
+    "index.js",
+    "app.js",
+    "main.js",
+    "server.mjs",
+    "index.mjs",
+    "src/server.js",
+    "src/index.js",
+    "src/app.js",
+    "src/main.js",
+    "dist/index.js",
+    "dist/main.js",
 ];
 
 /// Frameworks, by the package that they are.
@@ -139,7 +158,8 @@ fn command(directory: &Path, package: &Package, framework: &str) -> Option<(Stri
 
 /// `npm run X` where nothing better is known.
 fn script(directory: &Path, package: &Package) -> Option<(String, Made)> {
-    let name = ["serve", "server", "dev"].into_iter().find(|name| package.scripts.contains_key(*name))?;
+    let name =
+        ["serve", "server", "dev"].into_iter().find(|name| package.scripts.contains_key(*name))?;
     let command = format!("{} run {name}", manager(directory));
     let words = command.split(' ').map(str::to_owned).collect();
     Some((format!("started by `{command}`"), Made { words, ..Made::default() }))
@@ -158,7 +178,12 @@ fn entry(directory: &Path, package: &Package) -> Option<(String, Made)> {
 
 /// The package manager that made the lock file.
 fn manager(directory: &Path) -> &'static str {
-    let locks = [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn"), ("bun.lock", "bun"), ("bun.lockb", "bun")];
+    let locks = [
+        ("pnpm-lock.yaml", "pnpm"),
+        ("yarn.lock", "yarn"),
+        ("bun.lock", "bun"),
+        ("bun.lockb", "bun"),
+    ];
     let lock = locks.iter().find(|(lock, _)| directory.join(lock).is_file());
     lock.map_or("npm", |(_, manager)| manager)
 }

@@ -22,7 +22,8 @@ fn go(directory: &Path) -> Option<Seen> {
         part.strip_prefix('v').is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()))
     };
     let name = module.rsplit('/').find(|part| !is_version(part))?.to_owned();
-    let places = [format!("bin/{name}"), name.clone(), "bin/server".into(), "server".into(), "app".into()];
+    let places =
+        [format!("bin/{name}"), name.clone(), "bin/server".into(), "server".into(), "app".into()];
     let build = format!("go build -o {name} .");
     Some(built(directory, "a Go app (go.mod)", name, &places, &build, "256M"))
 }

@@ -7,8 +7,14 @@ use crate::adopt::command::Made;
 use crate::adopt::scan;
 
 /// Manifests that name packages.
-const MANIFESTS: [&str; 6] =
-    ["pyproject.toml", "requirements.txt", "Pipfile", "setup.cfg", "setup.py", "requirements/base.txt"];
+const MANIFESTS: [&str; 6] = [
+    "pyproject.toml",
+    "requirements.txt",
+    "Pipfile",
+    "setup.cfg",
+    "setup.py",
+    "requirements/base.txt",
+];
 
 /// Files that a program without a framework may be entered by.
 const ENTRIES: [&str; 4] = ["main.py", "app.py", "server.py", "run.py"];
@@ -79,7 +85,10 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
             );
         }
     }
-    if !directory.join(".venv").is_dir() && !directory.join("venv").is_dir() && !manifests.is_empty() {
+    if !directory.join(".venv").is_dir()
+        && !directory.join("venv").is_dir()
+        && !manifests.is_empty()
+    {
         seen.notes.push(
             "there is no .venv in its folder: `python3 -m venv .venv`, and install its packages there"
                 .into(),
@@ -148,11 +157,13 @@ fn object_in(text: &str, file: &Path) -> Option<Object> {
     let made = |line: &str| {
         let (name, value) = line.split_once('=')?;
         let name = name.split(':').next()?.trim();
-        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let is_name =
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         let value = value.trim_start();
         // `fastapi.FastAPI(` too
         let call = FRAMEWORKS.iter().rev().find(|(call, ..)| {
-            value.starts_with(call) || value.split_once('.').is_some_and(|(_, c)| c.starts_with(call))
+            value.starts_with(call)
+                || value.split_once('.').is_some_and(|(_, c)| c.starts_with(call))
         })?;
         // In a function it is indented.
         (is_name && !line.starts_with([' ', '\t'])).then_some((name.to_owned(), *call))

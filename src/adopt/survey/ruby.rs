@@ -16,9 +16,10 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
     let bundled = gems.is_some();
     let gems = gems.unwrap_or_default();
     let has = |gem: &str| {
-        gems.lines().map(str::trim_start).filter(|line| line.starts_with("gem")).any(|line| {
-            line.contains(&format!("\"{gem}\"")) || line.contains(&format!("'{gem}'"))
-        })
+        gems.lines()
+            .map(str::trim_start)
+            .filter(|line| line.starts_with("gem"))
+            .any(|line| line.contains(&format!("\"{gem}\"")) || line.contains(&format!("'{gem}'")))
     };
     let rails = has("rails");
     let puma_config = scan::read(&directory.join("config/puma.rb")).unwrap_or_default();
@@ -43,7 +44,10 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
     };
     let manifest = if bundled { "Gemfile" } else { "config.ru" };
     let mut seen = Seen {
-        what: format!("{kind} ({manifest}), served by {}", command.split(" -").next().unwrap_or(&command)),
+        what: format!(
+            "{kind} ({manifest}), served by {}",
+            command.split(" -").next().unwrap_or(&command)
+        ),
         made: Made { words: command.split(' ').map(str::to_owned).collect(), ..Made::default() },
         port: Some(if rails { 3000 } else { 9292 }),
         memory: "512M",
@@ -51,8 +55,11 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
         ..Seen::default()
     };
     if rails {
-        seen.environment =
-            vec![("RAILS_ENV", "production"), ("RAILS_LOG_TO_STDOUT", "1"), ("RAILS_SERVE_STATIC_FILES", "1")];
+        seen.environment = vec![
+            ("RAILS_ENV", "production"),
+            ("RAILS_LOG_TO_STDOUT", "1"),
+            ("RAILS_SERVE_STATIC_FILES", "1"),
+        ];
         seen.writable = ["log", "storage", "tmp"]
             .into_iter()
             .filter(|folder| directory.join(folder).is_dir())

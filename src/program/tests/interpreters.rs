@@ -97,7 +97,7 @@ fn the_python_of_this_machine_is_found_as_it_is() {
         assert_eq!(found.runtime, [prefix]);
         assert_eq!(found.path, [prefix.join("bin")]);
     } else {
-        assert_eq!(found.runtime, [PathBuf::new(); 0]);
+        assert!(found.runtime.is_empty());
     }
 }
 

@@ -13,3 +13,7 @@ module.exports = {
     { name: 'gunicorn', script: 'gunicorn', args: ['app:app', '-b', '0.0.0.0:8000', '-w', 4], interpreter: 'python3' },
   ],
 };
+module.exports.apps.push(
+  { name: 'npm', script: 'npm', args: 'run start', node_args: '--max-old-space-size=300', port: 3010 },
+  { name: 'none', script: './server', interpreter: 'none', node_args: '--lost', port: 3010 },
+);
