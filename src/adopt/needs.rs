@@ -39,6 +39,19 @@ impl Mapping<'_> {
         }
     }
 
+    /// The port that the script itself falls back to, and a note where it looks at no other.
+    pub(super) fn port_in_source(&mut self, script: &str) -> Option<u16> {
+        let text = scan::read(&self.directory.join(script))?;
+        let (port, asks) = scan::port_in(&text);
+        if let (Some(port), false) = (port, asks) {
+            self.notes.push(format!(
+                "{script} listens on {port} and does not look at PORT: write \
+                 `process.env.PORT || {port}`, since each instance gets a port of its own"
+            ));
+        }
+        port
+    }
+
     /// What the app needs besides what its options say.
     pub(super) fn finish(&mut self) {
         let looks_like_a_worker = ["worker", "queue", "cron", "job", "scheduler", "consumer"]

@@ -83,6 +83,7 @@ pub(super) fn map(app: &Map<String, Value>, around: &Around<'_>) -> Option<Mappe
     // Options that set keys say what came of them while they do.
     let lines = app.iter().map(|(key, value)| mapping.line(key, value)).collect();
     mapping.finish();
+    let in_source = mapping.port_in_source(script);
     let Mapping { draft, environment, made, mut notes, .. } = mapping;
     notes.extend(environment.notes);
     notes.extend(made.notes.iter().cloned());
@@ -91,7 +92,7 @@ pub(super) fn map(app: &Map<String, Value>, around: &Around<'_>) -> Option<Mappe
         lines,
         notes,
         // An option of a server is stronger than the variable.
-        port: made.port.or(environment.port),
+        port: made.port.or(environment.port).or(in_source),
         takes_port: made.takes_port(),
         host: environment.host,
     })

@@ -80,6 +80,9 @@ fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
     draft.say("Every key is in docs/configuration.md.");
     let mut notes = seen.notes;
     notes.extend(seen.made.notes.clone());
+    if let Some(file) = IMPORTS.iter().find(|file| directory.join(file).is_file()) {
+        notes.push(format!("`romuoctl import {file}` takes over what {file} says of it"));
+    }
 
     let is_site = seen.site.is_some();
     if let Some(Site { root, fallback }) = seen.site {
@@ -148,25 +151,23 @@ fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
 /// Where an app listens that says nothing of it.
 const DEFAULT_PORT: u16 = 3000;
 
-/// The port that the sources fall back to: `process.env.PORT || 8080`, `.listen(8080`,
-/// `port=8080`; and whether they look at `PORT` at all.
+/// The port that the sources fall back to, and whether they look at `PORT` at all.
 fn port_in_sources(directory: &Path) -> (Option<u16>, bool) {
     let (mut port, mut asks) = (None, false);
-    for file in scan::sources(directory) {
-        let Some(text) = scan::read(&file) else { continue };
-        for line in text.lines() {
-            let says = line.contains("PORT") || line.contains(".listen(") || line.contains("port=");
-            asks |= line.contains("PORT");
-            if says && port.is_none() {
-                port = number_in(line);
-            }
-        }
+    for text in scan::sources(directory).iter().filter_map(|file| scan::read(file)) {
+        let (found, looks) = scan::port_in(&text);
+        port = port.or(found);
+        asks |= looks;
     }
     (port, asks)
 }
 
-/// The first number of a line that is a port of an app, 1024 to 65535.
-fn number_in(line: &str) -> Option<u16> {
-    let numbers = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    numbers.filter_map(|word| word.parse().ok()).find(|port| *port >= 1024)
-}
+/// Files that `romuoctl import` takes.
+const IMPORTS: [&str; 6] = [
+    "ecosystem.config.js",
+    "ecosystem.config.cjs",
+    "ecosystem.config.mjs",
+    "ecosystem.json",
+    "ecosystem.yaml",
+    "Procfile",
+];
