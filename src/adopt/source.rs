@@ -1,8 +1,9 @@
 //! Reading a file of another manager, whatever its format.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -67,6 +68,10 @@ pub(super) fn read(path: &Path, search: &OsStr) -> Result<Source, AdoptError> {
 
 fn text(path: &Path) -> Result<String, AdoptError> {
     let failed = |source| AdoptError::Read { path: path.into(), source };
+    // The open of a fifo would hang.
+    if fs::metadata(path).map_err(failed)?.file_type().is_fifo() {
+        return Err(AdoptError::Kind { path: path.into() });
+    }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
     file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;

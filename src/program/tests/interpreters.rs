@@ -209,3 +209,21 @@ fn an_answer_that_never_ends_is_not_waited_for() {
     let question = crate::program::Question { program: &quiet, ..question };
     assert!(question.ask().unwrap().is_none(), "its output ended, and it did not");
 }
+
+#[test]
+fn root_asks_the_program_of_another_user_as_that_user() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let app = App::new();
+    std::fs::set_permissions(app.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    app.program("whoami", "#!/bin/sh\nid -u\n");
+    let file = app.path().join("whoami");
+    // 65534: nobody
+    chown(&file, Some(65534), Some(65534)).unwrap();
+    let (directory, search) = (app.path(), search());
+    let place = Place { directory, search: &search };
+    assert_eq!(crate::program::ask::ask(&file, &[], &place).unwrap(), ["65534"]);
+}
