@@ -60,7 +60,8 @@ pub(super) fn of_line(line: &str) -> Made {
 
 /// Servers that do not look at `PORT`: by a word of their command, and what makes them listen on
 /// the port that they are given.
-const PORT_WORDS: [(&str, &[&str]); 8] = [
+const PORT_WORDS: [(&str, &[&str]); 9] = [
+    ("vite", &["--host", "{host}", "--port", "{port}"]),
     ("uvicorn", &["--host", "{host}", "--port", "{port}"]),
     ("hypercorn", &["--bind", "{host}:{port}"]),
     ("daphne", &["-b", "{host}", "-p", "{port}"]),

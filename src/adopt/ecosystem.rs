@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::environment::SERVE;
 use super::options::Fate;
 use super::report::Line;
 
@@ -57,6 +58,11 @@ impl Ecosystem {
             ("apps" | "pm2", Value::Object(fields)) if is_app(&fields) => self.apps.push(fields),
             // Apps by their names, which PM2 does not take.
             ("apps" | "pm2", Value::Object(fields)) => self.add_all(fields.into_values().collect()),
+            ("static", Value::Array(sites)) => {
+                for site in sites {
+                    self.add_site(site);
+                }
+            }
             ("deploy", Value::Object(hosts)) => {
                 for (host, value) in &hosts {
                     self.add_deploy(host, value);
@@ -70,6 +76,23 @@ impl Ecosystem {
                 "PM2 does not know it beside `apps` and `deploy`, so it did nothing",
             )),
         }
+    }
+
+    /// A site that PM2's own server is to serve, as the app that PM2 makes of it.
+    fn add_site(&mut self, site: Value) {
+        let Value::Object(fields) = site else { return self.add_all(vec![site]) };
+        let port = fields.get("port").map(ToString::to_string).unwrap_or_default();
+        let name = fields.get("name").cloned();
+        let name = name.unwrap_or_else(|| format!("static-page-server-{port}").into());
+        let mut environment = Map::new();
+        for (key, value) in fields.into_iter().filter(|(key, _)| key != "name") {
+            environment.insert(format!("{SERVE}{}", key.to_uppercase()), value);
+        }
+        let mut app = Map::new();
+        app.insert("name".into(), name);
+        app.insert("script".into(), "serve".into());
+        app.insert("env".into(), environment.into());
+        self.apps.push(app);
     }
 
     fn add_deploy(&mut self, host: &str, value: &Value) {

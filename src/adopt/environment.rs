@@ -8,11 +8,17 @@ use serde_json::{Map, Value};
 use super::values::{port, scalar};
 use crate::program::is_name;
 
-/// Longest name of an environment that `romuo.toml` takes, in characters.
-const ENV_MAX: usize = 128;
+/// Longest text that keys such as `env` take, in characters.
+const TEXT_MAX: usize = 128;
 
 /// The beginning of the names that PM2's own server of static files takes its options from.
 pub(super) const SERVE: &str = "PM2_SERVE_";
+
+/// What stands before `_PORT` in names of variables that name the app's own port.
+const OWN_PORTS: [&str; 15] = [
+    "ADMIN", "API", "APP", "BACKEND", "CLIENT", "FRONTEND", "HTTP", "LISTEN", "NITRO", "NODE",
+    "SERVER", "SERVICE", "UVICORN", "WEB", "WWW",
+];
 
 /// Parts of names whose values are mostly secret.
 const SECRETS: [&str; 6] = ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "API_KEY", "PRIVATE"];
@@ -40,7 +46,8 @@ impl Environment {
         }
     }
 
-    fn take(&mut self, name: &str, value: &Value) {
+    /// Takes one variable.
+    pub(super) fn take(&mut self, name: &str, value: &Value) {
         // An object is handed on as JSON, as PM2 does.
         let text = match value {
             Value::Null => return,
@@ -60,7 +67,7 @@ impl Environment {
                 )),
             },
             "HOST" => self.set_host(&text),
-            "NODE_ENV" if is_env(&text) => self.env = Some(text),
+            "NODE_ENV" if is_short_line(&text) => self.env = Some(text),
             _ if is_name(name) => {
                 self.variables.insert(name.into(), text);
             }
@@ -82,6 +89,25 @@ impl Environment {
         }
     }
 
+    /// Where there is no `PORT` and one other variable names the app's port, that one gets `{port}`
+    /// in its place.
+    pub(super) fn port_by_another_name(&mut self) {
+        if self.port.is_some() {
+            return;
+        }
+        let is_own = |name: &str| {
+            let stem = name.strip_suffix("_PORT").unwrap_or_default();
+            OWN_PORTS.contains(&stem.rsplit('_').next().unwrap_or_default())
+        };
+        let mut own = self.variables.iter_mut().filter(|(name, _)| is_own(name));
+        let (Some((name, value)), None) = (own.next(), own.next()) else { return };
+        let Some(port) = value.parse().ok().filter(|port: &u16| *port > 0) else { return };
+        *value = "{port}".into();
+        self.port = Some(port);
+        self.notes
+            .push(format!("{name} = {port} became {{port}}: each instance gets a port of its own"));
+    }
+
     /// The names of those whose values look secret.
     pub(super) fn secrets(&self) -> Vec<&str> {
         let names = self.variables.keys().map(String::as_str);
@@ -89,6 +115,7 @@ impl Environment {
     }
 }
 
-fn is_env(text: &str) -> bool {
-    (1..=ENV_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
+/// Whether a key of `romuo.toml` that is a short text can have this one.
+pub(super) fn is_short_line(text: &str) -> bool {
+    (1..=TEXT_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
 }

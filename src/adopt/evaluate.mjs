@@ -1,6 +1,8 @@
 // Evaluates a file of JavaScript and prints what it exports as JSON, after a line that its own
 // output cannot have. What JSON cannot say is said in words, so that nothing is lost in silence.
+import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
+import vm from 'node:vm';
 
 const [, file, mark] = process.argv;
 
@@ -36,9 +38,14 @@ function plain(value, above) {
 }
 
 try {
-  const module = await import(pathToFileURL(file));
-  names.delete('NODE_V8_COVERAGE');
-  const value = await ('default' in module ? module.default : { ...module });
+  let value;
+  if (file.endsWith('.json')) {
+    // PM2 reads JSON as an expression of JavaScript.
+    value = vm.runInThisContext(`(${readFileSync(file, 'utf8')}\n)`, { filename: file });
+  } else {
+    const module = await import(pathToFileURL(file));
+    value = await ('default' in module ? module.default : { ...module });
+  }
   const said = JSON.stringify({ value: plain(value, []), environment: [...names] });
   process.stdout.write(`\n${mark}\n${said}\n`, () => process.exit(0));
 } catch (error) {

@@ -112,6 +112,8 @@ pub(super) fn finish(
     let (mut files, mut apps) = (Vec::new(), Vec::new());
     let source = import.file.file_name().unwrap_or_default().to_string_lossy();
     for mut app in mapped {
+        // 0 would be any: no socket unit can have it.
+        app.port = app.port.filter(|port| *port > 0);
         rename(&mut app, &mut names);
         if let Some(port) = app.port.filter(|port| !said.insert(*port)) {
             app.notes.push(format!(

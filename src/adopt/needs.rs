@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use super::environment::{Environment, SERVE};
+use super::environment::{Environment, SERVE, is_short_line};
 use super::pm2::Mapping;
 use super::scan;
 use super::values::{self, is_off};
@@ -21,12 +21,15 @@ impl Mapping<'_> {
         self.draft.set("static.root", root.filter(|r| !r.is_empty()).unwrap_or(".".into()), "");
         let port = taken("PORT", environment).and_then(|port| port.parse().ok());
         environment.port = environment.port.or(port).or(Some(PORT_OF_SERVE));
+        if let Some(host) = taken("HOST", environment) {
+            environment.take("HOST", &host.into());
+        }
         let homepage = taken("HOMEPAGE", environment);
         if taken("SPA", environment).is_some_and(|value| value == "true") {
             let page = homepage.as_deref().unwrap_or("/index.html").trim_start_matches('/');
             let parts = Path::new(page).components();
             let below = { parts }.all(|part| matches!(part, Component::Normal(_)));
-            if below && !page.is_empty() && !page.contains(char::is_control) {
+            if below && is_short_line(page) {
                 self.draft.set("static.fallback", page, "");
             }
         }

@@ -246,19 +246,12 @@ impl Mapping<'_> {
 
     /// Writes what the command, the folder and the environment came to.
     fn write_command(&mut self) {
-        let Made { words, environment, .. } = &self.made;
-        for (name, value) in environment {
-            match &**name {
-                "PORT" => self.environment.port = self.environment.port.or(value.parse().ok()),
-                "HOST" => {}
-                "NODE_ENV" if self.environment.env.is_none() => {
-                    self.environment.env = Some(value.clone());
-                }
-                _ => {
-                    self.environment.variables.insert(name.clone(), value.clone());
-                }
-            }
+        // What a line of shell sets is stronger than what it was started with.
+        for (name, value) in std::mem::take(&mut self.made.environment) {
+            self.environment.take(&name, &value.into());
         }
+        self.environment.port_by_another_name();
+        let words = &self.made.words;
         if !words.is_empty() {
             let comment = "What runs: `install-units` finds the programs, and says so. The app \
                            listens on the PORT that it is given.";

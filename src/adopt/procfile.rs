@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::command::of_line;
 use super::draft::{Draft, app_name};
+use super::environment::is_short_line;
 use super::import::Import;
 use super::options::Fate;
 use super::pm2::Mapped;
@@ -77,8 +78,8 @@ fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, 
         match &**name {
             "PORT" => port = port.or(value.parse().ok()),
             "HOST" => {}
-            "NODE_ENV" if !value.is_empty() => draft.set("env", value.as_str(), ""),
-            _ => draft.variable(name, value),
+            "NODE_ENV" if is_short_line(value) => draft.set("env", value.as_str(), ""),
+            _ => draft.variable(name, &value.replace('\0', "")),
         }
     }
     draft.set("limits.memory", "512M", "The app and all that it starts, for each instance.");

@@ -61,7 +61,15 @@ pub(super) fn read(path: &Path, search: &OsStr) -> Result<Source, AdoptError> {
             evaluated.environment.retain(|name| text.contains(name));
             Source::Ecosystem(evaluated.value, evaluated.environment)
         }
-        Format::Json => Source::Ecosystem(json(&text).map_err(wrong)?, Vec::new()),
+        Format::Json => match (json(&text), path.extension() == Some(OsStr::new("json"))) {
+            (Ok(value), _) => Source::Ecosystem(value, Vec::new()),
+            // Some have code in it, which PM2 runs; where that fails too, it is no JSON.
+            (Err(why), true) => match evaluate(path, search) {
+                Ok(evaluated) => Source::Ecosystem(evaluated.value, Vec::new()),
+                Err(_) => return Err(wrong(why)),
+            },
+            (Err(why), false) => return Err(wrong(why)),
+        },
         Format::Yaml => Source::Ecosystem(yaml(&text).map_err(wrong)?, Vec::new()),
     })
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::command::Made;
 use super::draft::{Draft, app_name};
+use super::environment::is_short_line;
 use super::error::AdoptError;
 use super::scan;
 use crate::config;
@@ -96,7 +97,7 @@ fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
                        the PORT that it is given; {port} and {host} stand for it here.";
         draft.set("command", seen.made.words.clone(), comment);
     }
-    let port = seen.made.port.or(seen.port).unwrap_or(DEFAULT_PORT);
+    let port = seen.made.port.or(seen.port).filter(|port| *port > 0).unwrap_or(DEFAULT_PORT);
     let comment = format!(
         "Where the clients connect: this machine only, for a proxy in front. \"0.0.0.0:{port}\" is for \
          everyone."
@@ -130,8 +131,8 @@ fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
     for (name, value) in &seen.made.environment {
         match &**name {
             "PORT" | "HOST" => {}
-            "NODE_ENV" if !value.is_empty() => draft.set("env", value.as_str(), ""),
-            _ => draft.variable(name, value),
+            "NODE_ENV" if is_short_line(value) => draft.set("env", value.as_str(), ""),
+            _ => draft.variable(name, &value.replace('\0', "")),
         }
     }
     let comment = "For each instance, the app and all that it starts; one that passes it is killed and \

@@ -62,7 +62,12 @@ fn keys() -> impl Strategy<Value = String> {
 
 /// An app with a script and any options.
 fn apps() -> impl Strategy<Value = Map<String, Value>> {
-    let scripts = prop_oneof!["[a-z./ ]{1,12}(\\.js|\\.py|)", "\\PC{1,12}", Just("serve".into())];
+    let scripts = prop_oneof![
+        "[a-z./ ]{1,12}(\\.js|\\.py|)",
+        "\\PC{1,12}",
+        Just("serve".into()),
+        "(PORT|NODE_ENV|HOST|A)=[0-9a-z]{0,3} (next|node) x( -p [0-9]{1,6})?"
+    ];
     (scripts, proptest::collection::btree_map(keys(), any_json(), 0..12)).prop_map(
         |(script, options)| {
             let mut app: Map<String, Value> = options.into_iter().collect();
