@@ -21,8 +21,10 @@
 //! | [`server`] | accept loop, drain, router, readiness, watchdog |
 //! | [`sandbox`] | a throwaway machine with a real systemd in namespaces |
 //! | [`load`] | HTTP clients that never retry and see every failure |
+//! | [`adopt`] | a folder, or the configuration of another manager -> `romuo.toml` |
 //! | [`cli`] | one file per verb of `romuoctl`; nobody imports it |
 
+pub mod adopt;
 pub mod cli;
 pub mod clock;
 pub mod config;

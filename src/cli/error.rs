@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::adopt::AdoptError;
 use crate::config::ConfigError;
 use crate::install::{ApplyError, LockError, PlanError, VerifyError, VersionError};
 use crate::journal::JournalError;
@@ -40,6 +41,10 @@ impl From<Exit> for ExitCode {
 /// Why a verb failed.
 #[derive(Debug, Error, Diagnostic)]
 pub(super) enum Failure {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Adopt(#[from] AdoptError),
+
     #[error(transparent)]
     #[diagnostic(transparent)]
     Config(#[from] ConfigError),

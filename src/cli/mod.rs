@@ -4,6 +4,8 @@ mod context;
 mod error;
 mod health;
 mod hints;
+mod import;
+mod init;
 mod install;
 mod lifecycle;
 mod logs;
@@ -71,6 +73,10 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Look at the folder of an app and write a romuo.toml for it
+    Init(init::Init),
+    /// Turn an ecosystem file of PM2 or a Procfile into romuo.toml
+    Import(import::ImportFile),
     /// Render, check and write the units of the app, and enable it
     InstallUnits(install::InstallUnits),
     /// Stop the app and remove exactly what was installed
@@ -141,6 +147,8 @@ pub fn command() -> clap::Command {
 impl Verb {
     async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         match self {
+            Self::Init(verb) => verb.run(context, printer),
+            Self::Import(verb) => verb.run(context, printer),
             Self::InstallUnits(verb) => verb.run(context, printer).await,
             Self::UninstallUnits(verb) => verb.run(context, printer).await,
             Self::Start(verb) => verb.run(context, printer).await,

@@ -59,6 +59,13 @@ impl Printer {
             (false, Format::Json) => writeln!(anstream::stderr(), "{text}"),
         };
     }
+
+    /// Tells what there is to know beside the answer, on standard error, unless asked to be quiet.
+    pub(super) fn tell(&self, text: impl Display) {
+        if !self.quiet {
+            let _ = writeln!(anstream::stderr(), "{text}");
+        }
+    }
 }
 
 /// Prints a failure: one sentence, what was tried, a hint.

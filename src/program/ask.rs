@@ -1,80 +1,139 @@
-//! Asking a program for itself: the only sure way to see what a shim of a version manager runs.
+//! Asking another program: for itself, which is the only sure way to see what a shim of a version
+//! manager runs, or for what a file of JavaScript says. An answer is bounded in time and size.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::search::Place;
 
 /// How long an answer may take: a cold pyenv starts a dozen shells, which takes a second on a slow
 /// disk; what takes ten times that waits for something.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// Most of an answer that is read, in bytes: some paths.
-const ANSWER_BYTES: u64 = 64 << 10;
+/// Most of an answer that is read, in bytes: a configuration, many times over.
+const ANSWER_BYTES: u64 = 8 << 20;
 
-/// The lines that `program` prints, as it runs in the app's folder; the error says why there are
-/// none.
-///
-/// What is another user's is asked as that user: root has no business running it.
-pub(super) fn ask(
-    program: &Path,
-    arguments: &[&str],
-    place: &Place<'_>,
-) -> Result<Vec<String>, String> {
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .current_dir(place.directory)
-        .env("PATH", place.search)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0);
-    if rustix::process::geteuid().is_root()
-        && let Some((uid, gid)) = owner(program)
-    {
-        command.uid(uid).gid(gid);
-        command.env("HOME", home_of(uid).unwrap_or_else(|| "/".into()));
-    }
-    let failed = |error: std::io::Error| format!("{} did not run: {error}", program.display());
-    let mut child = command.spawn().map_err(failed)?;
-    let Some(output) = child.stdout.take() else { return Err("it has no output".into()) };
-    let (sender, answer) = mpsc::channel();
-    thread::spawn(move || {
-        let mut text = String::new();
-        let read = output.take(ANSWER_BYTES).read_to_string(&mut text);
-        let _ = sender.send(read.map(|_| text));
-    });
-    let answer = answer.recv_timeout(ANSWER_MAX);
-    // Its output has ended, or its time has: what is left of it, shells of a shim too, goes.
-    if answer.is_err()
-        && let Some(group) = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default())
-    {
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-    let status = child.wait().map_err(failed)?;
-    match answer {
-        Ok(Ok(text)) if status.success() => Ok(text.lines().map(|l| l.trim().into()).collect()),
-        Ok(_) => Err(format!("{} failed ({status})", program.display())),
-        Err(_) => Err(format!("{} did not answer in {ANSWER_MAX:?}", program.display())),
+/// What to ask of whom.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) arguments: &'a [&'a OsStr],
+    /// Where it runs.
+    pub(crate) directory: &'a Path,
+    /// Its `PATH`.
+    pub(crate) search: &'a OsStr,
+    /// The file that decides what is run. What is another user's is run as that user: root has no
+    /// business running it.
+    pub(crate) decides: &'a Path,
+    /// How long the answer may take.
+    pub(crate) limit: Duration,
+}
+
+/// What came of a question.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: ExitStatus,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+}
+
+impl Question<'_> {
+    /// Asks; none: there was no answer in time.
+    pub(crate) fn ask(&self) -> io::Result<Option<Answer>> {
+        let mut command = Command::new(self.program);
+        command
+            .args(self.arguments)
+            .current_dir(self.directory)
+            .env("PATH", self.search)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        if rustix::process::geteuid().is_root()
+            && let Some((uid, gid)) = owner(self.decides)
+        {
+            command.uid(uid).gid(gid);
+            command.env("HOME", home_of(uid).unwrap_or_else(|| "/".into()));
+        }
+        let mut child = command.spawn()?;
+        let until = Instant::now() + self.limit;
+        let output = child.stdout.take().map(reading);
+        let errors = child.stderr.take().map(reading);
+        let wait = |text: Option<mpsc::Receiver<String>>| match text {
+            Some(text) => text.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
+            None => Some(String::new()),
+        };
+        let texts = (wait(output), wait(errors));
+        // Its time is over: what is left of it, shells of a shim too, goes.
+        let ended = texts.0.is_some() && texts.1.is_some() && ends(&child, until);
+        if !ended && let Some(group) = pid_of(&child) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let status = child.wait()?;
+        Ok(match texts {
+            (Some(output), Some(errors)) if ended => Some(Answer { status, output, errors }),
+            _ => None,
+        })
     }
 }
 
-/// The user who decides what `program` does, where that is not root: the owner of the link or of
-/// what it leads to.
-fn owner(program: &Path) -> Option<(u32, u32)> {
-    let link = fs::symlink_metadata(program);
-    let file = fs::metadata(program);
-    let owners = [link, file].into_iter().flatten().map(|found| (found.uid(), found.gid()));
+/// Whether a child whose output has ended ends as well in time.
+fn ends(child: &Child, until: Instant) -> bool {
+    let Some(Ok(ended)) = pid_of(child).map(|pid| pidfd_open(pid, PidfdFlags::empty())) else {
+        return false;
+    };
+    let left = until.saturating_duration_since(Instant::now());
+    let left = Timespec::try_from(left).ok();
+    let mut waiting = [PollFd::new(&ended, PollFlags::IN)];
+    poll(&mut waiting, left.as_ref()).is_ok_and(|ready| ready > 0)
+}
+
+fn pid_of(child: &Child) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(child.id()).ok()?)
+}
+
+/// The text of a stream, when it has ended. What is no UTF-8 is replaced.
+fn reading(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, text) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stream.take(ANSWER_BYTES).read_to_end(&mut bytes);
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    text
+}
+
+/// The lines that `program` prints, as it runs in the app's folder; none: it did not answer well.
+pub(super) fn ask(program: &Path, arguments: &[&str], place: &Place<'_>) -> Option<Vec<String>> {
+    let arguments: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
+    let question = Question {
+        program,
+        arguments: &arguments,
+        directory: place.directory,
+        search: place.search,
+        decides: program,
+        limit: ANSWER_MAX,
+    };
+    let answer = question.ask().ok()??;
+    answer.status.success().then(|| answer.output.lines().map(|l| l.trim().into()).collect())
+}
+
+/// The user who decides what `file` does, where that is not root: the owner of the link or of what
+/// it leads to.
+fn owner(file: &Path) -> Option<(u32, u32)> {
+    let found = [fs::symlink_metadata(file), fs::metadata(file)];
+    let owners = found.into_iter().flatten().map(|found| (found.uid(), found.gid()));
     { owners }.find(|(uid, _)| *uid != 0)
 }
 

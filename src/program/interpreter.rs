@@ -176,9 +176,8 @@ impl Interpreter {
         } else if is_real {
             target
         } else {
-            let asked = kind.question().ok_or_else(String::new);
-            let answer = asked.and_then(|question| ask(file, question, place));
-            let found = answer.ok().and_then(|lines| program_of(&lines));
+            let answer = kind.question().and_then(|question| ask(file, question, place));
+            let found = answer.and_then(|lines| program_of(&lines));
             let found = found.or_else(|| behind_shim(file, place).map(|(path, _)| path));
             if let Some(path) = &found
                 && path != file
@@ -270,7 +269,7 @@ impl Interpreter {
         };
         let question = ["-c", "import sys; print('python%d.%d' % sys.version_info[:2])"];
         let version = self.words.first().map(|python| ask(Path::new(python), &question, place));
-        let Some(Ok(version)) = version else { return };
+        let Some(Some(version)) = version else { return };
         let Some(version) = version.first() else { return };
         let packages = local.with_file_name("lib").join(version).join("site-packages");
         if packages.is_dir() {
@@ -327,7 +326,7 @@ fn behind_shim(file: &Path, place: &Place<'_>) -> Option<(PathBuf, String)> {
         _ if file.parent()?.ends_with("shims") => manager_of(file, place),
         _ => return None,
     }?;
-    let answer = ask(&manager, &["which", file_name(file)], place).ok()?;
+    let answer = ask(&manager, &["which", file_name(file)], place)?;
     let real = program_of(&answer).filter(|real| real != file)?;
     let note =
         format!("{} only chooses a version; {} is run directly", file.display(), real.display());

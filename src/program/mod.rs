@@ -34,8 +34,14 @@ pub use error::ProgramError;
 pub use interpreter::Kind;
 pub use port::with_port;
 
+pub(crate) use ask::{ANSWER_MAX, Question};
 pub(crate) use package::Package;
-pub(crate) use shell::{Simple, read as read_shell};
+pub(crate) use shell::{is_name, read as read_shell};
+
+/// The folders with a program `name` that the app or the `PATH` has.
+pub(crate) fn lookup(name: &str, directory: &Path, search: &OsStr) -> Option<PathBuf> {
+    Place::new(directory, search).lookup(name)
+}
 
 use interpreter::Interpreter;
 use search::Place;

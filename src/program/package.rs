@@ -1,7 +1,7 @@
 //! package.json, as far as it says what runs.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -27,6 +27,10 @@ impl Package {
     /// Reads that of `directory`; the error says why it cannot be read.
     pub(crate) fn read(directory: &Path) -> Result<Self, String> {
         let path = directory.join("package.json");
+        // The open of a fifo would hang.
+        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(format!("{} is no file", path.display()));
+        }
         let mut text = String::new();
         File::open(&path)
             .and_then(|file| file.take(MANIFEST_MAX).read_to_string(&mut text))

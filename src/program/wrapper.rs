@@ -31,10 +31,13 @@ pub(super) struct Inside {
     pub(super) local_path: bool,
 }
 
+/// Variables, in the order that they are set.
+type Variables = Vec<(String, String)>;
+
 /// What one look at a command says.
 enum Step {
     /// It runs this one.
-    Inner { words: Vec<String>, environment: Vec<(String, String)>, because: Option<String> },
+    Inner { words: Vec<String>, environment: Variables, because: Option<String> },
     /// It wraps something, and stays.
     Keep(String),
     /// It is no wrapper.
@@ -155,7 +158,7 @@ fn env(words: &[String], rest: &[String]) -> Step {
 }
 
 /// The assignments before a command, and the command; none: there is none.
-fn assignments(words: &[String]) -> Option<(Vec<(String, String)>, Vec<String>)> {
+fn assignments(words: &[String]) -> Option<(Variables, Vec<String>)> {
     let split = |word: &String| {
         let (name, value) = word.split_once('=')?;
         is_name(name).then(|| (name.to_owned(), value.to_owned()))

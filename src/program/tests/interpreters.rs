@@ -97,7 +97,7 @@ fn the_python_of_this_machine_is_found_as_it_is() {
         assert_eq!(found.runtime, [prefix]);
         assert_eq!(found.path, [prefix.join("bin")]);
     } else {
-        assert_eq!(found.runtime, [PathBuf::new(); 0]);
+        assert!(found.runtime.is_empty());
     }
 }
 
@@ -176,4 +176,54 @@ fn an_argument_below_a_home_is_spoken_of() {
     let command = ["/usr/bin/node".to_owned(), "x.js".into(), format!("--data={home}")];
     let notes = crate::program::runtime::hidden_arguments(&command, &place);
     assert!(notes[0].contains("readable"), "{notes:?}");
+}
+
+/// As volta and mise do it: one program under many names.
+#[test]
+fn a_link_to_a_program_of_many_names_is_asked_too() {
+    let app = App::new();
+    app.program("real/bin/node", "\x7fELF").program("volta", "#!/bin/sh\nexit 1\n");
+    let real = app.path().join("real/bin/node");
+    app.program("volta-shim", &format!("#!/bin/sh\necho {}\n", real.display()));
+    app.link("bin/node", "../volta-shim");
+    let words = ["node".to_owned(), "x.js".into()];
+    let found = find(&words, app.path(), app.path().join("bin").as_os_str()).unwrap();
+    assert_eq!(found.command, [real.to_str().unwrap(), "x.js"]);
+}
+
+#[test]
+fn an_answer_that_never_ends_is_not_waited_for() {
+    let app = App::new();
+    app.program("slow", "#!/bin/sh\nexec sleep 1000\n");
+    let question = crate::program::Question {
+        program: &app.path().join("slow"),
+        arguments: &[],
+        directory: app.path(),
+        search: &search(),
+        decides: app.path(),
+        limit: std::time::Duration::from_millis(50),
+    };
+    assert!(question.ask().unwrap().is_none());
+    app.program("quiet", "#!/bin/sh\nexec sleep 1000 >/dev/null 2>&1\n");
+    let quiet = app.path().join("quiet");
+    let question = crate::program::Question { program: &quiet, ..question };
+    assert!(question.ask().unwrap().is_none(), "its output ended, and it did not");
+}
+
+#[test]
+fn root_asks_the_program_of_another_user_as_that_user() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let app = App::new();
+    std::fs::set_permissions(app.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    app.program("whoami", "#!/bin/sh\nid -u\n");
+    let file = app.path().join("whoami");
+    // 65534: nobody
+    chown(&file, Some(65534), Some(65534)).unwrap();
+    let (directory, search) = (app.path(), search());
+    let place = Place { directory, search: &search };
+    assert_eq!(crate::program::ask::ask(&file, &[], &place).unwrap(), ["65534"]);
 }

@@ -1,0 +1,93 @@
+//! A Procfile, as Heroku and foreman have it: lines `NAME: COMMAND`, of which `web` is the one that
+//! serves.
+
+use serde_json::Value;
+
+use super::command::of_line;
+use super::draft::{Draft, app_name};
+use super::environment::is_short_line;
+use super::import::Import;
+use super::options::Fate;
+use super::pm2::Mapped;
+use super::report::Line;
+use super::scan;
+
+/// Maps the lines of a Procfile.
+pub(super) fn map(text: &str, import: &Import<'_>) -> (Vec<Mapped>, Vec<Line>, Vec<String>) {
+    let (mut mapped, mut others) = (Vec::new(), Vec::new());
+    for line in text.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let process = line.split_once(':').map(|(name, command)| (name.trim(), command.trim()));
+        match process {
+            Some((name, command)) if is_name(name) && !command.is_empty() => {
+                match process_of(name, command, import) {
+                    Ok(app) => mapped.push(app),
+                    Err(line) => others.push(line),
+                }
+            }
+            _ => others.push(Line::new(
+                line,
+                &Value::Null,
+                Fate::Unknown,
+                "it is no line of a Procfile, which is `NAME: COMMAND`",
+            )),
+        }
+    }
+    (mapped, others, Vec::new())
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, Line> {
+    let value = Value::from(command);
+    if name == "release" {
+        let becomes = "a step of your own deploy, before `romuoctl reload`";
+        return Err(Line::new(name, &value, Fate::Unsupported, becomes));
+    }
+    let made = of_line(command).listening();
+    let takes_port = made.takes_port();
+    if name != "web" && !takes_port {
+        let becomes =
+            "it serves no HTTP: write a plain service of systemd for it, with this command";
+        return Err(Line::new(name, &value, Fate::Unsupported, becomes));
+    }
+    let folder = import.file.parent().unwrap_or(import.file);
+    let app = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let whole = if name == "web" { app.to_owned() } else { format!("{app}-{name}") };
+    let named = app_name(&whole).or_else(|| app_name(name)).or_else(|| app_name("app"));
+    let mut draft = Draft::new(named.unwrap_or_default());
+    let words = made.words.iter().map(|word| word.replace('\0', "")).collect::<Vec<_>>();
+    let shown = format!("command = {}", toml::Value::from(words.clone()));
+    draft.set("command", words, "What runs: `install-units` finds the programs, and says so.");
+    if let Ok(path) = folder.strip_prefix(import.output) {
+        if let Some(path) = path.to_str().filter(|path| !path.is_empty()) {
+            draft.set("directory", path, "");
+        }
+    } else if let Some(path) = folder.to_str() {
+        draft.set("directory", path, "");
+    }
+    if folder.join(".env").is_file() {
+        draft.set("env_file", ".env", "");
+    }
+    let mut port = made.port;
+    for (name, value) in &made.environment {
+        match &**name {
+            "PORT" => port = port.or(value.parse().ok()),
+            "HOST" => {}
+            "NODE_ENV" if is_short_line(value) => draft.set("env", value.as_str(), ""),
+            _ => draft.variable(name, &value.replace('\0', "")),
+        }
+    }
+    draft.set("limits.memory", "512M", "The app and all that it starts, for each instance.");
+    scan::health(folder).write(&mut draft);
+    let writable = scan::writable(folder);
+    if !writable.is_empty() {
+        draft.set("writable", writable, "The app can write nowhere else.");
+    }
+    let lines = vec![Line::new(name, &value, Fate::Done, shown)];
+    Ok(Mapped { draft, lines, notes: made.notes, port, takes_port, host: None })
+}

@@ -1,0 +1,174 @@
+//! A folder -> a `romuo.toml` that works, and a sentence about what was found.
+
+mod node;
+mod others;
+mod python;
+mod ruby;
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::command::Made;
+use super::draft::{Draft, app_name};
+use super::environment::is_short_line;
+use super::error::AdoptError;
+use super::scan;
+use crate::config;
+use crate::program;
+
+/// What a folder holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Survey {
+    /// The configuration that was made of it.
+    pub draft: Draft,
+    /// What was found, as a sentence.
+    pub found: String,
+    /// What to know, and to do, before it runs.
+    pub notes: Vec<String>,
+}
+
+/// An app as one of the languages sees it.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The name, as the manifest has it.
+    name: Option<String>,
+    /// "an Express app (package.json), started by its script `start`"
+    what: String,
+    made: Made,
+    /// The port that it listens on when it is told none.
+    port: Option<u16>,
+    /// The limit of memory that such apps get by with.
+    memory: &'static str,
+    environment: Vec<(&'static str, &'static str)>,
+    /// Folders that its framework writes to.
+    writable: Vec<String>,
+    /// Where its framework answers for its health.
+    health: Option<&'static str>,
+    site: Option<Site>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Site {
+    root: String,
+    fallback: Option<&'static str>,
+}
+
+/// Looks at the folder `directory` (absolute), with `search` as `PATH`.
+///
+/// # Errors
+/// Where nothing in it says what app it is.
+pub fn survey(directory: &Path, search: &OsStr) -> Result<Survey, AdoptError> {
+    let seen = node::look(directory)
+        .or_else(|| python::look(directory))
+        .or_else(|| ruby::look(directory))
+        .or_else(|| others::look(directory))
+        .ok_or_else(|| AdoptError::NothingFound { directory: directory.into() })?;
+    let survey = write(seen, directory, search);
+    let path = directory.join("romuo.toml");
+    config::parse(&survey.draft.to_toml(), &path).map_err(|error| AdoptError::Defect {
+        path: directory.into(),
+        reason: error.to_string(),
+    })?;
+    Ok(survey)
+}
+
+fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
+    let folder = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let named = seen.name.as_deref().and_then(app_name).or_else(|| app_name(folder));
+    let mut draft = Draft::new(named.or_else(|| app_name("app")).unwrap_or_default());
+    draft.say(format!("Made by `romuoctl init`, which found {}.", seen.what));
+    draft.say("Every key is in docs/configuration.md.");
+    let mut notes = seen.notes;
+    notes.extend(seen.made.notes.clone());
+    if let Some(file) = IMPORTS.iter().find(|file| directory.join(file).is_file()) {
+        notes.push(format!("`romuoctl import {file}` takes over what {file} says of it"));
+    }
+
+    let is_site = seen.site.is_some();
+    if let Some(Site { root, fallback }) = seen.site {
+        draft.set("static.root", root, "romuo-server serves the files of this folder itself.");
+        if let Some(fallback) = fallback {
+            let comment = "What a browser gets for a page that is no file: the app in it goes on.";
+            draft.set("static.fallback", fallback, comment);
+        }
+    } else {
+        let comment = "What runs: `install-units` finds the programs, and says so. The app listens on \
+                       the PORT that it is given; {port} and {host} stand for it here.";
+        draft.set("command", seen.made.words.clone(), comment);
+    }
+    let port = seen.made.port.or(seen.port).filter(|port| *port > 0).unwrap_or(DEFAULT_PORT);
+    let comment = format!(
+        "Where the clients connect: this machine only, for a proxy in front. \"0.0.0.0:{port}\" is for \
+         everyone."
+    );
+    draft.set("listen", format!("127.0.0.1:{port}"), comment);
+    let comment =
+        "With 2 one can crash or be restarted while the other serves; \"max\" is one a CPU.";
+    draft.set("instances", 2, comment);
+    if is_site {
+        return Survey { draft, found: seen.what, notes };
+    }
+    if directory.join(".env").is_file() {
+        draft.set("env_file", ".env", "Read at each start.");
+    }
+    let mut writable = seen.writable;
+    for path in scan::writable(directory) {
+        if !writable.iter().any(|known| Path::new(&path).starts_with(known)) {
+            writable.push(path);
+        }
+    }
+    if writable.is_empty() {
+        let comment =
+            "The app can write nowhere but to /tmp and its state folder, unless it is named:";
+        draft.suggest("writable", vec!["uploads"], comment);
+    } else {
+        draft.set("writable", writable, "The app can write nowhere else in its folder.");
+    }
+    for (name, value) in &seen.environment {
+        draft.variable(name, value);
+    }
+    for (name, value) in &seen.made.environment {
+        match &**name {
+            "PORT" | "HOST" => {}
+            "NODE_ENV" if is_short_line(value) => draft.set("env", value.as_str(), ""),
+            _ => draft.variable(name, &value.replace('\0', "")),
+        }
+    }
+    let comment = "For each instance, the app and all that it starts; one that passes it is killed and \
+                   started again. A swap runs two of it for a moment.";
+    draft.set("limits.memory", seen.memory, comment);
+    match seen.health {
+        Some(path) => draft.set("health.path", path, "Where its framework answers."),
+        None => scan::health(directory).write(&mut draft),
+    }
+    match program::find(&seen.made.words, directory, search) {
+        Ok(found) => notes.extend(found.notes),
+        Err(error) => notes.push(format!("it cannot run yet: {error}")),
+    }
+    Survey { draft, found: seen.what, notes }
+}
+
+/// Where an app listens that says nothing of it.
+const DEFAULT_PORT: u16 = 3000;
+
+/// The port that the sources fall back to, and whether they look at `PORT` at all.
+fn port_in_sources(directory: &Path) -> (Option<u16>, bool) {
+    let (mut port, mut asks) = (None, false);
+    for text in scan::sources(directory).iter().filter_map(|file| scan::read(file)) {
+        let (found, looks) = scan::port_in(&text);
+        port = port.or(found);
+        asks |= looks;
+    }
+    (port, asks)
+}
+
+/// Files that `romuoctl import` takes.
+const IMPORTS: [&str; 6] = [
+    "ecosystem.config.js",
+    "ecosystem.config.cjs",
+    "ecosystem.config.mjs",
+    "ecosystem.json",
+    "ecosystem.yaml",
+    "Procfile",
+];

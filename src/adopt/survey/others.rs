@@ -1,0 +1,123 @@
+//! Apps that are built to a program, apps of PHP, and folders of files.
+
+use std::path::Path;
+
+use super::{Seen, Site, port_in_sources};
+use crate::adopt::command::Made;
+use crate::adopt::scan;
+
+/// Folders that builders of sites leave their pages in.
+const SITES: [&str; 6] = ["", "dist", "build", "public", "_site", "out"];
+
+/// Looks for the rest of what is known.
+pub(super) fn look(directory: &Path) -> Option<Seen> {
+    go(directory).or_else(|| rust(directory)).or_else(|| php(directory)).or_else(|| site(directory))
+}
+
+fn go(directory: &Path) -> Option<Seen> {
+    let manifest = scan::read(&directory.join("go.mod"))?;
+    let module = manifest.lines().find_map(|line| line.trim().strip_prefix("module "))?.trim();
+    // "example.org/shop/v2"
+    let is_version = |part: &&str| {
+        part.strip_prefix('v').is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()))
+    };
+    let name = module.rsplit('/').find(|part| !is_version(part))?.to_owned();
+    let places =
+        [format!("bin/{name}"), name.clone(), "bin/server".into(), "server".into(), "app".into()];
+    let build = format!("go build -o {name} .");
+    Some(built(directory, "a Go app (go.mod)", name, &places, &build, "256M"))
+}
+
+fn rust(directory: &Path) -> Option<Seen> {
+    let manifest: toml::Table = scan::read(&directory.join("Cargo.toml"))?.parse().ok()?;
+    let package = manifest.get("package")?.get("name")?.as_str()?.to_owned();
+    let bins = manifest.get("bin").and_then(toml::Value::as_array);
+    let bin = bins.and_then(|bins| bins.first()?.get("name")?.as_str());
+    let name = bin.unwrap_or(&package).to_owned();
+    let places = [format!("target/release/{name}")];
+    let what = "a Rust app (Cargo.toml)";
+    Some(built(directory, what, package, &places, "cargo build --release", "128M"))
+}
+
+/// An app that a build makes a program of, which is at the first of `places` that is there.
+fn built(
+    directory: &Path,
+    what: &str,
+    name: String,
+    places: &[String],
+    build: &str,
+    memory: &'static str,
+) -> Seen {
+    let there = places.iter().find(|place| directory.join(place).is_file());
+    let program = there.or(places.get(usize::from(places.len() > 1))).cloned().unwrap_or_default();
+    let (port, asks) = port_in_sources(directory);
+    let mut notes = Vec::new();
+    if there.is_none() {
+        notes.push(format!("{program} is not there yet: `{build}` makes it"));
+    }
+    if !asks {
+        notes.push(
+            "its sources do not look at PORT: the app has to listen on 127.0.0.1 and the port that \
+             this variable names"
+                .into(),
+        );
+    }
+    Seen {
+        name: Some(name),
+        what: format!("{what}, started by ./{program}"),
+        made: Made { words: vec![format!("./{program}")], ..Made::default() },
+        port,
+        memory,
+        notes,
+        ..Seen::default()
+    }
+}
+
+fn php(directory: &Path) -> Option<Seen> {
+    let laravel = directory.join("artisan").is_file();
+    let index = ["public/index.php", "web/index.php", "index.php"]
+        .into_iter()
+        .find(|index| directory.join(index).is_file())?;
+    let root = Path::new(index).parent().and_then(Path::to_str).unwrap_or_default();
+    let command = match (laravel, root) {
+        (true, _) => "php artisan serve --host={host} --port={port} --no-reload".to_owned(),
+        (_, "") => "php -S {host}:{port}".to_owned(),
+        (_, root) => format!("php -S {{host}}:{{port}} -t {root}"),
+    };
+    let composer = scan::read(&directory.join("composer.json"));
+    let name = composer.and_then(|text| {
+        let manifest: serde_json::Value = serde_json::from_str(&text).ok()?;
+        Some(manifest.get("name")?.as_str()?.to_owned())
+    });
+    let writable = ["storage", "bootstrap/cache", "var"]
+        .into_iter()
+        .filter(|folder| directory.join(folder).is_dir())
+        .map(str::to_owned)
+        .collect();
+    let kind = if laravel { "a Laravel app (artisan)" } else { "a PHP app" };
+    Some(Seen {
+        name,
+        what: format!("{kind} with {index}, served by the server of php itself"),
+        made: Made { words: command.split(' ').map(str::to_owned).collect(), ..Made::default() },
+        port: Some(8000),
+        memory: "300M",
+        environment: vec![("PHP_CLI_SERVER_WORKERS", "4")],
+        writable,
+        notes: vec![
+            "the server of php itself is made for development: for much traffic use FrankenPHP or \
+             RoadRunner as the command"
+                .into(),
+        ],
+        ..Seen::default()
+    })
+}
+
+fn site(directory: &Path) -> Option<Seen> {
+    let root = SITES.into_iter().find(|root| directory.join(root).join("index.html").is_file())?;
+    let shown = if root.is_empty() { "." } else { root };
+    Some(Seen {
+        what: format!("a folder of files with {}", Path::new(root).join("index.html").display()),
+        site: Some(Site { root: shown.into(), fallback: None }),
+        ..Seen::default()
+    })
+}

@@ -1,0 +1,237 @@
+//! Folders of apps, and what `init` makes of them.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::adopt::{AdoptError, Survey, survey};
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+fn surveyed(files: &[(&str, &str)]) -> Survey {
+    look(folder(files).path()).unwrap()
+}
+
+fn look(path: &Path) -> Result<Survey, AdoptError> {
+    survey(path, std::env::var_os("PATH").unwrap_or_default().as_ref())
+}
+
+fn command(survey: &Survey) -> String {
+    let words = survey.draft.get("command").and_then(|command| command.as_array()).unwrap();
+    words.iter().map(|word| word.as_str().unwrap()).collect::<Vec<_>>().join(" ")
+}
+
+fn text<'a>(survey: &'a Survey, key: &str) -> &'a str {
+    survey.draft.get(key).unwrap().as_str().unwrap()
+}
+
+fn package(scripts: &str, dependencies: &str) -> String {
+    let list: Vec<_> =
+        dependencies.split_whitespace().map(|name| format!("{name:?}: \"1\"")).collect();
+    format!(
+        "{{ \"name\": \"@acme/shop\", \"scripts\": {{ {scripts} }}, \"dependencies\": {{ {} }} }}",
+        list.join(", ")
+    )
+}
+
+#[test]
+fn an_express_app_is_started_by_its_script() {
+    let manifest =
+        package("\"start\": \"PORT=4000 NODE_ENV=staging node src/server.js\"", "express");
+    let seen = surveyed(&[
+        ("package.json", &manifest),
+        ("src/server.js", "app.get('/healthz', h);\napp.listen(process.env.PORT || 5000);"),
+        ("node_modules/x/index.js", "app.get('/health')"),
+        (".env", "A=b"),
+        ("uploads/x", ""),
+        ("db/shop.sqlite", ""),
+    ]);
+    assert!(seen.found.starts_with("an Express app (package.json)"), "{}", seen.found);
+    assert_eq!(seen.draft.name.as_str(), "shop");
+    assert_eq!(command(&seen), "node src/server.js");
+    assert_eq!(text(&seen, "listen"), "127.0.0.1:5000");
+    assert_eq!(text(&seen, "env"), "staging");
+    assert_eq!(text(&seen, "env_file"), ".env");
+    assert_eq!(text(&seen, "health.path"), "/healthz");
+    assert_eq!(seen.draft.get("writable").unwrap().to_string(), "[\"uploads\", \"db\"]");
+}
+
+#[test]
+fn an_app_that_ignores_port_is_told_so() {
+    let manifest = package("", "fastify");
+    let seen = surveyed(&[("package.json", &manifest), ("index.js", "server.listen(8080)")]);
+    assert_eq!(command(&seen), "node index.js");
+    assert_eq!(text(&seen, "listen"), "127.0.0.1:8080");
+    assert!(
+        seen.notes.iter().any(|note| note.contains("process.env.PORT || 8080")),
+        "{:?}",
+        seen.notes
+    );
+    assert_eq!(text(&seen, "health.path"), "/");
+}
+
+#[test]
+fn frameworks_of_node_have_their_own_commands() {
+    for (scripts, dependencies, expected) in [
+        ("\"start\": \"next start -p 3005\"", "next", "next start -p {port}"),
+        ("\"dev\": \"next dev\", \"start\": \"next dev\"", "next", "next start"),
+        (
+            "\"start\": \"nest start\", \"start:prod\": \"node dist/main\"",
+            "@nestjs/core",
+            "node dist/main",
+        ),
+        ("\"start\": \"nest start\"", "@nestjs/core", "node dist/main.js"),
+        ("", "nuxt", "node .output/server/index.mjs"),
+        ("\"start\": \"node a && node b\"", "koa", "npm run start"),
+        ("\"prestart\": \"x\", \"start\": \"node a\"", "koa", "npm run start"),
+        ("\"start\": \"nodemon a.js\", \"serve\": \"node a\"", "koa", "npm run serve"),
+    ] {
+        let seen = surveyed(&[("package.json", &package(scripts, dependencies))]);
+        assert_eq!(command(&seen), expected, "{scripts} {dependencies}");
+    }
+    let seen =
+        surveyed(&[("package.json", &package("\"start\": \"a | b\"", "")), ("yarn.lock", "")]);
+    assert_eq!(command(&seen), "yarn run start");
+    let routes = [("package.json", &*package("", "next")), ("app/api/health/route.ts", "")];
+    assert_eq!(text(&surveyed(&routes), "health.path"), "/api/health");
+}
+
+#[test]
+fn a_site_that_a_builder_makes_is_served_as_files() {
+    let seen = surveyed(&[(
+        "package.json",
+        &package("\"start\": \"vite\", \"dev\": \"vite\"", "vite react"),
+    )]);
+    assert_eq!(text(&seen, "static.root"), "dist");
+    assert_eq!(text(&seen, "static.fallback"), "index.html");
+    assert!(seen.notes[0].contains("npm run build"), "{:?}", seen.notes);
+    let seen = surveyed(&[("index.html", ""), ("style.css", "")]);
+    assert_eq!((text(&seen, "static.root"), seen.draft.get("command")), (".", None));
+}
+
+#[test]
+fn apps_of_python_are_found_by_their_object() {
+    let fast =
+        "from fastapi import FastAPI\napp: FastAPI = FastAPI(title='x')\n@app.get(\"/health\")\n";
+    let flask = "def create_app():\n    app = Flask(__name__)\n    return app\n";
+    let settings = "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'mysite.settings')";
+    for (files, expected) in [
+        (
+            vec![("requirements.txt", "fastapi\nuvicorn[standard]"), ("main.py", fast)],
+            "uvicorn --host {host} --port {port} main:app",
+        ),
+        (
+            vec![
+                (
+                    "pyproject.toml",
+                    "[project]\nname = \"api\"\ndependencies = [\"fastapi\", \"hypercorn\"]",
+                ),
+                ("src/api/web.py", fast),
+            ],
+            "hypercorn --bind {host}:{port} api.web:app",
+        ),
+        (
+            vec![("requirements.txt", "flask\ngunicorn"), ("shop/__init__.py", flask)],
+            "gunicorn --bind {host}:{port} shop:create_app()",
+        ),
+        (
+            vec![("requirements.txt", "Flask"), ("app.py", "app = flask.Flask(__name__)")],
+            "gunicorn --bind {host}:{port} app:app",
+        ),
+        (
+            vec![
+                ("requirements.txt", "django\ngunicorn"),
+                ("manage.py", settings),
+                ("mysite/settings.py", ""),
+            ],
+            "gunicorn --bind {host}:{port} mysite.wsgi:application",
+        ),
+        (vec![("server.py", "port = int(os.environ['PORT'])")], "python3 server.py"),
+    ] {
+        let seen = surveyed(&files);
+        assert_eq!(command(&seen), expected, "{files:?}");
+        assert_eq!(text(&seen, "environment.PYTHONUNBUFFERED"), "1");
+    }
+    let seen = surveyed(&[("requirements.txt", "fastapi"), ("main.py", fast)]);
+    assert!(seen.notes.iter().any(|note| note.contains("pip install uvicorn")), "{:?}", seen.notes);
+    assert_eq!(text(&seen, "health.path"), "/health");
+}
+
+#[test]
+fn the_other_languages_are_found_by_their_manifests() {
+    for (files, expected) in [
+        (
+            vec![
+                ("Gemfile", "gem 'rails'\ngem \"puma\""),
+                ("config/puma.rb", "port ENV[\"PORT\"]"),
+            ],
+            "bundle exec puma",
+        ),
+        (
+            vec![("Gemfile", "gem 'sinatra'\ngem 'puma'"), ("config.ru", "")],
+            "bundle exec puma -b tcp://{host}:{port}",
+        ),
+        (vec![("config.ru", "")], "rackup -o {host} -p {port}"),
+        (
+            vec![
+                ("go.mod", "module example.org/acme/shop/v2\n"),
+                ("main.go", "os.Getenv(\"PORT\")"),
+            ],
+            "./shop",
+        ),
+        (vec![("go.mod", "module shop\n"), ("bin/server", "")], "./bin/server"),
+        (vec![("Cargo.toml", "[package]\nname = \"shop\"")], "./target/release/shop"),
+        (
+            vec![("composer.json", "{\"name\": \"acme/shop\"}"), ("public/index.php", "")],
+            "php -S {host}:{port} -t public",
+        ),
+        (vec![("index.php", "")], "php -S {host}:{port}"),
+        (
+            vec![("artisan", ""), ("public/index.php", "")],
+            "php artisan serve --host={host} --port={port} --no-reload",
+        ),
+    ] {
+        assert_eq!(command(&surveyed(&files)), expected, "{files:?}");
+    }
+    let seen = surveyed(&[("Cargo.toml", "[package]\nname = \"shop\"")]);
+    assert!(
+        seen.notes.iter().any(|note| note.contains("cargo build --release")),
+        "{:?}",
+        seen.notes
+    );
+}
+
+#[test]
+fn a_folder_that_says_nothing_is_refused() {
+    assert!(matches!(look(folder(&[("x.txt", "")]).path()), Err(AdoptError::NothingFound { .. })));
+    assert!(matches!(
+        look(folder(&[("package.json", "{}")]).path()),
+        Err(AdoptError::NothingFound { .. })
+    ));
+    assert!(matches!(
+        look(folder(&[("package.json", "{")]).path()),
+        Err(AdoptError::NothingFound { .. })
+    ));
+}
+
+#[test]
+fn a_route_that_is_only_asked_is_none_of_the_apps() {
+    let manifest = package("", "express");
+    let seen = surveyed(&[
+        ("package.json", &manifest),
+        (
+            "index.js",
+            "fetch('http://other/health')\naxios.get('/health')\nrouter.get('/ping', x)\n// PORT",
+        ),
+    ]);
+    assert_eq!(text(&seen, "health.path"), "/ping");
+}

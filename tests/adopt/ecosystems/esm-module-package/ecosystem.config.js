@@ -1,0 +1,1 @@
+export default { apps: [{ name: 'typed', script: 'src/index.ts', env: { PORT: 4001 } }] };

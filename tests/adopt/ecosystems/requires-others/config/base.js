@@ -1,0 +1,1 @@
+module.exports = { script: 'server.js', node_args: '--harmony', env: { PORT: 7000 } };

@@ -1,0 +1,1 @@
+http.createServer(answer).listen(8124);
