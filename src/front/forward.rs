@@ -198,15 +198,15 @@ impl Front {
         }
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             let protocol = parts.headers.get(UPGRADE).filter(|_| context.asked.upgrade);
-            let is_websocket = protocol.ok_or(UNASKED)?.as_bytes().eq_ignore_ascii_case(b"websocket");
+            let is_websocket =
+                protocol.ok_or(UNASKED)?.as_bytes().eq_ignore_ascii_case(b"websocket");
             let app = body.into_tunnel().ok_or(UNASKED)?;
             let ending = self.closing.ending(lease.as_ref());
             let tunnel = tunnel::Tunnel::new(app.stream, app.read, is_websocket, ending, lease);
             let response = Response::from_parts(parts, FrontBody::empty());
             return Ok(Answered { response, tunnel: Some(Box::new(tunnel)) });
         }
-        let ending =
-            events::is_stream(&parts.headers).then(|| self.closing.ending(lease.as_ref()));
+        let ending = events::is_stream(&parts.headers).then(|| self.closing.ending(lease.as_ref()));
         let body = FrontBody::passed(body, lease, context.asked.trailers, ending);
         Ok(own(Response::from_parts(parts, body)))
     }
@@ -252,11 +252,8 @@ fn prepare(parts: &mut Parts, may_upgrade: bool) -> Asked {
         if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
             parts.headers.insert(HOST, host);
         }
-        parts.uri = parts
-            .uri
-            .path_and_query()
-            .cloned()
-            .map_or_else(|| Uri::from_static("/"), Uri::from);
+        parts.uri =
+            parts.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
     }
     if parts.version >= Version::HTTP_2 {
         join_cookies(&mut parts.headers);

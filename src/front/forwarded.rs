@@ -8,8 +8,8 @@
 
 use std::net::IpAddr;
 
-use http::header::{FORWARDED, HOST, HeaderName, HeaderValue};
 use http::HeaderMap;
+use http::header::{FORWARDED, HOST, HeaderName, HeaderValue};
 
 use crate::config::Subnet;
 
@@ -73,7 +73,8 @@ fn drop_doubtful(headers: &mut HeaderMap, trusted: bool) {
             || !trusted && (text.starts_with(PREFIX) || *name == FORWARDED || *name == REAL_IP)
     };
     if headers.keys().any(doubtful) {
-        let names: Vec<HeaderName> = headers.keys().filter(|name| doubtful(name)).cloned().collect();
+        let names: Vec<HeaderName> =
+            headers.keys().filter(|name| doubtful(name)).cloned().collect();
         for name in names {
             headers.remove(name);
         }

@@ -7,8 +7,10 @@
 //! | `forward`, `resend`, `body` | a request's way to the app, and a second one where that fails |
 //! | `reply`, `refusal` | the answer, of the app or of the front itself |
 //! | `tunnel`, `websocket`, `events`, `ending` | what goes on for ever, and how it ends well |
+//! | `app` | the app itself, as a child process |
 //! | `route`, `siblings` | which generation of the app takes requests now; the other instances |
 
+mod app;
 mod body;
 mod ending;
 mod events;
@@ -26,9 +28,12 @@ mod strict;
 mod tunnel;
 mod websocket;
 
+pub(crate) use app::{App, AppError, stderr_is_journal};
 pub(crate) use forward::{Entry, Front, Tunnel};
 pub(crate) use forwarded::Peer;
 pub(crate) use framing::{Framing, Seen};
 pub(crate) use reply::FrontBody;
-pub(crate) use route::{Generation, Lease, Route};
+#[cfg(test)]
+pub(crate) use route::Generation;
+pub(crate) use route::Route;
 pub(crate) use siblings::Siblings;

@@ -65,8 +65,9 @@ impl FrontBody {
         trailers: bool,
         ending: Option<Ending>,
     ) -> Self {
-        let stream =
-            |ending| Box::new(Stream { events: Events::default(), ending, due: false, over: false });
+        let stream = |ending| {
+            Box::new(Stream { events: Events::default(), ending, due: false, over: false })
+        };
         Self(Kind::Passed(Passed { body, _lease: lease, trailers, events: ending.map(stream) }))
     }
 }
@@ -107,12 +108,10 @@ impl Passed {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         Poll::Ready(match (frame, &mut self.events) {
             (Some(Ok(frame)), _) if frame.is_trailers() && !self.trailers => None,
-            (Some(Ok(frame)), Some(stream)) => {
-                Some(Ok(match frame.into_data() {
-                    Ok(data) => Frame::data(stream.pass(data)),
-                    Err(frame) => frame,
-                }))
-            }
+            (Some(Ok(frame)), Some(stream)) => Some(Ok(match frame.into_data() {
+                Ok(data) => Frame::data(stream.pass(data)),
+                Err(frame) => frame,
+            })),
             (frame, _) => frame,
         })
     }

@@ -114,16 +114,6 @@ impl Route {
         Some(Lease(Arc::clone(generation)))
     }
 
-    /// Whether there is a generation that takes requests.
-    pub(crate) fn is_open(&self) -> bool {
-        self.current().is_some()
-    }
-
-    /// Waits until there is a generation that takes requests.
-    pub(crate) async fn until_open(&self) {
-        self.until_other(None).await;
-    }
-
     /// Waits until there is a generation that takes requests and is not this one.
     pub(crate) async fn until_other(&self, number: Option<u32>) {
         loop {
@@ -190,11 +180,11 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_the_app_learns_that_it_is_back() {
         let route = Route::default();
-        let mut open = pin!(route.until_open());
+        let mut open = pin!(route.until_other(None));
         assert!(open.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         route.open(generation(1));
         open.await;
-        assert!(is_ready(route.until_open()));
+        assert!(is_ready(route.until_other(None)));
         let mut other = pin!(route.until_other(Some(1)));
         assert!(other.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         route.open(generation(2));

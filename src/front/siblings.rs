@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::health::{Status, probe};
-use crate::upstream::{Address, Pool};
 use crate::unit::InstanceId;
+use crate::upstream::{Address, Pool};
 
 /// Ending of the name of a relay door: `1.relay.sock`.
 const RELAY: &str = ".relay.sock";

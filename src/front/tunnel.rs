@@ -66,7 +66,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tunnel<S> {
 
     /// Moves bytes until both sides have closed, or one is broken. `sent`: what the client has sent
     /// already.
-    pub(crate) async fn run<C: AsyncRead + AsyncWrite + Unpin>(mut self, mut client: C, sent: &[u8]) {
+    pub(crate) async fn run<C: AsyncRead + AsyncWrite + Unpin>(
+        mut self,
+        mut client: C,
+        sent: &[u8],
+    ) {
         let mut up = Way::new(sent);
         let mut down = Way::new(&self.first);
         self.first = Bytes::new();
@@ -245,8 +249,13 @@ mod tests {
             let ending = Box::pin(async move {
                 let _ = ended.await;
             });
-            let tunnel =
-                Tunnel::new(inner_app, Bytes::from_static(b"\x81\x01a"), is_websocket, ending, None);
+            let tunnel = Tunnel::new(
+                inner_app,
+                Bytes::from_static(b"\x81\x01a"),
+                is_websocket,
+                ending,
+                None,
+            );
             let running = tokio::spawn(tunnel.run(inner_client, b"up"));
             Self { client, app, end: Some(end), running }
         }

@@ -77,6 +77,16 @@ impl Guard {
         self.write(&self.state().ready(now))
     }
 
+    /// The child of a front ended, and the front goes on.
+    ///
+    /// # Errors
+    /// Where the state cannot be written.
+    pub fn child_ended(&self, now: BootTime, min_uptime: Duration) -> Result<State, GuardError> {
+        let state = self.state().child_ended(now, min_uptime);
+        self.write(&state)?;
+        Ok(state)
+    }
+
     /// The instance ended, with this result.
     ///
     /// # Errors

@@ -16,6 +16,10 @@ pub struct State {
     pub errored: bool,
     /// When the running instance got ready; none: it did not, or none runs.
     pub ready_at: Option<BootTime>,
+    /// The last crash was that of a front's child, which the front has told: the end of the front
+    /// itself, if it follows from that, is not another one.
+    #[serde(default)]
+    pub counted: bool,
 }
 
 /// May the instance start?
@@ -40,16 +44,25 @@ impl State {
         if self.errored {
             (Self::default(), Verdict::Start)
         } else if crashes > 0 && crashes >= max_restarts {
-            (Self { crashes, errored: true, ready_at: None }, Verdict::Errored { crashes })
+            (Self { crashes, errored: true, ..Self::default() }, Verdict::Errored { crashes })
         } else {
-            (Self { crashes, errored: false, ready_at: None }, Verdict::Start)
+            (Self { crashes, errored: false, ..Self::default() }, Verdict::Start)
         }
     }
 
     /// The instance got ready.
     #[must_use]
     pub fn ready(self, now: BootTime) -> Self {
-        Self { ready_at: Some(now), ..self }
+        Self { ready_at: Some(now), counted: false, ..self }
+    }
+
+    /// The child of a front ended. It counts as a quick crash unless it had been ready for
+    /// `min_uptime`.
+    #[must_use]
+    pub fn child_ended(self, now: BootTime, min_uptime: Duration) -> Self {
+        let before = Self { counted: false, ..self };
+        let after = before.after_stop(now, &ServiceResult::ExitCode, min_uptime);
+        Self { counted: true, ..after }
     }
 
     /// The instance ended with `result` (`$SERVICE_RESULT`, systemd.exec(5)). It counts as a quick
@@ -61,6 +74,7 @@ impl State {
             // Nothing ran: the refusal itself.
             ServiceResult::ExecCondition => self,
             ServiceResult::Success => Self::default(),
+            _ if self.counted => Self { counted: false, ..self },
             _ if good_uptime => Self::default(),
             _ => Self { crashes: self.crashes.saturating_add(1), ready_at: None, ..self },
         }

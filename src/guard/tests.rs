@@ -61,6 +61,20 @@ fn with_no_restarts_allowed_the_first_start_still_is() {
 }
 
 #[test]
+fn a_crash_of_a_fronts_child_is_counted_once() {
+    let (state, _) = State::default().ready(at(0)).child_ended(at(1), MIN_UPTIME).before_start(9);
+    assert_eq!(state.crashes, 1);
+    let state = State::default().ready(at(0)).child_ended(at(1), MIN_UPTIME);
+    // The front gives up and exits: that is the same crash.
+    let after = state.after_stop(at(2), &ServiceResult::ExitCode, MIN_UPTIME);
+    assert_eq!(after.crashes, 1);
+    // It does not, the child comes up again, and then the front itself crashes.
+    let after = state.ready(at(2)).after_stop(at(3), &ServiceResult::Signal, MIN_UPTIME);
+    assert_eq!(after.crashes, 2);
+    assert_eq!(state.ready(at(2)).child_ended(at(20), MIN_UPTIME).crashes, 0);
+}
+
+#[test]
 fn the_count_is_kept_from_one_process_to_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let id = "1".parse().unwrap();

@@ -193,7 +193,8 @@ impl<'a> Instance<'a> {
 /// What a program has to see besides its folder.
 fn needs(program: Option<&Program>) -> impl Iterator<Item = (&'static str, &Path)> {
     program.into_iter().flat_map(|program| {
-        let first = program.command.first().map(|word| ("the program of `command`", Path::new(word)));
+        let first =
+            program.command.first().map(|word| ("the program of `command`", Path::new(word)));
         let env_file = program.env_file.as_deref().map(|path| ("`env_file`", path));
         let readable = program.readable.iter().map(|path| ("a path of `readable`", path.as_path()));
         first.filter(|(_, path)| path.is_absolute()).into_iter().chain(env_file).chain(readable)

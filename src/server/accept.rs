@@ -13,6 +13,7 @@ use super::connection::{self, Host};
 use super::sockets::Listeners;
 use super::stream::Stream;
 use super::watchdog::Pulse;
+use crate::front::App;
 
 /// Pause after an error of accept(2) that will not pass by itself, such as too many open files:
 /// long enough not to spin, short enough for the queue.
@@ -31,12 +32,14 @@ pub(super) struct Door {
     /// One permit for each connection that may still come.
     slots: Arc<Semaphore>,
     pulse: Pulse,
+    /// Nobody is let in while it is down; none: this instance answers by itself.
+    app: Option<App>,
 }
 
 impl Door {
-    pub(super) fn new(host: Arc<Host>, pulse: Pulse) -> Self {
+    pub(super) fn new(host: Arc<Host>, pulse: Pulse, app: Option<App>) -> Self {
         let slots = Arc::new(Semaphore::new(host.bounds.connections));
-        Self { host, slots, pulse }
+        Self { host, slots, pulse, app }
     }
 
     /// Connections that are open now.
@@ -59,7 +62,7 @@ impl Door {
                     self.pulse.beat();
                     continue;
                 }
-                accepted = self.accept(listeners) => accepted,
+                accepted = self.accept_while_serving(listeners) => accepted,
             };
             match accepted {
                 Ok((stream, slot)) => {
@@ -96,6 +99,22 @@ impl Door {
         let all = u32::try_from(self.host.bounds.connections).unwrap_or(u32::MAX);
         // It fails only on a closed semaphore, and nobody closes this one.
         let _ = self.slots.acquire_many(all).await;
+    }
+
+    /// What is in the queue while the app is down is for the siblings.
+    async fn accept_while_serving(
+        &self,
+        listeners: &Listeners,
+    ) -> io::Result<(Stream, OwnedSemaphorePermit)> {
+        let Some(app) = &self.app else { return self.accept(listeners).await };
+        loop {
+            app.until_serving(true).await;
+            tokio::select! {
+                biased;
+                () = app.until_serving(false) => {}
+                accepted = self.accept(listeners) => return accepted,
+            }
+        }
     }
 
     async fn accept(&self, listeners: &Listeners) -> io::Result<(Stream, OwnedSemaphorePermit)> {

@@ -10,6 +10,7 @@ use miette::Diagnostic as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::ServerError;
+use super::fronted::ask_for_swap;
 use super::life::runtime_folder;
 use crate::config::{self, parse_duration};
 use crate::guard;
@@ -38,6 +39,11 @@ struct Serve {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Swap the app of a running instance for a new one: what a reload of its unit runs
+    Swap {
+        /// The instance
+        id: InstanceId,
+    },
     /// The crash guard, which the units ask before a start and tell of an end
     #[command(subcommand)]
     Guard(Guard),
@@ -77,6 +83,7 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     match Arguments::parse() {
         Arguments { verb: Some(Verb::Guard(verb)), .. } => verb.run(),
+        Arguments { verb: Some(Verb::Swap { id }), .. } => swap(id),
         Arguments { serve: Some(Serve { config, instance }), .. } => {
             let settings = config::load(&config).map_err(ServerError::from);
             match settings.and_then(|settings| super::serve(settings, instance)) {
@@ -90,6 +97,29 @@ pub fn main() -> ExitCode {
         }
         // clap insists on one of the two.
         Arguments { verb: None, serve: None } => ExitCode::from(2),
+    }
+}
+
+/// Asks a running instance for a swap, and says what came of it.
+fn swap(id: InstanceId) -> ExitCode {
+    let Some(folder) = runtime_folder() else {
+        eprintln!("romuo-server: swap is for units, which have $RUNTIME_DIRECTORY");
+        return ExitCode::from(2);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(ask_for_swap(&folder, id)),
+        Err(error) => Err(format!("the app was not swapped: {error}")),
+    };
+    match outcome {
+        Ok(sentence) => {
+            println!("{sentence}");
+            ExitCode::SUCCESS
+        }
+        Err(sentence) => {
+            eprintln!("{sentence}");
+            ExitCode::FAILURE
+        }
     }
 }
 

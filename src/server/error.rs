@@ -66,6 +66,16 @@ pub enum ServerError {
     /// The first request through its own router was not answered well.
     #[error("the server does not answer its own health request: {0}")]
     NotHealthy(#[from] ProbeError),
+    /// The app did not come up, or does not any more.
+    #[error("the app {0}")]
+    #[diagnostic(help(
+        "what it said itself stands in the journal; `health.path` has to be answered with a code from 200 to 399"
+    ))]
+    App(String),
+    /// systemd starts such an app itself.
+    #[error("this app takes its sockets itself (`mode = \"inherit\"`)")]
+    #[diagnostic(help("systemd starts it without romuo-server: `romuoctl start`"))]
+    Inherits,
     /// The runtime, a signal handler or a thread could not be set up.
     #[error("could not set up {what}: {source}")]
     Setup {

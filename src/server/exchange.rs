@@ -59,9 +59,8 @@ impl Exchange {
             }
             (Handler::Router(router), _) => {
                 // An empty body costs no allocation; nearly every request has one.
-                let request = request.map(|body| {
-                    if body.is_end_stream() { Body::empty() } else { Body::new(body) }
-                });
+                let request = request
+                    .map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
                 (router.clone().call(request).await?.map(Kind::Router), None)
             }
             // `new` makes a peer for every front.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::drain::Drain;
 use super::memory::{self, CgroupMemory};
 use crate::config::Settings;
+use crate::front::App;
 use crate::health::{Memory, Report, Status};
 use crate::unit::InstanceId;
 
@@ -24,6 +25,8 @@ pub(super) struct Figures {
     memory: CgroupMemory,
     drain: Drain,
     ready: OnceLock<Instant>,
+    /// The app, once it is up; never for an instance that answers by itself.
+    app: OnceLock<App>,
 }
 
 impl Figures {
@@ -35,7 +38,13 @@ impl Figures {
             memory: CgroupMemory::open(),
             drain,
             ready: OnceLock::new(),
+            app: OnceLock::new(),
         }
+    }
+
+    /// What is told of the instance depends on this app from now on.
+    pub(super) fn of_app(&self, app: App) {
+        self.app.get_or_init(|| app);
     }
 
     /// Uptime counts from here.
@@ -46,8 +55,13 @@ impl Figures {
     /// The report of this moment.
     pub(super) fn report(&self, requests: u64) -> Report {
         let uptime = self.ready.get().map_or(Duration::ZERO, Instant::elapsed);
+        let app = self.app.get().map(App::report);
         Report {
-            status: if self.drain.has_begun() { Status::Draining } else { Status::Ok },
+            status: match app {
+                _ if self.drain.has_begun() => Status::Draining,
+                Some(app) if !app.healthy => Status::Failing,
+                _ => Status::Ok,
+            },
             timestamp: format!("{:.3}", jiff::Timestamp::now()),
             uptime: format!("{}s", uptime.as_secs()),
             memory: Memory {
@@ -61,7 +75,7 @@ impl Figures {
             env: self.env.clone(),
             instance: self.instance.clone(),
             release: None,
-            app: None,
+            app,
         }
     }
 }

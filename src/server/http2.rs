@@ -26,8 +26,8 @@ pub(super) async fn serve(first: Bytes, stream: Stream, host: &Arc<Host>) -> Opt
     let exchange = Exchange::new(host, &activity, &stream);
     let io = TokioIo::new(Watched::new(first, stream, Arc::clone(&activity)));
     let done = {
-        let connection = builder(host)
-            .serve_connection(io, service_fn(move |request| exchange.call(request)));
+        let connection =
+            builder(host).serve_connection(io, service_fn(move |request| exchange.call(request)));
         let mut connection = pin!(connection);
         let mut drain = pin!(host.drain.begun());
         let mut deadline = pin!(sleep(host.bounds.keep_alive));

@@ -18,13 +18,16 @@ use super::crowd::Crowd;
 use super::drain::Drain;
 use super::error::ServerError;
 use super::figures::Figures;
+use super::fronted::{self, Fronted};
 use super::notify;
 use super::router::{self, Health};
 use super::site::Site;
 use super::sockets::{self, Bound, Listeners, SocketFile};
 use super::watchdog::{self, Own, Pulse};
 use crate::config::{Listen, Settings};
+use crate::front::{App, AppError};
 use crate::guard::{BootTime, Guard};
+use crate::health::AppReport;
 use crate::unit::InstanceId;
 
 /// How often the line in `systemctl status` is renewed, if it changed.
@@ -51,22 +54,22 @@ pub(super) async fn live(
     let figures = Arc::new(Figures::new(&settings, instance, drain.clone()));
     let answered = Arc::new(AtomicU64::new(0));
     let health = Health::new(Arc::clone(&figures), Arc::clone(&answered));
-    let site = settings.site.as_ref().map(Site::new).transpose()?;
+    let fronted = Fronted::of(&settings, instance, &drain)?;
+    let handler = match &fronted {
+        Some(fronted) => fronted.handler(),
+        None => {
+            let site = settings.site.as_ref().map(Site::new).transpose()?;
+            Handler::Router(router::public(&settings.health.path, health.clone(), site))
+        }
+    };
     let public = Host {
-        handler: Handler::Router(router::public(&settings.health.path, health.clone(), site)),
+        handler,
         answered: Arc::clone(&answered),
         drain: drain.clone(),
         linger: settings.reload.linger,
         bounds: Bounds::of(settings.limits.memory.bytes(), raise_descriptor_limit()),
         crowd: Crowd::default(),
     };
-    // The doors that are not public: nothing of them is counted, and no drain closes them.
-    let own = Own {
-        host: Arc::new(public.apart(public.handler.clone())),
-        path: settings.health.path.clone(),
-        timeout: settings.health.timeout,
-    };
-    let control_host = Arc::new(public.apart(Handler::Router(router::control(health))));
 
     // Where they come in.
     let by_hand = inherited.is_empty();
@@ -77,12 +80,9 @@ pub(super) async fn live(
         if by_hand { bind_all(&settings.listen)? } else { (inherited, Vec::new()) };
     let listeners = Listeners::new(bound).map_err(ServerError::setup("the listeners"))?;
     let addresses = listeners.addresses();
-    let door = Door::new(Arc::new(public), pulse.clone());
     let control = control_folder(instance);
-    let _control_file = control.as_ref().map(|control| control.serve(control_host)).transpose()?;
 
     // Ready is who has answered.
-    own.probe().await?;
     if let Some(timeout) = watchdog {
         let ping = |alive| {
             if alive {
@@ -92,19 +92,63 @@ pub(super) async fn live(
         watchdog::start(timeout, pulse.clone(), ping)
             .map_err(ServerError::setup("the watchdog"))?;
     }
-    let every = watchdog::probe_interval(settings.health.interval, watchdog);
-    tokio::spawn(watchdog::probe_for_ever(own, every, pulse.clone()));
+    let app = fronted.as_ref().map(|fronted| fronted.begin(&settings, pulse.clone()));
+    if let Some(app) = &app {
+        tokio::select! {
+            biased;
+            up = app.until_up() => up.map_err(|error| ServerError::App(error.reason))?,
+            () = signals.stop() => {
+                app.stop(Instant::now() + settings.limits.stop_timeout).await;
+                return Ok(());
+            }
+        }
+        figures.of_app(app.clone());
+    }
+    // The doors that are not public: nothing of them is counted, and no drain closes them.
+    let mut doors = router::control(health);
+    if let Some(app) = &app {
+        doors = fronted::control(doors, app);
+        if instance.is_some() {
+            fronted::swap_on_hangup(app.clone())?;
+        }
+    }
+    let mut control_host = public.apart(Handler::Router(doors));
+    // A swap is answered when it is over.
+    control_host.bounds.stall += settings.limits.start_timeout + settings.limits.stop_timeout;
+    let _control_file =
+        control.as_ref().map(|control| control.serve(Arc::new(control_host))).transpose()?;
+    let _relay_file = match &fronted {
+        Some(fronted) => fronted.open_to_siblings(&public)?,
+        None => {
+            let own = Own {
+                host: Arc::new(public.apart(public.handler.clone())),
+                path: settings.health.path.clone(),
+                timeout: settings.health.timeout,
+            };
+            own.probe().await?;
+            let every = watchdog::probe_interval(settings.health.interval, watchdog);
+            tokio::spawn(watchdog::probe_for_ever(own, every, pulse.clone()));
+            None
+        }
+    };
+    let door = Door::new(Arc::new(public), pulse.clone(), app.clone());
     figures.ready();
     announce(&addresses, by_hand);
     count_uptime(instance);
 
     let serving = || {
         let (requests, open) = (answered.load(Relaxed), door.open());
-        format!("serving {}: {requests} requests, {open} connections", addresses.join(", "))
+        let whose = app.as_ref().map(|app| status_of(&app.report())).unwrap_or_default();
+        format!("serving {}: {whose}{requests} requests, {open} connections", addresses.join(", "))
     };
+    let mut given_up = None;
     tokio::select! {
         biased;
         () = door.accept_until(&listeners, signals.stop()) => {}
+        error = given_up_of(app.as_ref()) => {
+            tracing::error!("{error}: it has crashed too often and is given up");
+            given_up = Some(error);
+        }
         () = show(STATUS_EVERY, serving) => {}
     }
 
@@ -140,7 +184,27 @@ pub(super) async fn live(
         }
         () = show(DRAIN_STATUS_EVERY, || { pulse.beat(); draining() }) => {}
     }
-    Ok(())
+    if let Some(app) = &app {
+        // Only now: until its last client was answered it knew of nothing.
+        app.stop(cap).await;
+    }
+    given_up.map_or(Ok(()), |error: AppError| Err(ServerError::App(error.reason)))
+}
+
+/// Waits until the app is given up; for ever where there is none.
+async fn given_up_of(app: Option<&App>) -> AppError {
+    match app {
+        Some(app) => app.given_up().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A part of the line in `systemctl status`.
+fn status_of(app: &AppReport) -> String {
+    match app.pid {
+        Some(pid) => format!("app pid {pid}, generation {}, ", app.generation),
+        None => "the app is down, ".to_owned(),
+    }
 }
 
 /// The addresses of the configuration, bound here; and the files of those that are unix sockets.

@@ -3,12 +3,12 @@
 
 use std::io::IsTerminal as _;
 
-use rustix::stdio;
 use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::front::stderr_is_journal;
 use crate::unit::AppName;
 
 /// Begins the fields of events in the journal: `ROMUO_CONNECTIONS=3`.
@@ -43,14 +43,4 @@ pub(super) fn init(app: &AppName) {
 /// Colour only for a person, and not for one who asked for none (no-color.org).
 fn colour() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
-}
-
-/// Whether stderr is the stream to the journal that systemd opened: `JOURNAL_STREAM` holds its
-/// device and inode (systemd.exec(5)). A redirected stderr has others.
-fn stderr_is_journal() -> bool {
-    let Ok(stat) = rustix::fs::fstat(stdio::stderr()) else {
-        return false;
-    };
-    std::env::var("JOURNAL_STREAM")
-        .is_ok_and(|stream| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }

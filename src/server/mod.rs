@@ -6,6 +6,7 @@
 //! | `accept`, `crowd`, `connection`, `http1`, `http2` | from the queue to the end of a connection |
 //! | `activity`, `exchange`, `drain` | what a connection is doing, and how it ends unharmed |
 //! | `router`, `site`, `files` | what is answered |
+//! | `fronted`, `relay` | an instance whose requests are answered by the app's own program |
 //! | `figures`, `memory`, `control` | health, and the door to ask for it |
 //! | `relay` | the door for the siblings of a fronted instance |
 //! | `notify`, `watchdog`, `logging` | what systemd and the journal are told |
@@ -22,6 +23,7 @@ mod error;
 mod exchange;
 mod figures;
 mod files;
+mod fronted;
 mod http1;
 mod http2;
 mod life;

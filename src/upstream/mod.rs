@@ -26,7 +26,7 @@ mod socket;
 mod tests;
 
 pub use answer::is_head;
-pub(crate) use body::{Answer, AnswerBody, Tunnel};
+pub(crate) use body::{Answer, AnswerBody};
 pub(crate) use error::{Failed, Sent, UpstreamError};
 pub(crate) use pool::Pool;
 pub(crate) use socket::{Address, Socket};

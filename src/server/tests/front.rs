@@ -339,9 +339,8 @@ async fn websocket(protocol: &str) -> (App, mpsc::UnboundedReceiver<tokio::net::
     let head = format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
     );
-    let app = App::with(move |_| {
-        Deed::Handed([head.as_bytes(), b"\x81\x02hi"].concat(), give.clone())
-    });
+    let app =
+        App::with(move |_| Deed::Handed([head.as_bytes(), b"\x81\x02hi"].concat(), give.clone()));
     (app.await, given)
 }
 
@@ -473,7 +472,8 @@ fn instance(folder: &Path, id: u16) -> Instance {
         Arc::new(Host { handler, answered, drain, linger: NEVER, bounds: wide(), crowd })
     };
     let health = Health::new(figures, Arc::default());
-    let control = ControlFolder::new(folder, id).serve(host(Handler::Router(router::control(health))));
+    let control =
+        ControlFolder::new(folder, id).serve(host(Handler::Router(router::control(health))));
     let relayed = Handler::Front(Arc::clone(&fronted.front), Entry::Relay);
     let relay = relay::serve(&door, host(relayed));
     Instance { _files: [control.unwrap(), relay.unwrap()], fronted }
@@ -486,7 +486,9 @@ async fn a_sibling_takes_over_what_an_app_that_is_down_cannot_answer() {
     let app = App::start().await;
     two.fronted.open(1, &app);
     let mut client = one.fronted.connect().await;
-    client.send("POST /p HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\r\nContent-Length: 2\r\n\r\nhi").await;
+    client
+        .send("POST /p HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\r\nContent-Length: 2\r\n\r\nhi")
+        .await;
     let answer = client.answer().await;
     assert_eq!((answer.body.as_str(), answer.header("x-request-id")), ("ok", Some("a")));
     let asked = app.seen().remove(0);
@@ -576,10 +578,12 @@ async fn an_endless_body_that_nobody_reads_is_held_back_and_then_cut() {
 #[test]
 #[ignore = "bench"]
 fn bench_serve() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         tokio::spawn(async {
-            let upstream: std::net::SocketAddr = std::env::var("BENCH_UPSTREAM").unwrap().parse().unwrap();
+            let upstream: std::net::SocketAddr =
+                std::env::var("BENCH_UPSTREAM").unwrap().parse().unwrap();
             let bounds = Bounds { connections: 20000, ..Bounds::of(1 << 40, 1 << 20) };
             let server = Fronted::closed(bounds, |_| {}, None);
             server.route.open(Generation::new(1, Address::Tcp(upstream)));
@@ -587,6 +591,8 @@ fn bench_serve() {
             std::fs::write("/tmp/front-scratch/port", server.address.port().to_string()).unwrap();
             let front = Arc::clone(&server.front);
             front.tidy_for_ever().await;
-        }).await.unwrap();
+        })
+        .await
+        .unwrap();
     });
 }

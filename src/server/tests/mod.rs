@@ -71,7 +71,7 @@ impl Server {
         let answered = Arc::default();
         let (handler, crowd) = (handler(&drain), Crowd::default());
         let host = Host { handler, answered, drain: drain.clone(), linger, bounds, crowd };
-        let door = Arc::new(Door::new(Arc::new(host), Pulse::default()));
+        let door = Arc::new(Door::new(Arc::new(host), Pulse::default(), None));
         let (stop, stopped) = oneshot::channel::<()>();
         let accepting = tokio::spawn({
             let door = Arc::clone(&door);

@@ -1,0 +1,205 @@
+//! One life of the app, from its start to its end.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::Pid;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::child::{Child, Family};
+use super::{Launch, Told, check, environment, processes};
+use crate::front::route::Generation;
+use crate::upstream::Address;
+
+/// Pause between two questions while the app starts: at first, and at the most. Many apps are up in a
+/// tenth of a second, some take half a minute.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// What the app gets at the least between SIGTERM and SIGKILL, however long the drain took.
+const LEAST_TO_END: Duration = Duration::from_secs(1);
+
+/// What a life is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Live.
+    Run,
+    /// Let the requests end, until then at the latest; then end.
+    Retire(Instant),
+}
+
+/// What happens in a life.
+#[derive(Debug)]
+pub(super) enum News {
+    Started(Pid),
+    Healthy,
+    /// It failed its health question too often, and is killed now.
+    Sick(String),
+    /// It is gone.
+    Ended(String),
+}
+
+/// Lives one life. Says what happens; the last is [`News::Ended`].
+pub(super) async fn live(
+    launch: Arc<Launch>,
+    generation: Arc<Generation>,
+    mut orders: watch::Receiver<Order>,
+    told: mpsc::UnboundedSender<Told>,
+) {
+    let number = generation.number;
+    let tell = |news| {
+        // Nobody hears it when the front ends: then the life ends too.
+        let _ = told.send((number, news));
+    };
+    let address = generation.pool.address().clone();
+    let reason = match Child::spawn(&launch, number, &address) {
+        Err(reason) => reason,
+        Ok(mut child) => {
+            tell(News::Started(child.pid()));
+            let family = child.family();
+            let end = tokio::select! {
+                biased;
+                reason = child.ended() => reason,
+                until = retired(&mut orders) => retire(&launch, &generation, &mut child, until).await,
+                reason = watch_over(&launch, &generation, &family, &tell) => {
+                    child.kill();
+                    child.ended().await;
+                    reason
+                }
+            };
+            // Whatever it was: nothing of it stays.
+            child.kill();
+            end
+        }
+    };
+    generation.pool.close();
+    if let Address::Unix(path) = &address {
+        remove(path);
+    }
+    tell(News::Ended(reason));
+}
+
+/// Waits until the life is to end; until when its requests may go on.
+async fn retired(orders: &mut watch::Receiver<Order>) -> Instant {
+    loop {
+        if let Order::Retire(until) = *orders.borrow_and_update() {
+            return until;
+        }
+        if orders.changed().await.is_err() {
+            // The front is gone.
+            return Instant::now();
+        }
+    }
+}
+
+/// Lets the requests end, then the app.
+async fn retire(
+    launch: &Launch,
+    generation: &Generation,
+    child: &mut Child,
+    until: Instant,
+) -> String {
+    generation.retire();
+    tokio::select! {
+        biased;
+        reason = child.ended() => return reason,
+        () = generation.until_unused() => {}
+        () = sleep_until(until) => {
+            let requests = generation.in_flight();
+            tracing::warn!(requests, "out of time: the app is stopped with requests in hand");
+        }
+    }
+    child.terminate();
+    let cap = until.max(Instant::now() + LEAST_TO_END);
+    tokio::select! {
+        biased;
+        reason = child.ended() => reason,
+        () = sleep_until(cap) => {
+            let stop_timeout = crate::config::format_duration(launch.stop_timeout);
+            tracing::warn!("the app did not end by itself within {stop_timeout}: it is killed");
+            child.kill();
+            child.ended().await
+        }
+    }
+}
+
+/// Asks the app for its health until it is well, and from then on at intervals. Ends when it did not
+/// get well in time, or fails too often: why.
+async fn watch_over(
+    launch: &Launch,
+    generation: &Generation,
+    family: &Family,
+    tell: &impl Fn(News),
+) -> String {
+    let ask = || check::ask(&generation.pool, &launch.health.path, launch.health.timeout);
+    let deadline = Instant::now() + launch.start_timeout;
+    let mut pause = FIRST_PAUSE;
+    while let Err(reason) = ask().await {
+        if Instant::now() >= deadline {
+            let timeout = crate::config::format_duration(launch.start_timeout);
+            let reason = explain(reason, generation.pool.address(), family);
+            return format!("was not well within {timeout}: it {reason}");
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    tell(News::Healthy);
+    let mut failed = 0;
+    loop {
+        sleep(launch.health.interval).await;
+        match ask().await {
+            Ok(()) => {
+                failed = 0;
+                (launch.alive)();
+            }
+            Err(reason) => {
+                failed += 1;
+                tracing::warn!("the app {reason} ({failed} of {})", launch.health.failures);
+                if failed >= launch.health.failures {
+                    tell(News::Sick(reason.clone()));
+                    return format!("was killed, because it {reason}");
+                }
+            }
+        }
+    }
+}
+
+/// Why an app that runs takes no connections: where it listens instead.
+fn explain(reason: String, address: &Address, family: &Family) -> String {
+    if !reason.starts_with("does not listen") {
+        return reason;
+    }
+    let elsewhere = processes::listening(&family.members());
+    match (elsewhere.first(), address) {
+        (Some(elsewhere), Address::Tcp(_)) => format!(
+            "{reason} but on {elsewhere}: it has to listen on the port that is in the variable PORT"
+        ),
+        (None, Address::Tcp(_)) => format!("{reason}, nor anywhere else"),
+        (_, Address::Unix(_)) => reason,
+    }
+}
+
+/// An address that only this life uses.
+///
+/// # Errors
+/// Where there is none left.
+pub(super) fn address(launch: &Launch, number: u32) -> std::io::Result<Address> {
+    if environment::wants_unix(&launch.program) {
+        let id = launch.instance.map_or_else(|| "0".to_owned(), |id| id.to_string());
+        let path = launch.runtime.join(format!("{id}.app.{number}.sock"));
+        remove(&path);
+        return Ok(Address::Unix(path));
+    }
+    // The port is free now, and the kernel gives it to nobody who does not ask for it by number; not for
+    // a good while.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.local_addr().map(Address::Tcp)
+}
+
+/// Removes the file of a socket: bind(2) refuses a path that exists.
+fn remove(path: &Path) {
+    let _ = std::fs::remove_file(path);
+}

@@ -1,0 +1,245 @@
+//! The app as a child of the front: started, asked for its health, started again when it has ended,
+//! swapped for a new one, stopped.
+//!
+//! | part | holds |
+//! |---|---|
+//! | `machine` | what follows from what happens; pure |
+//! | `supervisor` | does what the machine says |
+//! | `life` | one life of the app, from its start to its end |
+//! | `child`, `processes`, `environment`, `output` | its processes, their variables, their output |
+//! | `check` | the health question |
+
+mod check;
+mod child;
+mod environment;
+mod life;
+mod machine;
+mod output;
+mod processes;
+mod supervisor;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::Pid;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::route::Route;
+use crate::config::{Health, Program, Settings};
+use crate::guard::Guard;
+use crate::health::{AppReport, SwapAnswer, SwapState};
+use crate::unit::InstanceId;
+
+pub(crate) use output::stderr_is_journal;
+
+/// What a life says, and which one.
+type Told = (u32, life::News);
+
+/// How to start the app and judge it.
+struct Launch {
+    program: Program,
+    directory: PathBuf,
+    /// Where sockets are made (`RuntimeDirectory=`, systemd.exec(5)); by hand: the folder for
+    /// temporary files.
+    runtime: PathBuf,
+    identifier: String,
+    env: String,
+    instance: Option<InstanceId>,
+    health: Health,
+    memory: u64,
+    start_timeout: Duration,
+    stop_timeout: Duration,
+    restart_delay: Duration,
+    min_uptime: Duration,
+    max_restarts: u32,
+    /// Called at each sign of life.
+    alive: Box<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for Launch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Launch").field("program", &self.program).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no app.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the app {reason}")]
+pub(crate) struct AppError {
+    /// The end of a sentence that begins with "the app".
+    pub(crate) reason: String,
+}
+
+/// The app. Clones are handles of the same.
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    orders: mpsc::UnboundedSender<Order>,
+    state: watch::Receiver<Standing>,
+    shared: Arc<Shared>,
+}
+
+/// What somebody wants of the supervisor.
+#[derive(Debug)]
+enum Order {
+    Swap(oneshot::Sender<SwapAnswer>),
+    /// Until then at the latest.
+    Stop(Instant),
+}
+
+/// How the app stands, for those who wait for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Standing {
+    /// Not yet, or not at the moment.
+    Down,
+    Serving,
+    GivenUp(String),
+    Stopped,
+}
+
+/// Figures, for those who look.
+#[derive(Debug, Default)]
+struct Shared(Mutex<Figures>);
+
+#[derive(Debug, Default)]
+struct Figures {
+    pid: Option<u32>,
+    restarts: u32,
+    generation: u32,
+    healthy: bool,
+    swaps: u64,
+    last_swap: Option<SwapAnswer>,
+    /// Why no swap can be done at the moment.
+    no_swap: Option<&'static str>,
+}
+
+impl Shared {
+    fn with<T>(&self, what: impl FnOnce(&mut Figures) -> T) -> T {
+        what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl App {
+    /// Begins to start the app. `runtime`: the folder that systemd made; `alive`: called at each sign
+    /// of life.
+    pub(crate) fn begin(
+        settings: &Settings,
+        program: &Program,
+        instance: Option<InstanceId>,
+        runtime: Option<PathBuf>,
+        route: Arc<Route>,
+        alive: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        // Orphans of the app become our children, so that they end with it (prctl(2)). It fails on no
+        // kernel that runs systemd 252.
+        let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+        let guard = runtime.as_deref().zip(instance).map(|(folder, id)| Guard::at(folder, id));
+        let launch = Launch {
+            program: program.clone(),
+            directory: settings.directory.clone(),
+            runtime: runtime.unwrap_or_else(std::env::temp_dir),
+            identifier: settings.name.to_string(),
+            env: settings.env.clone(),
+            instance,
+            health: settings.health.clone(),
+            memory: settings.limits.memory.bytes(),
+            start_timeout: settings.limits.start_timeout,
+            stop_timeout: settings.limits.stop_timeout,
+            restart_delay: settings.limits.restart_delay,
+            min_uptime: settings.limits.min_uptime,
+            max_restarts: settings.limits.max_restarts,
+            alive: Box::new(alive),
+        };
+        let (orders, received) = mpsc::unbounded_channel();
+        let (standing, state) = watch::channel(Standing::Down);
+        let shared = Arc::new(Shared::default());
+        supervisor::start(launch, guard, route, Arc::clone(&shared), standing, received);
+        Self { orders, state, shared }
+    }
+
+    /// Waits until it is well for the first time.
+    ///
+    /// # Errors
+    /// Where it did not get well in time.
+    pub(crate) async fn until_up(&self) -> Result<(), AppError> {
+        let mut state = self.state.clone();
+        match state.wait_for(|state| *state != Standing::Down).await.as_deref() {
+            Ok(Standing::GivenUp(reason)) => Err(AppError { reason: reason.clone() }),
+            Ok(_) => Ok(()),
+            Err(_) => Err(AppError { reason: "was not started".into() }),
+        }
+    }
+
+    /// Whether it serves now; and whether that changes.
+    pub(crate) async fn until_serving(&self, wanted: bool) {
+        let mut state = self.state.clone();
+        let is_wanted = |state: &Standing| (*state == Standing::Serving) == wanted;
+        if state.wait_for(is_wanted).await.is_err() && wanted {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Starts a new app beside the old one and moves the requests over, if it gets well.
+    pub(crate) async fn swap(&self) -> SwapAnswer {
+        let (answer, answered) = oneshot::channel();
+        let gone =
+            SwapAnswer { reason: Some("the instance is ending".into()), ..Default::default() };
+        if self.orders.send(Order::Swap(answer)).is_err() {
+            return gone;
+        }
+        answered.await.unwrap_or(gone)
+    }
+
+    /// Whether a swap can be done now, and what came of the last one.
+    pub(crate) fn swap_state(&self) -> SwapState {
+        self.shared.with(|figures| SwapState {
+            possible: figures.no_swap.is_none(),
+            reason: figures.no_swap.map(str::to_owned),
+            restart: false,
+            swaps: figures.swaps,
+            last: figures.last_swap.clone(),
+        })
+    }
+
+    /// How it is.
+    pub(crate) fn report(&self) -> AppReport {
+        self.shared.with(|figures| AppReport {
+            pid: figures.pid,
+            restarts: figures.restarts,
+            generation: figures.generation,
+            healthy: figures.healthy,
+        })
+    }
+
+    /// Waits until it is given up: the front is to end.
+    pub(crate) async fn given_up(&self) -> AppError {
+        let mut state = self.state.clone();
+        let given_up = match state.wait_for(|state| matches!(state, Standing::GivenUp(_))).await {
+            Ok(standing) => standing.clone(),
+            Err(_) => Standing::Stopped,
+        };
+        match given_up {
+            Standing::GivenUp(reason) => AppError { reason },
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Stops it: lets its requests end, asks it to end, and kills it; the last until then, but a
+    /// moment after the first at the earliest.
+    pub(crate) async fn stop(&self, until: Instant) {
+        // Without a supervisor there is no app either.
+        if self.orders.send(Order::Stop(until)).is_ok() {
+            let mut state = self.state.clone();
+            let _ = state.wait_for(|state| *state == Standing::Stopped).await;
+        }
+    }
+}
+
+/// The process id as other programs print it.
+fn id(pid: Pid) -> Option<u32> {
+    u32::try_from(pid.as_raw_pid()).ok()
+}
