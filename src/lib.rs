@@ -8,6 +8,7 @@
 //! | [`mod@unit`] | names of apps, instances and units; the states systemd reports |
 //! | [`config`] | `romuo.toml`: what the file says -> merged with the defaults -> [`config::Settings`] |
 //! | [`health`] | the wire type of `/health` and the probe that asks for it |
+//! | [`gate`] | the readiness of an app that takes the sockets itself: asks the kernel who answers |
 //! | [`guard`] | the crash guard: counts quick crashes, says when an instance is errored |
 //! | [`render`] | settings -> text of the units; pure |
 //! | [`install`] | rendered units -> a plan of typed changes -> applied below a root |
@@ -21,6 +22,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod gate;
 pub mod guard;
 pub mod health;
 pub mod install;
