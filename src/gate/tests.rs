@@ -22,7 +22,7 @@ def serve(client):
     if client.recv(4096):
         client.sendall(b'HTTP/1.1 ' + sys.argv[1].encode() + b' X\\r\\ncontent-length: 0\\r\\n\\r\\n')
     else:
-        os.write(1, b'silent\n')
+        os.write(1, b'silent\\n')
     client.close()
 while True:
     client, _ = listener.accept()

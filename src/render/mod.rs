@@ -1,6 +1,7 @@
 //! Settings -> text of the units. Pure: the same settings and host give the same text.
 
 pub(crate) mod escape;
+mod environment;
 mod template;
 mod text;
 
@@ -36,6 +37,9 @@ pub struct Units {
     pub app: AppName,
     /// Socket, holder, template, roll and target.
     pub files: [UnitFile; 5],
+    /// The variables of an app that systemd starts itself, for a file that only root may read; none:
+    /// there are none, or its front gives them to it.
+    pub environment: Option<String>,
 }
 
 /// One rendered unit.
@@ -60,6 +64,15 @@ pub enum RenderError {
         value: PathBuf,
         /// What is wrong with it.
         source: TextError,
+    },
+    /// systemd would drop a variable, or hand over another one.
+    #[error("{name:?} of [environment] cannot be handed over by systemd: {problem}")]
+    #[diagnostic(help("in `mode = \"front\"` the app gets it as it is"))]
+    Variable {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// The systemd of the machine is too old.
     #[error("systemd {0} is too old for the units of romuo")]
@@ -95,6 +108,7 @@ pub fn render(settings: &Settings, host: &Host) -> Result<Units, RenderError> {
             unit(app.roll(), &template::Roll::new(settings, host)?)?,
             unit(app.target(), &template::Target { app })?,
         ],
+        environment: environment::file(settings)?,
     })
 }
 
