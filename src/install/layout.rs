@@ -24,8 +24,7 @@ pub fn config_path(app: &AppName) -> PathBuf {
 }
 
 /// The variables of an app that systemd starts itself.
-#[must_use]
-pub fn environment_path(app: &AppName) -> PathBuf {
+pub(super) fn environment_path(app: &AppName) -> PathBuf {
     Path::new(CONFIG_FOLDER).join(format!("{app}.env"))
 }
 

@@ -33,7 +33,9 @@ pub(super) fn file(settings: &Settings) -> Result<Option<String>, RenderError> {
 /// `env_value_is_valid`).
 fn problem(name: &str, value: &str) -> Option<&'static str> {
     let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(in_name) || name.is_empty()
+    if name.starts_with(|c: char| c.is_ascii_digit())
+        || !name.chars().all(in_name)
+        || name.is_empty()
     {
         return Some("its name may hold letters, digits and `_` only, and no digit first");
     }
@@ -117,7 +119,8 @@ mod tests {
     fn what_systemd_would_drop_is_refused_by_name() {
         for (name, value) in [("1A", ""), ("a.b", ""), ("", ""), ("A", "\r"), ("A", "\u{feff}x")] {
             let error = file(&with(&[(name, value)], Mode::Inherit)).unwrap_err();
-            let sentence = format!("{name:?} of [environment] cannot be handed over by systemd: its ");
+            let sentence =
+                format!("{name:?} of [environment] cannot be handed over by systemd: its ");
             assert!(error.to_string().starts_with(&sentence), "{error}");
         }
     }

@@ -1,7 +1,7 @@
 //! Settings -> text of the units. Pure: the same settings and host give the same text.
 
-pub(crate) mod escape;
 mod environment;
+pub(crate) mod escape;
 mod template;
 mod text;
 
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use askama::Template;
 
 pub use self::text::TextError;
-use crate::config::Settings;
+use crate::config::{Mode, Settings};
 use crate::unit::{AppName, UnitName};
 
 /// The oldest systemd whose directives the units use freely; newer ones depend on [`Host::systemd`].
@@ -65,6 +65,10 @@ pub enum RenderError {
         /// What is wrong with it.
         source: TextError,
     },
+    /// There is no program to run.
+    #[error("`command` is empty")]
+    #[diagnostic(help("name the program and its arguments: command = [\"node\", \"server.js\"]"))]
+    NoCommand,
     /// systemd would drop a variable, or hand over another one.
     #[error("{name:?} of [environment] cannot be handed over by systemd: {problem}")]
     #[diagnostic(help("in `mode = \"front\"` the app gets it as it is"))]
@@ -104,12 +108,23 @@ pub fn render(settings: &Settings, host: &Host) -> Result<Units, RenderError> {
         files: [
             unit(app.socket(), &template::Socket::new(settings)?)?,
             unit(app.hold(), &template::Hold { app })?,
-            unit(app.template(), &template::Instance::new(settings, host)?)?,
+            instance(settings, host)?,
             unit(app.roll(), &template::Roll::new(settings, host)?)?,
             unit(app.target(), &template::Target { app })?,
         ],
         environment: environment::file(settings)?,
     })
+}
+
+/// The instances: `romuo-server`, or the app itself where it takes the sockets.
+fn instance(settings: &Settings, host: &Host) -> Result<UnitFile, RenderError> {
+    let name = settings.name.template();
+    match &settings.program {
+        Some(program) if program.mode == Mode::Inherit => {
+            unit(name, &template::Inherit::new(settings, program, host)?)
+        }
+        _ => unit(name, &template::Instance::new(settings, host)?),
+    }
 }
 
 fn unit(name: UnitName, template: &impl Template) -> Result<UnitFile, RenderError> {

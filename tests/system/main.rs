@@ -11,6 +11,7 @@ mod boot;
 mod crash;
 mod demo;
 mod docs;
+mod inherit;
 mod install;
 mod lifecycle;
 mod look;
