@@ -69,6 +69,15 @@ pub enum RenderError {
     #[error("`command` is empty")]
     #[diagnostic(help("name the program and its arguments: command = [\"node\", \"server.js\"]"))]
     NoCommand,
+    /// A place for an address that there is none for.
+    #[error("`{placeholder}` is filled in in `mode = \"front\"` only")]
+    #[diagnostic(help(
+        "in `mode = \"inherit\"` the app takes the socket itself: name descriptor 3, such as `--fd 3`, in its place"
+    ))]
+    Placeholder {
+        /// Which one.
+        placeholder: &'static str,
+    },
     /// systemd would drop a variable, or hand over another one.
     #[error("{name:?} of [environment] cannot be handed over by systemd: {problem}")]
     #[diagnostic(help("in `mode = \"front\"` the app gets it as it is"))]

@@ -212,16 +212,20 @@ impl<'a> Inherit<'a> {
             let error = |source| RenderError::Text { what, value: text.into(), source };
             Word::new(text).map_err(error)
         };
-        let (first, arguments) = program.command.split_first().ok_or(RenderError::NoCommand)?;
+        let first = program.command.first().ok_or(RenderError::NoCommand)?;
         checked("the program of `command`", Path::new(first), PathWord::new)?;
-        let words = std::iter::once(first).chain(arguments);
+        refuse_placeholders(program)?;
         let env_file = program.env_file.as_deref();
         Ok(Self {
             app: &settings.name,
             user: settings.user.as_ref(),
             server: checked(server.0, server.1, PathWord::new)?,
-            command: words.map(|text| word("`command`", text)).collect::<Result<_, _>>()?,
-            notifies: false,
+            command: program
+                .command
+                .iter()
+                .map(|text| word("`command`", text))
+                .collect::<Result<_, _>>()?,
+            notifies: notifies(&program.command),
             listen: settings
                 .listen
                 .iter()
@@ -252,6 +256,29 @@ impl<'a> Inherit<'a> {
             open_files: OPEN_FILES,
             version: host.systemd,
         })
+    }
+}
+
+/// Refuses what only a front fills in: the program would get it as it stands.
+fn refuse_placeholders(program: &Program) -> Result<(), RenderError> {
+    for placeholder in ["{port}", "{host}", "{socket}"] {
+        let texts = program.command.iter().chain(program.environment.values());
+        if texts.into_iter().any(|text| text.contains(placeholder)) {
+            return Err(RenderError::Placeholder { placeholder });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a program says READY=1 by itself whenever it is told where: gunicorn does, in every
+/// version of today (sd_notify(3)).
+fn notifies(command: &[String]) -> bool {
+    let is_named = |word: &String| Path::new(word).file_name().is_some_and(|n| n == "gunicorn");
+    match command {
+        [program, ..] if is_named(program) => true,
+        [_, script, ..] if is_named(script) => true,
+        [_, option, module, ..] => option == "-m" && module == "gunicorn",
+        _ => false,
     }
 }
 

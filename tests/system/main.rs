@@ -12,6 +12,7 @@ mod crash;
 mod demo;
 mod docs;
 mod inherit;
+mod try_inherit;
 mod install;
 mod lifecycle;
 mod look;

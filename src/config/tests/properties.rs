@@ -55,7 +55,8 @@ prop_compose! {
         stop_timeout in durations(1),
     ) -> Limits {
         let memory = memory.max(Size::mib(8));
-        Limits { memory, max_restarts, min_uptime, restart_delay, start_timeout, stop_timeout }
+        let limits = Settings::new(crate::unit::AppName::default(), "/".into()).limits;
+        Limits { memory, max_restarts, min_uptime, restart_delay, start_timeout, stop_timeout, ..limits }
     }
 }
 
@@ -95,7 +96,7 @@ prop_compose! {
                 distinct.push(address);
             }
         }
-        let reload = Reload { linger: linger.min(limits.stop_timeout) };
+        let reload = Reload { linger: linger.min(limits.stop_timeout), method: crate::config::Method::Restart };
         Settings {
             name: name.parse().unwrap(),
             directory,
@@ -109,6 +110,7 @@ prop_compose! {
             health,
             reload,
             site,
+            ..Settings::new(crate::unit::AppName::default(), "/".into())
         }
     }
 }
