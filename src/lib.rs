@@ -9,6 +9,7 @@
 //! | [`clock`] | the clocks that no one sets |
 //! | [`config`] | `romuo.toml`: what the file says -> merged with the defaults -> [`config::Settings`] |
 //! | [`health`] | the wire type of `/health` and the probe that asks for it |
+//! | [`gate`] | the readiness of an app that takes the sockets itself: asks the kernel who answers |
 //! | [`guard`] | the crash guard: counts quick crashes, says when an instance is errored |
 //! | [`program`] | a command -> the program that really runs, and what of a home it needs |
 //! | [`render`] | settings -> text of the units; pure |
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod front;
+pub mod gate;
 pub mod guard;
 pub mod health;
 pub mod install;

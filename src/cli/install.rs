@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle;
 use super::output::Printer;
-use crate::config::{self, Settings};
+use crate::config::{self, Mode, Program, Settings};
 use crate::install::{self, Change, Install, Lock, Plan, VersionError};
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::render::{self, Host};
@@ -69,6 +69,9 @@ impl InstallUnits {
         };
         let plan = install::plan(root, &install)?;
         show(printer, &plan, self.diff, &format!("{app} is installed as it should be"));
+        for sentence in limits_of_the_mode(&settings) {
+            printer.say(sentence);
+        }
         if let Some(manager) = &manager {
             refuse_other_ports(&settings, manager).await?;
         }
@@ -202,6 +205,26 @@ fn show(printer: &Printer, plan: &Plan, diff: bool, empty: &str) {
     for path in &plan.unread {
         printer.say(format!("not compared, because only root may read it: {}", path.display()));
     }
+}
+
+/// What an app gives up that takes the sockets itself.
+fn limits_of_the_mode(settings: &Settings) -> Vec<String> {
+    let inherits = |program: &Program| program.mode == Mode::Inherit;
+    if !settings.program.as_ref().is_some_and(inherits) {
+        return Vec::new();
+    }
+    let path = &settings.health.path;
+    let stop = config::format_duration(settings.limits.stop_timeout);
+    vec![
+        format!(
+            "mode = \"inherit\": the app takes the sockets itself, so on SIGTERM it has to finish its requests \
+             itself, within {stop}; one that ends at once loses what it has in hand, at each reload"
+        ),
+        format!(
+            "mode = \"inherit\": GET {path} is asked of each instance when it starts, and not again: a crash is \
+             noticed, a hang is not; mode = \"front\" has neither limit"
+        ),
+    ]
 }
 
 fn cpus() -> NonZeroU16 {

@@ -1,4 +1,4 @@
-//! `romuo-server guard before` and `guard after`: what the instances' units run.
+//! `romuo-server guard before`, `guard ready` and `guard after`: what the instances' units run.
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,6 +38,15 @@ pub fn before(dir: &Path, id: InstanceId, max_restarts: u32) -> Outcome {
                  It stays down until it is started by hand."
             )),
         },
+        Err(error) => Outcome::cannot_count(&error),
+    }
+}
+
+/// `guard ready ID`, with `dir` from `$RUNTIME_DIRECTORY`: for an app that does not say so by itself.
+#[must_use]
+pub fn ready(dir: &Path, id: InstanceId) -> Outcome {
+    match Guard::at(dir, id).ready(BootTime::now()) {
+        Ok(()) => Outcome::FINE,
         Err(error) => Outcome::cannot_count(&error),
     }
 }

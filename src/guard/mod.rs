@@ -4,7 +4,8 @@
 //! take the shared socket down. So each instance's unit asks here:
 //!
 //! - `ExecCondition=romuo-server guard before ID` - may it start? ([`before`])
-//! - `romuo-server` itself, once it is ready ([`Guard::ready`])
+//! - `romuo-server` itself, once it is ready ([`Guard::ready`]); of an app that takes the sockets
+//!   itself, `ExecStartPost=romuo-server guard ready ID` behind the gate ([`ready`])
 //! - `ExecStopPost=romuo-server guard after ID` - how did it end? ([`after`])
 //!
 //! The count is in the small file `ID.guard` in the app's runtime folder, which all of these find
@@ -19,7 +20,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::command::{Outcome, after, before};
+pub use self::command::{Outcome, after, before, ready};
 pub use self::state::{State, Verdict};
 pub use crate::clock::BootTime;
 use crate::unit::{InstanceId, ServiceResult};

@@ -13,13 +13,19 @@ const UNIT_FOLDER: &str = "/etc/systemd/system";
 /// Mode of a unit file: everyone may see what runs.
 pub(super) const UNIT_MODE: u32 = 0o644;
 
-/// Mode of a configuration: it may hold secrets. systemd hands it to the instances.
+/// Mode of a configuration and of an environment: they may hold secrets. systemd hands them to the
+/// instances.
 pub(super) const CONFIG_MODE: u32 = 0o600;
 
 /// The installed configuration of an app.
 #[must_use]
 pub fn config_path(app: &AppName) -> PathBuf {
     Path::new(CONFIG_FOLDER).join(format!("{app}.toml"))
+}
+
+/// The variables of an app that systemd starts itself.
+pub(super) fn environment_path(app: &AppName) -> PathBuf {
+    Path::new(CONFIG_FOLDER).join(format!("{app}.env"))
 }
 
 /// The folder that units are installed to.

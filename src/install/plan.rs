@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::found::{Found, ReadError, installed_instances, names};
 use super::layout::{
-    CONFIG_FOLDER, CONFIG_MODE, UNIT_MODE, boot_link, config_path, instance_link, unit_folder,
-    unit_path, units, wants_folder,
+    CONFIG_FOLDER, CONFIG_MODE, UNIT_MODE, boot_link, config_path, environment_path, instance_link,
+    unit_folder, unit_path, units, wants_folder,
 };
 use super::refusal::{PlanError, Refusal};
 use super::stamp::{self, Origin};
@@ -159,6 +159,13 @@ pub fn plan(root: &Path, install: &Install<'_>) -> Result<Plan, PlanError> {
         CONFIG_MODE,
         install.force || edited_source,
     )?;
+    match &install.units.environment {
+        Some(text) => {
+            let text = stamp::environment(install.directory, text);
+            planner.file(&environment_path(app), text, CONFIG_MODE, install.force)?;
+        }
+        None => planner.remove(&environment_path(app))?,
+    }
     for unit in &install.units.files {
         let text = stamp::unit(app, unit);
         planner.file(&unit_path(&unit.name), text, UNIT_MODE, install.force)?;
@@ -195,6 +202,7 @@ pub fn plan_removal(root: &Path, app: &AppName, force: bool) -> Result<Plan, Pla
         planner.remove(&unit_path(&unit))?;
     }
     planner.remove(&config_path(app))?;
+    planner.remove(&environment_path(app))?;
     for folder in [wants_folder(app), CONFIG_FOLDER.into()] {
         planner.remove_folder(folder)?;
     }

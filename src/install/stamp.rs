@@ -37,6 +37,12 @@ pub(super) fn unit(app: &AppName, unit: &UnitFile) -> String {
     )
 }
 
+/// The text of an installed environment, of the app in `directory`.
+pub(super) fn environment(directory: &Path, text: &str) -> String {
+    // A comment for systemd as well (systemd.exec(5), `EnvironmentFile=`).
+    config(directory, text)
+}
+
 /// The text of an installed configuration, of the app in `directory`.
 pub(super) fn config(directory: &Path, text: &str) -> String {
     // Escaped, so that it stays in its line.

@@ -118,7 +118,7 @@ pub fn find(command: &[String], directory: &Path, search: &OsStr) -> Result<Foun
     notes.extend(runtime::hidden_arguments(&command, &place));
     Ok(Found {
         runtime: runtime::needed(program.reads, &place),
-        notifies: program.kind == Kind::Python && is_gunicorn(&command),
+        notifies: program.kind == Kind::Python && notifies(&command),
         port: inside.port.or(moved),
         kind: program.kind,
         command,
@@ -128,10 +128,14 @@ pub fn find(command: &[String], directory: &Path, search: &OsStr) -> Result<Foun
     })
 }
 
-/// Whether Python runs gunicorn, the one common server of an app that says READY=1 whenever there
-/// is a `NOTIFY_SOCKET`, in every version of today.
-fn is_gunicorn(command: &[String]) -> bool {
+/// Whether a program says READY=1 by itself whenever there is a `NOTIFY_SOCKET` (sd_notify(3)):
+/// gunicorn, the one common server of an app that does, in every version of today.
+#[must_use]
+pub fn notifies(command: &[String]) -> bool {
     match command {
+        [program, ..] if Path::new(program).file_name().is_some_and(|name| name == "gunicorn") => {
+            true
+        }
         [_, script, ..] if Path::new(script).file_name().is_some_and(|name| name == "gunicorn") => {
             true
         }

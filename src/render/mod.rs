@@ -1,6 +1,9 @@
 //! Settings -> text of the units. Pure: the same settings and host give the same text.
 
+mod environment;
 pub(crate) mod escape;
+mod inherit;
+mod seen;
 mod template;
 mod text;
 
@@ -12,7 +15,7 @@ use std::path::PathBuf;
 use askama::Template;
 
 pub use self::text::TextError;
-use crate::config::Settings;
+use crate::config::{Mode, Settings};
 use crate::unit::{AppName, UnitName};
 
 /// The oldest systemd whose directives the units use freely; newer ones depend on [`Host::systemd`].
@@ -36,6 +39,9 @@ pub struct Units {
     pub app: AppName,
     /// Socket, holder, template, roll and target.
     pub files: [UnitFile; 5],
+    /// The variables of an app that systemd starts itself, for a file that only root may read; none:
+    /// there are none, or its front gives them to it.
+    pub environment: Option<String>,
 }
 
 /// One rendered unit.
@@ -60,6 +66,28 @@ pub enum RenderError {
         value: PathBuf,
         /// What is wrong with it.
         source: TextError,
+    },
+    /// There is no program to run.
+    #[error("`command` is empty")]
+    #[diagnostic(help("name the program and its arguments: command = [\"node\", \"server.js\"]"))]
+    NoCommand,
+    /// A place for an address that there is none for.
+    #[error("`{placeholder}` is filled in in `mode = \"front\"` only")]
+    #[diagnostic(help(
+        "in `mode = \"inherit\"` the app takes the socket itself: name descriptor 3, such as `--fd 3`, in its place"
+    ))]
+    Placeholder {
+        /// Which one.
+        placeholder: &'static str,
+    },
+    /// systemd would drop a variable, or hand over another one.
+    #[error("{name:?} of [environment] cannot be handed over by systemd: {problem}")]
+    #[diagnostic(help("in `mode = \"front\"` the app gets it as it is"))]
+    Variable {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// The systemd of the machine is too old.
     #[error("systemd {0} is too old for the units of romuo")]
@@ -91,11 +119,23 @@ pub fn render(settings: &Settings, host: &Host) -> Result<Units, RenderError> {
         files: [
             unit(app.socket(), &template::Socket::new(settings)?)?,
             unit(app.hold(), &template::Hold { app })?,
-            unit(app.template(), &template::Instance::new(settings, host)?)?,
+            instance(settings, host)?,
             unit(app.roll(), &template::Roll::new(settings, host)?)?,
             unit(app.target(), &template::Target { app })?,
         ],
+        environment: environment::file(settings)?,
     })
+}
+
+/// The instances: `romuo-server`, or the app itself where it takes the sockets.
+fn instance(settings: &Settings, host: &Host) -> Result<UnitFile, RenderError> {
+    let name = settings.name.template();
+    match &settings.program {
+        Some(program) if program.mode == Mode::Inherit => {
+            unit(name, &inherit::Inherit::new(settings, program, host)?)
+        }
+        _ => unit(name, &template::Instance::new(settings, host)?),
+    }
 }
 
 fn unit(name: UnitName, template: &impl Template) -> Result<UnitFile, RenderError> {

@@ -2,29 +2,27 @@
 //! checked name, a number or a type of [`super::text`].
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use askama::Template;
 
+use super::seen::{Home, Writable, needs};
 use super::text::{BarePath, PathWord, TextError, TimeSpan};
 use super::{Host, RenderError};
-use crate::config::{Listen, Mode, Network, Program, Settings};
+use crate::config::{Listen, Mode, Network, Settings};
 use crate::unit::{AppName, UserName};
 
 /// How much longer systemd waits for the end of an instance than the instance itself does. The
 /// server ends the drain at `stop_timeout`; this is for the exit after it.
-const STOP_MARGIN: Duration = Duration::from_secs(5);
+pub(super) const STOP_MARGIN: Duration = Duration::from_secs(5);
 
 /// How much longer a reload may take than its parts: the way back from a new app that does not come up.
 const RELOAD_MARGIN: Duration = Duration::from_secs(10);
 
 /// How many files an instance may have open. Every connection is one; more of them than this do not
 /// fit into the usual memory limit.
-const OPEN_FILES: u32 = 65_536;
-
-/// Folders that `ProtectHome=` hides (systemd.exec(5)).
-const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
+pub(super) const OPEN_FILES: u32 = 65_536;
 
 #[derive(Template)]
 #[template(path = "romuo.target")]
@@ -190,70 +188,8 @@ impl<'a> Instance<'a> {
     }
 }
 
-/// What a program has to see besides its folder.
-fn needs(program: Option<&Program>) -> impl Iterator<Item = (&'static str, &Path)> {
-    program.into_iter().flat_map(|program| {
-        let first =
-            program.command.first().map(|word| ("the program of `command`", Path::new(word)));
-        let env_file = program.env_file.as_deref().map(|path| ("`env_file`", path));
-        let readable = program.readable.iter().map(|path| ("a path of `readable`", path.as_path()));
-        first.filter(|(_, path)| path.is_absolute()).into_iter().chain(env_file).chain(readable)
-    })
-}
-
-/// What a program may write to.
-struct Writable {
-    outside: Vec<PathWord>,
-    in_homes: Vec<PathWord>,
-}
-
-impl Writable {
-    fn of(program: Option<&Program>) -> Result<Self, RenderError> {
-        let paths = program.into_iter().flat_map(|program| &program.writable);
-        let (in_homes, outside) = paths.partition::<Vec<&PathBuf>, _>(|path| is_in_home(path));
-        let words = |paths: Vec<&PathBuf>| {
-            let word = |path: &PathBuf| checked("a path of `writable`", path, PathWord::new);
-            paths.into_iter().map(word).collect::<Result<_, _>>()
-        };
-        Ok(Self { outside: words(outside)?, in_homes: words(in_homes)? })
-    }
-}
-
-/// Whether a path is one that `ProtectHome=` hides.
-fn is_in_home(path: &Path) -> bool {
-    HOMES.iter().any(|home| path.starts_with(home))
-}
-
-/// What a unit sees of the homes.
-enum Home {
-    /// Nothing.
-    Hidden,
-    /// These files and folders, read-only.
-    Only(Vec<PathWord>),
-    /// All of it, read-only: what it needs is a home itself.
-    ReadOnly,
-}
-
-impl Home {
-    /// Of the homes, what is needed of these named paths.
-    fn with(mut needed: Vec<(&'static str, &Path)>) -> Result<Self, RenderError> {
-        needed.retain(|(_, path)| is_in_home(path));
-        if needed.iter().any(|(_, path)| HOMES.iter().any(|home| *path == Path::new(home))) {
-            return Ok(Self::ReadOnly);
-        }
-        // What lies below another one comes with it.
-        needed.sort_by_key(|(_, path)| *path);
-        needed.dedup_by(|later, earlier| later.1.starts_with(earlier.1));
-        if needed.is_empty() {
-            return Ok(Self::Hidden);
-        }
-        let words = needed.into_iter().map(|(what, path)| checked(what, path, PathWord::new));
-        Ok(Self::Only(words.collect::<Result<_, _>>()?))
-    }
-}
-
 /// Makes a checked text of `path`, or says which value cannot be one.
-fn checked<T>(
+pub(super) fn checked<T>(
     what: &'static str,
     path: &Path,
     make: impl Fn(&Path) -> Result<T, TextError>,

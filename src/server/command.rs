@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use miette::Diagnostic as _;
+use miette::Diagnostic;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::ServerError;
 use super::fronted::ask_for_swap;
 use super::life::runtime_folder;
-use crate::config::{self, parse_duration};
+use crate::config::{self, Listen, parse_duration};
+use crate::gate;
 use crate::guard;
 use crate::unit::{InstanceId, ServiceResult};
 
@@ -47,6 +48,27 @@ enum Verb {
     /// The crash guard, which the units ask before a start and tell of an end
     #[command(subcommand)]
     Guard(Guard),
+    /// Wait until this unit's app answers well on the sockets it took; units of `mode = "inherit"` ask
+    #[command(hide = true)]
+    Gate(Gate),
+}
+
+#[derive(Debug, Args)]
+struct Gate {
+    /// The instance
+    id: InstanceId,
+    /// An address that the app listens on; in the order in which systemd hands over the sockets
+    #[arg(long, value_name = "ADDRESS", required = true)]
+    listen: Vec<Listen>,
+    /// The path to ask for
+    #[arg(long, value_name = "PATH")]
+    path: String,
+    /// How long one answer may take
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Duration,
+    /// How long the app may take until it answers well
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    start_timeout: Duration,
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,6 +80,11 @@ enum Guard {
         /// So many quick crashes in a row make it errored
         #[arg(long, value_name = "COUNT")]
         max_restarts: u32,
+    },
+    /// Count its uptime from now on
+    Ready {
+        /// The instance
+        id: InstanceId,
     },
     /// Count how it ended
     After {
@@ -84,6 +111,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse() {
         Arguments { verb: Some(Verb::Guard(verb)), .. } => verb.run(),
         Arguments { verb: Some(Verb::Swap { id }), .. } => swap(id),
+        Arguments { verb: Some(Verb::Gate(verb)), .. } => verb.run(),
         Arguments { serve: Some(Serve { config, instance }), .. } => {
             let settings = config::load(&config).map_err(ServerError::from);
             match settings.and_then(|settings| super::serve(settings, instance)) {
@@ -123,8 +151,8 @@ fn swap(id: InstanceId) -> ExitCode {
     }
 }
 
-/// Says why the server did not come up: to a person in full, to the journal in plain sentences.
-fn complain(error: ServerError) {
+/// Says why something failed: to a person in full, to the journal in plain sentences.
+fn complain(error: impl Diagnostic + Send + Sync + 'static) {
     if std::io::stderr().is_terminal() {
         eprintln!("{:?}", miette::Report::new(error));
         return;
@@ -132,6 +160,29 @@ fn complain(error: ServerError) {
     eprintln!("romuo-server: {error}");
     if let Some(help) = error.help() {
         eprintln!("hint: {help}");
+    }
+}
+
+impl Gate {
+    fn run(self) -> ExitCode {
+        let Self { id, listen, path, timeout, start_timeout } = self;
+        let gate = gate::Gate { listen, path, timeout, within: start_timeout };
+        match gate.pass() {
+            Ok(passed) => {
+                let addresses = gate.listen.iter().map(ToString::to_string).collect::<Vec<_>>();
+                println!(
+                    "Instance {id} answers {} on {}: GET {}",
+                    passed.code,
+                    addresses.join(", "),
+                    gate.path
+                );
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                complain(error);
+                ExitCode::FAILURE
+            }
+        }
     }
 }
 
@@ -143,6 +194,7 @@ impl Guard {
         };
         let outcome = match self {
             Self::Before { id, max_restarts } => guard::before(&folder, id, max_restarts),
+            Self::Ready { id } => guard::ready(&folder, id),
             Self::After { id, min_uptime, result } => {
                 guard::after(&folder, id, &result, min_uptime)
             }

@@ -12,6 +12,7 @@ mod crash;
 mod demo;
 mod docs;
 mod explain;
+mod inherit;
 mod install;
 mod lifecycle;
 mod look;

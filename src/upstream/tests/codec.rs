@@ -78,8 +78,8 @@ proptest! {
 
     #[test]
     fn no_bytes_make_the_head_of_an_answer_a_panic(bytes in any::<Vec<u8>>()) {
-        is_head(&bytes);
-        is_head(&[b"HTTP/1.1 200 OK\r\n", &bytes[..], b"\r\n\r\n"].concat());
+        let _ = is_head(&bytes);
+        let _ = is_head(&[b"HTTP/1.1 200 OK\r\n", &bytes[..], b"\r\n\r\n"].concat());
         let mut read = BytesMut::from(&bytes[..]);
         let _ = Decoder::default().decode(&mut read);
     }
