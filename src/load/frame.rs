@@ -11,6 +11,13 @@ const MAX_PAYLOAD: u64 = 1 << 20;
 /// Longest payload of a control frame, in bytes (RFC 6455, 5.5).
 const MAX_CONTROL: u64 = 125;
 
+/// The length that says that the real one follows in two bytes, and in eight (RFC 6455, 5.2).
+const IN_TWO_BYTES: u8 = 126;
+const IN_EIGHT_BYTES: u8 = 127;
+
+/// The bit beside the length that says that a mask follows.
+const MASKED: u8 = 0x80;
+
 /// What a frame is (RFC 6455, 5.2 and 11.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opcode {
@@ -60,17 +67,17 @@ impl Frame {
         if first & 0x70 != 0 {
             return Err(malformed("a frame uses an extension that was not agreed on"));
         }
-        if second & 0x80 != 0 {
+        if second & MASKED != 0 {
             return Err(malformed("a frame of the server is masked"));
         }
         let (opcode, last) = (Opcode::of(first)?, first & 0x80 != 0);
         let after = &buffer[2..];
         let (length, head) = match second {
-            126 => match after.first_chunk() {
+            IN_TWO_BYTES => match after.first_chunk() {
                 Some(length) => (u64::from(u16::from_be_bytes(*length)), 4),
                 None => return Ok(None),
             },
-            127 => match after.first_chunk() {
+            IN_EIGHT_BYTES => match after.first_chunk() {
                 Some(length) => (u64::from_be_bytes(*length), 10),
                 None => return Ok(None),
             },
@@ -101,13 +108,13 @@ pub(super) fn masked(opcode: Opcode, payload: &[u8], mask: [u8; 4]) -> Bytes {
     let mut frame = BytesMut::with_capacity(payload.len() + 14);
     frame.put_u8(0x80 | opcode as u8);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-        (Ok(length @ 0..=125), _) => frame.put_u8(0x80 | length),
+        (Ok(length @ 0..=125), _) => frame.put_u8(MASKED | length),
         (_, Ok(length)) => {
-            frame.put_u8(0x80 | 126);
+            frame.put_u8(MASKED | IN_TWO_BYTES);
             frame.put_u16(length);
         }
         _ => {
-            frame.put_u8(0x80 | 127);
+            frame.put_u8(MASKED | IN_EIGHT_BYTES);
             frame.put_u64(payload.len() as u64);
         }
     }

@@ -48,9 +48,9 @@ pub(super) async fn run(client: &Client) {
     while let Some(attempt) = client.begin() {
         let exchange = exchange(client, events.take(), &mut last);
         let outcome = within(client.mix().deadline, exchange).await;
-        let lost = outcome.is_err();
+        let failed = outcome.is_err();
         attempt.settle(outcome.map(|open| events = Some(open)));
-        client.gap(mem::take(&mut first), lost).await;
+        client.gap(mem::take(&mut first), failed).await;
     }
 }
 

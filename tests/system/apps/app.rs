@@ -74,9 +74,10 @@ impl App {
     pub(crate) fn install(&self) -> Ran {
         let needed = fs::read_to_string(self.sources().join(self.config)).unwrap();
         for program in ["node", "npm", "python3", "php", "puma"] {
-            let there = || self.machine.run(&["sh", "-c", &format!("command -v {program}")]);
-            if needed.contains(&format!("\"{program}\"")) && !there().output.success() {
-                panic!("no {program} on this machine: run scripts/setup-apps first");
+            if needed.contains(&format!("\"{program}\"")) {
+                let found = self.machine.run(&["sh", "-c", &format!("command -v {program}")]);
+                let there = found.output.success();
+                assert!(there, "no {program} on this machine: run scripts/setup-apps first");
             }
         }
         self.ctl(&["install-units", "--now"])
