@@ -41,8 +41,10 @@ fn a_node_app_is_rolled_without_loss() {
 fn an_express_app_started_by_npm_is_rolled_without_loss() {
     let app = App::serving("express");
     is_rolled_without_loss(&app, &mixed());
-    let running = app.machine.run(&["ps", "-eo", "args"]).ok();
-    assert!(!running.contains("npm"), "node itself runs, not npm:\n{running}");
+    let running = ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"];
+    let running = app.machine.run(&running).output.stdout;
+    assert!(running.contains("node server.js"), "node itself runs: {running}");
+    assert!(!running.contains("npm start"), "node itself runs, not npm: {running}");
 }
 
 #[test]
