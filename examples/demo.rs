@@ -6,9 +6,10 @@
 //!
 //! Usage: `demo [REQUESTS]`, the least number of requests to be sent (default 100000).
 
+mod shared;
+
 use std::error::Error;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use http::StatusCode;
 use http::uri::PathAndQuery;
 use romuo::load::{self, Body, Mix, Report, Request, Site};
 use romuo::sandbox::Sandbox;
+use shared::{ADDRESS, meanwhile, run, shown};
 
 /// Requests to be sent where no other number is given: enough for a lost one in ten thousand to show.
 const REQUESTS: u64 = 100_000;
@@ -49,11 +51,7 @@ fn main() -> ExitCode {
 /// Whether no request was lost.
 fn demo(requests: u64) -> Result<bool, Box<dyn Error>> {
     println!("booting a throwaway machine with a real systemd");
-    let programs = programs()?;
-    let sandbox = Sandbox::builder(programs.join("romuoctl"))
-        .program(programs.join("romuoctl"), "/usr/local/bin/romuoctl")
-        .program(programs.join("romuo-server"), "/usr/local/bin/romuo-server")
-        .boot()?;
+    let sandbox = shared::machine()?.boot()?;
     print!("  {}", run(&sandbox, &["systemctl", "--version"])?.lines().next().unwrap_or("systemd"));
     println!(", {}", run(&sandbox, &["systemctl", "is-system-running"])?.trim());
 
@@ -85,17 +83,13 @@ async fn roll_under_load(
     page: &[u8],
     requests: u64,
 ) -> Result<(Report, Vec<Duration>), Box<dyn Error>> {
-    let mix = Mix::standard(SocketAddr::from(([127, 0, 0, 1], 3000)), &asked(page));
+    let mix = Mix::standard(ADDRESS, &asked(page));
     let running = load::start_on_thread(mix.at_most_for(LONGEST), sandbox.network_entrance()?)?;
     running.until_each_answered(1).await?;
     let mut rolls = Vec::new();
     while rolls.len() < ROLLS || running.requests_sent() < requests {
-        let mut reload = tokio::process::Command::from(sandbox.command("systemctl"));
         let begun = Instant::now();
-        let status = reload.args(["reload", "romuo.target"]).status().await?;
-        if !status.success() {
-            return Err(format!("systemctl reload romuo.target: {status}").into());
-        }
+        meanwhile(sandbox, &["systemctl", "reload", "romuo.target"]).await?;
         rolls.push(begun.elapsed());
         println!(
             "$ systemctl reload romuo.target   # {:.1} s; {} requests sent so far, {} lost",
@@ -120,24 +114,4 @@ fn asked(page: &[u8]) -> Site {
         // A static site takes no uploads, but it reads them to the end and says so.
         upload: Request::post(root, vec![b'x'; 10_000]).expecting(StatusCode::METHOD_NOT_ALLOWED),
     }
-}
-
-/// Runs a command in the sandbox; its output, after the command itself.
-fn shown(sandbox: &Sandbox, command: &[&str]) -> Result<String, Box<dyn Error>> {
-    Ok(format!("$ {}\n{}", command.join(" "), run(sandbox, command)?))
-}
-
-fn run(sandbox: &Sandbox, command: &[&str]) -> Result<String, Box<dyn Error>> {
-    let output = sandbox.run(command)?;
-    if output.success() {
-        return Ok(output.stdout);
-    }
-    Err(format!("{} failed: {}{}", command.join(" "), output.stdout, output.stderr).into())
-}
-
-/// The folder of the programs, which is the one above that of this example.
-fn programs() -> Result<PathBuf, Box<dyn Error>> {
-    let example = std::env::current_exe()?;
-    let folder = example.parent().and_then(Path::parent);
-    Ok(folder.ok_or("this example lies in no target folder")?.to_owned())
 }

@@ -33,6 +33,12 @@ struct Args {
     /// The status of the answer to a POST to the small page.
     #[arg(long, default_value = "405")]
     post: StatusCode,
+    /// Where the app sends WebSocket messages back; the mix gets clients for it.
+    #[arg(long)]
+    websocket: Option<PathAndQuery>,
+    /// Where the app streams events that count up; the mix gets clients for it.
+    #[arg(long)]
+    events: Option<PathAndQuery>,
     /// Instead of the mix: so many keep-alive clients, flat out.
     #[arg(long)]
     flat_out: Option<usize>,
@@ -65,6 +71,15 @@ async fn main() -> ExitCode {
             clients,
             &site.small,
         ),
+    };
+    let gap = Duration::from_millis(200);
+    let mix = match args.websocket {
+        Some(path) => mix.clients(Kind::WebSocket { gap }, 4, &Request::get(path)),
+        None => mix,
+    };
+    let mix = match args.events {
+        Some(path) => mix.clients(Kind::Events, 4, &Request::get(path)),
+        None => mix,
     };
     let report = start(mix.at_most_for(Duration::from_secs(args.seconds))).finish().await;
     if args.json {

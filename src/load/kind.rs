@@ -46,6 +46,17 @@ pub enum Kind {
         /// Time between an answer and the next request of the same stream slot.
         gap: Duration,
     },
+    /// Text messages on one WebSocket (RFC 6455), one after the other: the server has to send each
+    /// back. They have 20 bytes, 2 kB and 70 kB in turn. Of the request only the path counts.
+    WebSocket {
+        /// Time between an echo and the next message; zero is flat out.
+        gap: Duration,
+    },
+    /// Events of one stream (`text/event-stream`), as a browser's `EventSource` reads them. Their
+    /// ids count up by one, also across a reconnect with `Last-Event-ID`, and the data of each is
+    /// its id. What an event took is the time since the one before. Of the request only the path
+    /// counts.
+    Events,
 }
 
 /// Where a half-sent request goes.
@@ -61,15 +72,19 @@ impl Kind {
     /// Time between an answer and the next request.
     pub(super) fn gap(self) -> Duration {
         match self {
-            Self::KeepAlive { gap } | Self::NewConnection { gap } | Self::Http2 { gap, .. } => gap,
-            Self::LateFirstByte { .. }
+            Self::KeepAlive { gap }
+            | Self::NewConnection { gap }
+            | Self::Http2 { gap, .. }
+            | Self::WebSocket { gap } => gap,
+            Self::Events
+            | Self::LateFirstByte { .. }
             | Self::HalfSent { .. }
             | Self::SlowUpload { .. }
             | Self::SlowDownload { .. } => Duration::ZERO,
         }
     }
 
-    /// Whether the client keeps its connection after an answer.
+    /// Whether the client keeps its connection after an answer, for a further request of HTTP.
     pub(super) fn keeps_connection(self) -> bool {
         match self {
             Self::KeepAlive { .. }
@@ -79,7 +94,9 @@ impl Kind {
             | Self::Http2 { .. } => true,
             Self::NewConnection { .. }
             | Self::LateFirstByte { .. }
-            | Self::HalfSent { on: Connection::Fresh, .. } => false,
+            | Self::HalfSent { on: Connection::Fresh, .. }
+            | Self::WebSocket { .. }
+            | Self::Events => false,
         }
     }
 }
@@ -99,6 +116,8 @@ impl fmt::Display for Kind {
             Self::SlowUpload { over } => write!(f, "upload over {over:?}"),
             Self::SlowDownload { over } => write!(f, "download over {over:?}"),
             Self::Http2 { streams, gap } => write!(f, "h2c, {streams} streams{}", Gap(*gap)),
+            Self::WebSocket { gap } => write!(f, "WebSocket{}", Gap(*gap)),
+            Self::Events => f.write_str("events"),
         }
     }
 }

@@ -56,6 +56,18 @@ pub enum Loss {
     /// The server sent more than the answer.
     #[error("the server sent {0} bytes that nobody asked for")]
     Unasked(usize),
+    /// The server closed a WebSocket while an echo was due, or with a status that calls nobody
+    /// back.
+    #[error("the server closed the WebSocket with {}", status(*.0))]
+    Closed(Option<u16>),
+    /// An event does not follow the one before.
+    #[error("event {got} came after event {last}")]
+    Gap {
+        /// The id of the event before.
+        last: u64,
+        /// The id that came.
+        got: u64,
+    },
     /// It took too long.
     #[error("no complete answer within {0:?}")]
     Deadline(Duration),
@@ -80,4 +92,9 @@ impl From<h2::Error> for Loss {
             && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM));
         if refused { Self::Refused(error) } else { Self::Stream(error) }
     }
+}
+
+/// The status of a close frame (RFC 6455, 7.4), for a person.
+fn status(status: Option<u16>) -> String {
+    status.map_or_else(|| "no status".to_owned(), |status| format!("status {status}"))
 }

@@ -13,6 +13,11 @@
 //! - A kept connection that the server has ended while it was idle, and whose end the client has
 //!   seen before it wrote a byte, is replaced (as browsers and curl do): a *reconnect*, no loss.
 //!   Once a byte of the request was written, any failure is a loss.
+//! - On a WebSocket each message counts as a request and its echo as the answer. A close frame that
+//!   says "going away" or "service restart", or an end in order, is a *reconnect* where the client
+//!   sees it before it writes its next message.
+//! - On an event stream each event counts. Its end in order, between two events, is a *reconnect*;
+//!   the client then says which event it saw last, and goes on with the one behind it.
 //!
 //! # Where it runs
 //!
@@ -21,6 +26,7 @@
 //! first.
 
 mod client;
+mod frame;
 mod gauge;
 mod histogram;
 mod kind;

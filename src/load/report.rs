@@ -31,6 +31,9 @@ pub struct KindReport {
     pub kind: String,
     /// How many of them there were.
     pub clients: usize,
+    /// Whether they are HTTP clients that keep their connections: only the server makes these open
+    /// more than one each.
+    pub keep_alive: bool,
     /// Their figures.
     #[serde(flatten)]
     pub figures: Figures,
@@ -89,6 +92,7 @@ impl Report {
             KindReport {
                 kind: group.name(),
                 clients: group.clients,
+                keep_alive: group.kind.keeps_connection(),
                 figures: Figures::of(&numbers),
             }
         });
@@ -160,13 +164,14 @@ impl Figures {
         }
     }
 
-    fn row(&self, kind: &str, clients: usize) -> [String; 9] {
+    fn row(&self, kind: &str, clients: usize) -> [String; 10] {
         [
             kind.to_owned(),
             clients.to_string(),
             self.sent.to_string(),
             self.lost.to_string(),
             self.refused.to_string(),
+            self.connections.to_string(),
             self.reconnects.to_string(),
             short(self.p50),
             short(self.p99),
@@ -186,6 +191,7 @@ impl fmt::Display for Report {
             "requests",
             "lost",
             "refused",
+            "connections",
             "reconnects",
             "p50",
             "p99",

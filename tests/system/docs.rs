@@ -13,8 +13,10 @@ use crate::machine::Machine;
 use romuo::sandbox::Sandbox;
 
 /// Commands that do not run here, and why.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 8] = [
     ("scripts/setup", "installs packages on the machine that runs the tests"),
+    ("scripts/setup-apps", "installs packages on the machine that runs the tests"),
+    ("scripts/marathon", "boots a machine of its own"),
     ("scripts/demo", "boots a machine of its own"),
     ("scripts/test", "runs this test"),
     ("scripts/bench", "measures, for minutes"),

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod apps;
 mod boot;
 mod crash;
 mod demo;

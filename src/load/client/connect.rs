@@ -33,12 +33,14 @@ pub(super) async fn connect(target: &Target, receive_buffer: Option<u32>) -> io:
 }
 
 /// What a client sees that looks into a connection it has kept.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Idle {
     /// Nothing came: it can be used.
     Quiet,
-    /// The server has ended it.
+    /// The server has ended it in order.
     Ended,
+    /// It is broken: a reset.
+    Broken(io::Error),
     /// The server has sent so many bytes (or more) that nobody asked for.
     Unasked(usize),
 }
@@ -55,7 +57,7 @@ pub(super) fn look(stream: &Stream) -> Idle {
         Ok((0, _)) => Idle::Ended,
         Ok((count, _)) => Idle::Unasked(count),
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Idle::Quiet,
-        // A reset: ended as well.
-        Err(_) => Idle::Ended,
+        // The kernel tells it once: a later read would see an end in order.
+        Err(error) => Idle::Broken(error.into()),
     }
 }

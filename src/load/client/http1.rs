@@ -71,7 +71,8 @@ async fn exchange(
         Link::Kept(kept) => match look(&kept.stream) {
             Idle::Quiet => kept,
             Idle::Unasked(count) => return Err(Loss::Unasked(count)),
-            Idle::Ended => {
+            // A client of HTTP sees no difference: nothing was under way.
+            Idle::Ended | Idle::Broken(_) => {
                 let opened = open(client).await?;
                 let mut numbers = client.tally().numbers();
                 numbers.reconnects += 1;

@@ -1,8 +1,10 @@
 //! The clients: one file per protocol.
 
 mod connect;
+mod events;
 mod http1;
 mod http2;
+mod websocket;
 
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use super::run::Client;
 pub(super) async fn run(client: Client) {
     match client.group().kind {
         Kind::Http2 { streams, .. } => http2::run(&client, streams).await,
+        Kind::WebSocket { .. } => websocket::run(&client).await,
+        Kind::Events => events::run(&client).await,
         _ => http1::run(&client).await,
     }
 }

@@ -1,9 +1,11 @@
 //! The clients against servers that misbehave on purpose.
 
+mod events;
 mod http1;
 mod http2;
 mod running;
 mod slow;
+mod websocket;
 mod wire;
 
 use std::time::Duration;

@@ -1,0 +1,7 @@
+//! Real apps in several languages, as people write them: rolled under load, and gone wrong.
+
+mod app;
+mod inherit;
+mod marathon;
+mod real;
+mod trouble;
