@@ -11,6 +11,7 @@ use crate::config::ConfigError;
 use crate::install::{ApplyError, LockError, PlanError, VerifyError, VersionError};
 use crate::journal::JournalError;
 use crate::manager::ManagerError;
+use crate::program::ProgramError;
 use crate::render::RenderError;
 use crate::unit::AppName;
 
@@ -56,6 +57,10 @@ pub(super) enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Manager(#[from] ManagerError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Program(#[from] ProgramError),
 
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -129,9 +134,11 @@ impl Failure {
     /// The exit code that belongs to it.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Render(_) | Self::NoApp { .. } | Self::NeedsRunning { .. } => {
-                Exit::Usage
-            }
+            Self::Config(_)
+            | Self::Program(_)
+            | Self::Render(_)
+            | Self::NoApp { .. }
+            | Self::NeedsRunning { .. } => Exit::Usage,
             _ => Exit::Failed,
         }
     }

@@ -9,8 +9,8 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle;
 use super::output::Printer;
-use crate::config::{self, Mode, Program, Settings};
-use crate::install::{self, Change, Install, Lock, Plan, VersionError};
+use crate::config::{self, Settings};
+use crate::install::{self, Change, Install, Lock, Plan, Resolved, VersionError};
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::render::{self, Host};
 use crate::unit::AppName;
@@ -48,18 +48,21 @@ pub(super) struct UninstallUnits {
 impl InstallUnits {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         let (settings, source) = context.settings()?;
-        let (app, root) = (&settings.name, context.root());
+        let root = context.root();
+        let resolved = resolved(settings, root)?;
+        let settings = &resolved.settings;
+        let app = &settings.name;
         let manager = running_manager(context).await?;
         let host = host(root, manager.as_ref()).await?;
-        let units = render::render(&settings, &host)?;
+        let units = render::render(settings, &host)?;
         install::verify(&units, &host, root)?;
 
         // Planned and applied under one lock; who only looks needs none.
         let lock = if self.dry_run { None } else { Some(install::lock(root)?) };
-        let earlier = context.installed_instances(&settings);
+        let earlier = context.installed_instances(settings);
         let install = Install {
             units: &units,
-            config: &config::to_toml(&settings),
+            config: &config::to_toml(settings),
             source: &std::path::absolute(source).map_err(Failure::Runtime)?,
             directory: &settings.directory,
             instances: settings.instances.count(cpus()),
@@ -68,12 +71,10 @@ impl InstallUnits {
             force: self.force,
         };
         let plan = install::plan(root, &install)?;
-        show(printer, &plan, self.diff, &format!("{app} is installed as it should be"));
-        for sentence in limits_of_the_mode(&settings) {
-            printer.say(sentence);
-        }
+        let nothing = format!("{app} is installed as it should be");
+        show(printer, &plan, self.diff, &nothing, Some(&resolved));
         if let Some(manager) = &manager {
-            refuse_other_ports(&settings, manager).await?;
+            refuse_other_ports(settings, manager).await?;
         }
         let Some(lock) = lock else { return Ok(Exit::Done) };
         install::apply(&lock, &plan)?;
@@ -121,7 +122,7 @@ impl UninstallUnits {
             plan = install::plan_removal(root, &app, self.force)?;
             remove(&app, context, &lock, &plan).await?;
         }
-        show(printer, &plan, false, &format!("{app} is not installed"));
+        show(printer, &plan, false, &format!("{app} is not installed"), None);
         for path in &plan.left {
             printer.say(format!("left in place: {}", path.display()));
         }
@@ -187,15 +188,20 @@ async fn stop_unlinked(manager: &Systemd, app: &AppName, plan: &Plan) -> Result<
     Ok(())
 }
 
-fn show(printer: &Printer, plan: &Plan, diff: bool, empty: &str) {
+fn show(printer: &Printer, plan: &Plan, diff: bool, empty: &str, resolved: Option<&Resolved>) {
     #[derive(serde::Serialize)]
-    struct Shown {
+    struct Shown<'a> {
         changes: Vec<String>,
         left: Vec<PathBuf>,
         unread: Vec<PathBuf>,
+        opened: &'a [String],
+        notes: &'a [String],
     }
     let changes = plan.changes.iter().map(ToString::to_string).collect();
-    let shown = Shown { changes, left: plan.left.clone(), unread: plan.unread.clone() };
+    let (opened, notes) =
+        resolved.map_or((&[][..], &[][..]), |resolved| (&resolved.opened, &resolved.notes));
+    let (left, unread) = (plan.left.clone(), plan.unread.clone());
+    let shown = Shown { changes, left, unread, opened, notes };
     let mut text =
         if plan.is_empty() { format!("{empty}: nothing to change") } else { plan.to_string() };
     if diff {
@@ -205,26 +211,22 @@ fn show(printer: &Printer, plan: &Plan, diff: bool, empty: &str) {
     for path in &plan.unread {
         printer.say(format!("not compared, because only root may read it: {}", path.display()));
     }
+    for sentence in opened {
+        printer.say(format!("the app {sentence}"));
+    }
+    for note in notes {
+        printer.say(note);
+    }
 }
 
-/// What an app gives up that takes the sockets itself.
-fn limits_of_the_mode(settings: &Settings) -> Vec<String> {
-    let inherits = |program: &Program| program.mode == Mode::Inherit;
-    if !settings.program.as_ref().is_some_and(inherits) {
-        return Vec::new();
+/// The settings with the program that really runs, and what there is to know of it. On the machine of
+/// another root nobody knows what would be found there: the command has to be spelled out.
+fn resolved(settings: Settings, root: &Path) -> Result<Resolved, Failure> {
+    if root == Path::new("/") {
+        let search = std::env::var_os("PATH").unwrap_or_default();
+        return Ok(install::resolve(settings, &search)?);
     }
-    let path = &settings.health.path;
-    let stop = config::format_duration(settings.limits.stop_timeout);
-    vec![
-        format!(
-            "mode = \"inherit\": the app takes the sockets itself, so on SIGTERM it has to finish its requests \
-             itself, within {stop}; one that ends at once loses what it has in hand, at each reload"
-        ),
-        format!(
-            "mode = \"inherit\": GET {path} is asked of each instance when it starts, and not again: a crash is \
-             noticed, a hang is not; mode = \"front\" has neither limit"
-        ),
-    ]
+    Ok(Resolved { settings, opened: Vec::new(), notes: Vec::new() })
 }
 
 fn cpus() -> NonZeroU16 {

@@ -20,7 +20,16 @@ const FOLDER_MODE: u32 = 0o755;
 #[derive(Debug)]
 pub struct Lock {
     root: PathBuf,
-    _folder: File,
+    folder: File,
+}
+
+impl Drop for Lock {
+    /// Lets go of it outright: closing the file is not enough while a process that another thread is
+    /// starting at this moment holds a copy of it (flock(2)).
+    fn drop(&mut self) {
+        // It cannot fail on a file that is locked.
+        let _ = rustix::fs::flock(&self.folder, FlockOperation::Unlock);
+    }
 }
 
 /// Why the lock was not taken.
@@ -78,7 +87,7 @@ pub fn lock(root: &Path) -> Result<Lock, LockError> {
         // A removal may have taken the folder away between the two: then this is not it any more.
         let locked = folder.metadata().map_err(error)?;
         if fs::metadata(&path).is_ok_and(|there| there.ino() == locked.ino()) {
-            return Ok(Lock { root: root.into(), _folder: folder });
+            return Ok(Lock { root: root.into(), folder });
         }
     }
 }

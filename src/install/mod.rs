@@ -1,5 +1,6 @@
 //! Rendered units -> a plan of typed changes -> applied below a root.
 //!
+//! - [`resolve`] finds out what of the settings depends on this machine;
 //! - [`plan`] and [`plan_removal`] compare what should be with what is, and change nothing;
 //! - [`Plan`] is the list of changes: `--dry-run`, `--diff` and idempotence come from it;
 //! - [`apply`] makes all of them or none, under the [`lock`];
@@ -13,6 +14,7 @@ mod found;
 mod layout;
 mod plan;
 mod refusal;
+mod resolve;
 mod show;
 mod stamp;
 mod verify;
@@ -26,5 +28,6 @@ pub use self::found::{ReadError, installed_apps, installed_instances};
 pub use self::layout::{config_path, unit_folder};
 pub use self::plan::{Change, Install, Plan, plan, plan_removal};
 pub use self::refusal::{PlanError, Refusal};
+pub use self::resolve::{Resolved, resolve};
 pub use self::verify::{VerifyError, verify};
 pub use self::version::{VersionError, parse_version, systemd_version};

@@ -1,0 +1,252 @@
+//! Settings as the installed file has them: with the program that really runs, and what it needs of
+//! this machine spelled out.
+//!
+//! A unit knows nothing of the shell of the person who installs it, so what depends on that is settled
+//! here, once, and can be read in `/etc/romuo/NAME.toml` afterwards.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::config::{Mode, Network, Program, Settings, format_duration};
+use crate::program::{self, ProgramError};
+
+/// Folders that units do not see unless they are shown them (`ProtectHome=`, systemd.exec(5)).
+const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
+
+/// `PATH` of a unit (systemd.exec(5), "Environment variables"); what the app needs comes before it.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Settings of which nothing is left to be found out, and what a person should know of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The settings.
+    pub settings: Settings,
+    /// What the instances may see and do beyond the least, and why: a sentence each.
+    pub opened: Vec<String>,
+    /// What else there is to know: a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Resolves the app's command as the person would run it who has `search` as `PATH`.
+///
+/// # Errors
+/// Where there is no such program.
+pub fn resolve(mut settings: Settings, search: &OsStr) -> Result<Resolved, ProgramError> {
+    let Some(mut program) = settings.program.take() else {
+        return Ok(Resolved { settings, opened: Vec::new(), notes: Vec::new() });
+    };
+    let directory = &settings.directory;
+    let found = program::find(&program.command, directory, search)?;
+    program.command = found.command;
+    for (name, value) in found.environment {
+        program.environment.entry(name).or_insert(value);
+    }
+    program.environment.entry("PATH".into()).or_insert_with(|| path(&found.path));
+    let links = [Some(directory), program.env_file.as_ref()];
+    let behind = links.into_iter().flatten().filter_map(|path| behind(path));
+    for path in found.runtime.into_iter().chain(behind) {
+        let is_shown = |shown: &PathBuf| path.starts_with(shown);
+        if !is_shown(directory) && !program.readable.iter().any(is_shown) {
+            program.readable.push(path);
+        }
+    }
+    let mut notes = found.notes;
+    notes.extend(limits_of_the_mode(&settings, &program));
+    notes.extend(rights(&settings, &program));
+    let opened = opened(&settings, &program);
+    settings.program = Some(program);
+    Ok(Resolved { settings, opened, notes })
+}
+
+fn path(first: &[PathBuf]) -> String {
+    let first = first.iter().map(|folder| format!("{}:", folder.display()));
+    first.collect::<String>() + PATH
+}
+
+/// The place below a home that `path` really is, where it is a link to one.
+fn behind(path: &Path) -> Option<PathBuf> {
+    let real = fs::canonicalize(path).ok()?;
+    (real != path && is_in_home(&real)).then_some(real)
+}
+
+fn is_in_home(path: &Path) -> bool {
+    HOMES.iter().any(|home| path.starts_with(home))
+}
+
+/// What the instances may do beyond the least.
+fn opened(settings: &Settings, program: &Program) -> Vec<String> {
+    let mut opened = Vec::new();
+    for path in &program.writable {
+        opened.push(format!("may write to {}, because `writable` names it", path.display()));
+    }
+    if is_in_home(&settings.directory) {
+        let path = settings.directory.display();
+        opened.push(format!("sees {path} below a home, read-only, because the app lies there"));
+    }
+    for path in &program.readable {
+        let path = path.display();
+        opened.push(format!("sees {path} below a home, read-only, because the app runs with it"));
+    }
+    if settings.network == Network::Host {
+        opened.push(
+            "uses the network of the host, because most apps ask others for something; \
+             `network = \"none\"` closes it"
+                .into(),
+        );
+    }
+    opened.push(
+        "may make memory executable, because just-in-time compilers (Node, Java, PHP) have to"
+            .into(),
+    );
+    opened
+}
+
+/// What an app gives up that takes the sockets itself.
+fn limits_of_the_mode(settings: &Settings, program: &Program) -> Vec<String> {
+    if program.mode != Mode::Inherit {
+        return Vec::new();
+    }
+    let path = &settings.health.path;
+    let stop = format_duration(settings.limits.stop_timeout);
+    vec![
+        format!(
+            "mode = \"inherit\": the app takes the sockets itself, so on SIGTERM it has to finish its \
+             requests itself, within {stop}; one that ends at once loses what it has in hand, at each \
+             reload"
+        ),
+        format!(
+            "mode = \"inherit\": GET {path} is asked of each instance when it starts, and not again: a \
+             crash is noticed, a hang is not; mode = \"front\" has neither limit"
+        ),
+    ]
+}
+
+/// What the rights of files will keep the app from.
+fn rights(settings: &Settings, program: &Program) -> Vec<String> {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut notes = Vec::new();
+    let user = settings.user.as_ref().map(ToString::to_string);
+    let own = user.as_ref().map(|name| id_of(&users, name));
+    if let (Some(name), Some(None)) = (&user, own) {
+        notes.push(format!("there is no user {name} in /etc/passwd: `useradd --system {name}`"));
+    }
+    let own = own.flatten();
+    if let Ok(folder) = fs::metadata(&settings.directory)
+        && own != Some(0)
+        && own != Some(folder.uid())
+        && folder.permissions().mode() & 0o005 != 0o005
+    {
+        let path = settings.directory.display();
+        let owner = name_of(&users, folder.uid());
+        notes.push(format!(
+            "{path} is not readable for others, so the app cannot read it: `user = \"{owner}\"`, or \
+             `chmod o+rx {path}`"
+        ));
+    }
+    for path in &program.writable {
+        let shown = path.display();
+        match fs::metadata(path) {
+            Err(_) => notes.push(format!(
+                "{shown} of `writable` is not there, and the instances will not start: `mkdir -p {shown}`"
+            )),
+            Ok(data) if own == Some(0) || own == Some(data.uid()) => {}
+            Ok(data) if data.permissions().mode() & 0o002 != 0 => {}
+            Ok(data) => {
+                let owner = name_of(&users, data.uid());
+                notes.push(format!(
+                    "{shown} belongs to {owner}, and the app runs as another user who may not write \
+                     there: `user = \"{owner}\"`, or `chown` it"
+                ));
+            }
+        }
+    }
+    notes
+}
+
+/// A user's number, from the text of passwd(5).
+fn id_of(users: &str, name: &str) -> Option<u32> {
+    let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+    line.split(':').nth(2)?.parse().ok()
+}
+
+/// A user's name; without one, the number.
+fn name_of(users: &str, id: u32) -> String {
+    let number = id.to_string();
+    let line = users.lines().find(|line| line.split(':').nth(2) == Some(number.as_str()));
+    line.and_then(|line| line.split(':').next()).map_or(number.clone(), Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+
+    /// An app in a folder of its own, whose program is a shell script.
+    fn app(extra: &str) -> (tempfile::TempDir, Settings) {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("serve");
+        fs::write(&program, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let text = format!("command = [\"./serve\", \"--port\", \"{{port}}\"]\n{extra}");
+        let settings = parse(&text, &folder.path().join("romuo.toml")).unwrap();
+        (folder, settings)
+    }
+
+    #[test]
+    fn the_command_is_spelled_out_and_resolving_it_again_changes_nothing() {
+        let (folder, settings) = app("");
+        let resolved = resolve(settings, OsStr::new("/usr/bin:/bin")).unwrap();
+        let program = resolved.settings.program.clone().unwrap();
+        assert!(program.command.iter().all(|word| !word.starts_with("./")), "{program:?}");
+        assert!(Path::new(&program.command[0]).is_absolute(), "{program:?}");
+        assert_eq!(program.command[program.command.len() - 1], "{port}");
+        assert!(program.environment["PATH"].ends_with(PATH));
+        let again = resolve(resolved.settings.clone(), OsStr::new("/usr/bin:/bin")).unwrap();
+        assert_eq!(again.settings, resolved.settings);
+        drop(folder);
+    }
+
+    #[test]
+    fn what_is_opened_is_said() {
+        let (_folder, settings) = app("network = \"none\"\nwritable = [\"/srv/uploads\"]\n");
+        let opened = resolve(settings, OsStr::new("/bin")).unwrap().opened;
+        assert_eq!(opened.len(), 2, "{opened:?}");
+        assert!(opened[0].starts_with("may write to /srv/uploads"), "{opened:?}");
+        let (_folder, settings) = app("readable = [\"/home/x/fonts\"]");
+        let opened = resolve(settings, OsStr::new("/bin")).unwrap().opened;
+        assert!(opened[0].starts_with("sees /home/x/fonts below a home"), "{opened:?}");
+        assert!(opened[1].starts_with("uses the network of the host"), "{opened:?}");
+    }
+
+    #[test]
+    fn rights_that_will_be_missing_are_said_beforehand() {
+        let (folder, settings) = app("writable = [\"uploads\", \"data\"]\nuser = \"nobody-here\"");
+        fs::create_dir(folder.path().join("data")).unwrap();
+        let notes = resolve(settings, OsStr::new("/bin")).unwrap().notes.join("\n");
+        for part in [
+            "there is no user nobody-here",
+            "uploads of `writable` is not there",
+            "data belongs to ",
+        ] {
+            assert!(notes.contains(part), "{part}: {notes}");
+        }
+    }
+
+    #[test]
+    fn an_app_without_a_program_stays_as_it_is() {
+        let settings = Settings::new("x".parse().unwrap(), "/".into());
+        let resolved = resolve(settings.clone(), OsStr::new("")).unwrap();
+        assert_eq!((resolved.settings, resolved.opened.len()), (settings, 0));
+    }
+
+    #[test]
+    fn users_are_known_by_name_and_number() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nwww:x:33:33::/:/bin/false\n";
+        assert_eq!(id_of(users, "www"), Some(33));
+        assert_eq!(name_of(users, 33), "www");
+        assert_eq!(name_of(users, 7), "7");
+    }
+}
