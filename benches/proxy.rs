@@ -9,6 +9,8 @@
 //! | a body of 100 MB, down and up | at least as fast as nginx, memory flat |
 //! | memory idle, and of each idle connection | 6 MB, 8 kB, given back when they close |
 
+#![allow(clippy::cast_precision_loss)] // figures for a person
+
 use std::error::Error;
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -22,6 +22,7 @@ use crate::unit::{AppName, UserName};
 /// The configuration of one app.
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(title = "romuo.toml", deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the keys")]
 pub(super) struct File {
     /// The app's name: the stem of its units and, without `user`, its dynamic user. Small letters,
     /// digits, `-` and `_`, a letter first, 31 characters at most.

@@ -180,7 +180,7 @@ impl FromToml for Subnet {
 
 impl FromToml for Word {
     fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
-        let number = value.as_integer().map(|number| number.as_str());
+        let number = value.as_integer().map(toml::de::DeInteger::as_str);
         let text = value.as_str().filter(|text| !text.contains('\0')).or(number);
         text.map(|text| Self(text.into()))
             .ok_or_else(|| ValueError::new(value.type_str(), "a word in quotes"))

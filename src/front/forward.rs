@@ -261,8 +261,7 @@ fn prepare(parts: &mut Parts, may_upgrade: bool) -> Asked {
     parts.version = Version::HTTP_11;
     // What hyper left in it is for servers that upgrade by themselves.
     parts.extensions.clear();
-    let asked = hop::strip_request(&mut parts.headers, may_upgrade);
-    asked
+    hop::strip_request(&mut parts.headers, may_upgrade)
 }
 
 /// HTTP/2 may send cookies in several lines; HTTP/1 may not (RFC 9113, 8.2.3).

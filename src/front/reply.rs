@@ -17,6 +17,7 @@ use crate::upstream::{AnswerBody, UpstreamError};
 pub(crate) struct FrontBody(Kind);
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every answer is the app's, and a box costs")]
 enum Kind {
     /// Of the front itself; none: it has none, or has been given.
     Own(Option<Bytes>),

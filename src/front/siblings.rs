@@ -100,12 +100,12 @@ impl Siblings {
         });
         let healthy = join_all(asked).await.into_iter().flatten();
         healthy
-            .map(|door| match before.iter().find(|sibling| sibling.door == door) {
-                Some(sibling) => Arc::clone(sibling),
-                None => {
+            .map(|door| {
+                let known = before.iter().find(|sibling| sibling.door == door);
+                known.cloned().unwrap_or_else(|| {
                     let pool = Arc::new(Pool::new(Address::Unix(door.clone())));
                     Arc::new(Sibling { door, pool })
-                }
+                })
             })
             .collect()
     }

@@ -93,11 +93,11 @@ mod tests {
         match (u8::try_from(size), u16::try_from(size)) {
             (Ok(short @ ..=125), _) => frame.push(mask | short),
             (_, Ok(middle)) => {
-                frame.push(mask | 126);
+                frame.push(mask | 0x7e);
                 frame.extend(middle.to_be_bytes());
             }
             _ => {
-                frame.push(mask | 127);
+                frame.push(mask | 0x7f);
                 frame.extend((size as u64).to_be_bytes());
             }
         }

@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(asked(b""), Err(Unwell::Closed));
         assert_eq!(asked(b"HTTP/1.1 200 OK\r\n"), Err(Unwell::Closed));
         assert_eq!(asked(b"\x15\x03\x01\x00\x02\x02\x46"), Err(Unwell::NotHttp), "a TLS alert");
-        let endless = [&b"HTTP/1.1 200 OK\r\nx: "[..], &[b'x'; 2 * HEAD]].concat();
+        let endless = [&b"HTTP/1.1 200 OK\r\nx: "[..], &vec![b'x'; 2 * HEAD]].concat();
         assert_eq!(asked(&endless), Err(Unwell::NotHttp));
         let (we, _app) = UnixStream::pair().unwrap();
         let silent = ask(Dialled::Unix(we), "/", Duration::from_millis(30));

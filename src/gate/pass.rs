@@ -175,7 +175,6 @@ impl Address<'_> {
         for (mut attempt, end) in attempts.into_iter().zip(ends) {
             match end {
                 End::Queue => self.open.push(attempt),
-                End::Gone => self.taken += 1,
                 End::Socket(inode) if hold(&ours, inode) => {
                     if let Some(code) = self.ask(attempt.connection) {
                         return Ok(Some(code));
@@ -186,7 +185,7 @@ impl Address<'_> {
                     attempt.elsewhere = true;
                     self.open.push(attempt);
                 }
-                End::Socket(_) => self.taken += 1,
+                End::Socket(_) | End::Gone => self.taken += 1,
             }
         }
         Ok(None)

@@ -16,6 +16,7 @@ use crate::unit::{AppName, UserName};
 /// An instance of an app that takes the sockets itself.
 #[derive(Template)]
 #[template(path = "inherit@.service")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of the template")]
 pub(super) struct Inherit<'a> {
     app: &'a AppName,
     user: Option<&'a UserName>,

@@ -83,6 +83,7 @@ pub(super) struct Reply {
 }
 
 /// Of whom the body is.
+#[expect(clippy::large_enum_variant, reason = "a box for each answer of an app costs")]
 enum Kind {
     Router(Body),
     Front(FrontBody),

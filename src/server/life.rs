@@ -55,15 +55,8 @@ pub(super) async fn live(
     let answered = Arc::new(AtomicU64::new(0));
     let health = Health::new(Arc::clone(&figures), Arc::clone(&answered));
     let fronted = Fronted::of(&settings, instance, &drain)?;
-    let handler = match &fronted {
-        Some(fronted) => fronted.handler(),
-        None => {
-            let site = settings.site.as_ref().map(Site::new).transpose()?;
-            Handler::Router(router::public(&settings.health.path, health.clone(), site))
-        }
-    };
     let public = Host {
-        handler,
+        handler: handler(&settings, fronted.as_ref(), &health)?,
         answered: Arc::clone(&answered),
         drain: drain.clone(),
         linger: settings.reload.linger,
@@ -83,15 +76,7 @@ pub(super) async fn live(
     let control = control_folder(instance);
 
     // Ready is who has answered.
-    if let Some(timeout) = watchdog {
-        let ping = |alive| {
-            if alive {
-                notify::ping();
-            }
-        };
-        watchdog::start(timeout, pulse.clone(), ping)
-            .map_err(ServerError::setup("the watchdog"))?;
-    }
+    start_watchdog(watchdog, &pulse)?;
     let app = fronted.as_ref().map(|fronted| fronted.begin(&settings, pulse.clone()));
     if let Some(app) = &app {
         tokio::select! {
@@ -103,33 +88,18 @@ pub(super) async fn live(
             }
         }
         figures.of_app(app.clone());
-    }
-    // The doors that are not public: nothing of them is counted, and no drain closes them.
-    let mut doors = router::control(health);
-    if let Some(app) = &app {
-        doors = fronted::control(doors, app);
         if instance.is_some() {
             fronted::swap_on_hangup(app.clone())?;
         }
     }
-    let mut control_host = public.apart(Handler::Router(doors));
-    // A swap is answered when it is over.
-    control_host.bounds.stall += settings.limits.start_timeout + settings.limits.stop_timeout;
+    let control_host = control_host(&public, health, app.as_ref(), &settings);
     let _control_file =
         control.as_ref().map(|control| control.serve(Arc::new(control_host))).transpose()?;
-    let _relay_file = match &fronted {
-        Some(fronted) => fronted.open_to_siblings(&public)?,
-        None => {
-            let own = Own {
-                host: Arc::new(public.apart(public.handler.clone())),
-                path: settings.health.path.clone(),
-                timeout: settings.health.timeout,
-            };
-            own.probe().await?;
-            let every = watchdog::probe_interval(settings.health.interval, watchdog);
-            tokio::spawn(watchdog::probe_for_ever(own, every, pulse.clone()));
-            None
-        }
+    let _relay_file = if let Some(fronted) = &fronted {
+        fronted.open_to_siblings(&public)?
+    } else {
+        probe_itself(&public, &settings, watchdog, &pulse).await?;
+        None
     };
     let door = Door::new(Arc::new(public), pulse.clone(), app.clone());
     figures.ready();
@@ -155,40 +125,121 @@ pub(super) async fn live(
     // From here every response says that it is the last of its connection.
     drain.begin();
     let cap = Instant::now() + settings.limits.stop_timeout;
-    let draining = || format!("draining: {} connections left", door.open());
-    notify::stopping(&draining(), settings.limits.stop_timeout + EXIT_MARGIN);
-    tracing::info!(connections = door.open(), requests = answered.load(Relaxed), "draining");
-
-    let empty = async {
-        if by_hand {
-            // The queue ends with this process.
-            door.admit(listeners.close());
-        } else {
-            // The queue outlives this process. Until the next one comes up a sibling takes what is
-            // in it; where there is none, go on for a while.
-            if !has_healthy_sibling(control.as_ref()).await {
-                door.accept_until(&listeners, sleep(settings.reload.linger)).await;
-            }
-            drop(listeners);
-        }
-        door.wait_until_empty().await;
-    };
-    tokio::select! {
-        biased;
-        () = empty => tracing::info!(requests = answered.load(Relaxed), "drained"),
-        () = sleep_until(cap) => {
-            tracing::warn!(connections = door.open(), "out of time: cutting what is left");
-        }
-        () = signals.second_interrupt() => {
-            tracing::warn!(connections = door.open(), "interrupted again: ending at once");
-        }
-        () = show(DRAIN_STATUS_EVERY, || { pulse.beat(); draining() }) => {}
-    }
+    let ending = Ending { door: &door, answered: &answered, pulse: &pulse, settings: &settings };
+    ending.drain(listeners, by_hand, control.as_ref(), cap, &mut signals).await;
     if let Some(app) = &app {
         // Only now: until its last client was answered it knew of nothing.
         app.stop(cap).await;
     }
     given_up.map_or(Ok(()), |error: AppError| Err(ServerError::App(error.reason)))
+}
+
+/// Who answers the public requests.
+fn handler(
+    settings: &Settings,
+    fronted: Option<&Fronted<'_>>,
+    health: &Health,
+) -> Result<Handler, ServerError> {
+    if let Some(fronted) = fronted {
+        return Ok(fronted.handler());
+    }
+    let site = settings.site.as_ref().map(Site::new).transpose()?;
+    Ok(Handler::Router(router::public(&settings.health.path, health.clone(), site)))
+}
+
+/// Begins to look for signs of life, where systemd wants to hear of them.
+fn start_watchdog(watchdog: Option<Duration>, pulse: &Pulse) -> Result<(), ServerError> {
+    let Some(timeout) = watchdog else { return Ok(()) };
+    let ping = |alive| {
+        if alive {
+            notify::ping();
+        }
+    };
+    watchdog::start(timeout, pulse.clone(), ping).map_err(ServerError::setup("the watchdog"))
+}
+
+/// What answers on the control socket. Nothing of it is counted, and no drain closes it.
+fn control_host(public: &Host, health: Health, app: Option<&App>, settings: &Settings) -> Host {
+    let mut doors = router::control(health);
+    if let Some(app) = app {
+        doors = fronted::control(doors, app);
+    }
+    let mut host = public.apart(Handler::Router(doors));
+    // A swap is answered when it is over.
+    host.bounds.stall += settings.limits.start_timeout + settings.limits.stop_timeout;
+    host
+}
+
+/// Asks itself for its health through the code that answers everybody: once now, and for ever.
+async fn probe_itself(
+    public: &Host,
+    settings: &Settings,
+    watchdog: Option<Duration>,
+    pulse: &Pulse,
+) -> Result<(), ServerError> {
+    let own = Own {
+        host: Arc::new(public.apart(public.handler.clone())),
+        path: settings.health.path.clone(),
+        timeout: settings.health.timeout,
+    };
+    own.probe().await?;
+    let every = watchdog::probe_interval(settings.health.interval, watchdog);
+    tokio::spawn(watchdog::probe_for_ever(own, every, pulse.clone()));
+    Ok(())
+}
+
+/// A server on its way out.
+struct Ending<'a> {
+    door: &'a Door,
+    answered: &'a AtomicU64,
+    pulse: &'a Pulse,
+    settings: &'a Settings,
+}
+
+impl Ending<'_> {
+    /// Answers what is there, until `cap` at the latest.
+    async fn drain(
+        &self,
+        listeners: Listeners,
+        by_hand: bool,
+        control: Option<&ControlFolder>,
+        cap: Instant,
+        signals: &mut Signals,
+    ) {
+        let draining = || format!("draining: {} connections left", self.door.open());
+        notify::stopping(&draining(), self.settings.limits.stop_timeout + EXIT_MARGIN);
+        tracing::info!(
+            connections = self.door.open(),
+            requests = self.answered.load(Relaxed),
+            "draining"
+        );
+
+        let empty = async {
+            if by_hand {
+                // The queue ends with this process.
+                self.door.admit(listeners.close());
+            } else {
+                // The queue outlives this process. Until the next one comes up a sibling takes what is
+                // in it; where there is none, go on for a while.
+                if !has_healthy_sibling(control).await {
+                    self.door.accept_until(&listeners, sleep(self.settings.reload.linger)).await;
+                }
+                drop(listeners);
+            }
+            self.door.wait_until_empty().await;
+        };
+        tokio::select! {
+            biased;
+            () = empty => tracing::info!(requests = self.answered.load(Relaxed), "drained"),
+            () = sleep_until(cap) => {
+                tracing::warn!(connections = self.door.open(), "out of time: cutting what is left");
+            }
+            () = signals.second_interrupt() => {
+                tracing::warn!(connections = self.door.open(), "interrupted again: ending at once");
+            }
+            () = show(DRAIN_STATUS_EVERY, || { self.pulse.beat(); draining() }) => {}
+        }
+    }
 }
 
 /// Waits until the app is given up; for ever where there is none.

@@ -100,11 +100,12 @@ impl State {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
                 Self::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }
             }
-            (Self::Size { size, digits: 1.. }, b'\r') => Self::SizeEnd { size },
             (Self::Size { size, digits: 1.. }, b';' | b' ' | b'\t') => {
                 Self::Extension { size, length: 0 }
             }
-            (Self::Extension { size, .. }, b'\r') => Self::SizeEnd { size },
+            (Self::Size { size, digits: 1.. } | Self::Extension { size, .. }, b'\r') => {
+                Self::SizeEnd { size }
+            }
             (Self::Extension { size, length }, byte) if byte != b'\n' && byte != 0 => {
                 if length == EXTENSION {
                     return Err(Malformed("the extension of a chunk is too long"));

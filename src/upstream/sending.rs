@@ -99,12 +99,9 @@ where
             if self.stage == Stage::Broken {
                 return Poll::Ready(Ok(()));
             }
-            match ready!(self.poll_write(cx, socket)) {
-                Ok(()) => {}
-                Err(_) => {
-                    self.stage = Stage::Broken;
-                    return Poll::Ready(Ok(()));
-                }
+            if ready!(self.poll_write(cx, socket)).is_err() {
+                self.stage = Stage::Broken;
+                return Poll::Ready(Ok(()));
             }
             match self.stage {
                 Stage::Rest | Stage::Done => {

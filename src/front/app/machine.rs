@@ -138,7 +138,7 @@ impl Machine {
                 (Starting(next), vec![Action::Start(next)])
             }
             (GivenUp | Stopping, Event::Swap) => (self.state, vec![Action::RefuseSwap]),
-            (state, Event::Stop) => (Stopping, self.stop(state)),
+            (state, Event::Stop) => (Stopping, end_of(state)),
             (state, _) => (state, Vec::new()),
         };
         self.state = state;
@@ -149,15 +149,16 @@ impl Machine {
         self.last = self.last.saturating_add(1);
         self.last
     }
+}
 
-    fn stop(&self, state: State) -> Vec<Action> {
-        match state {
-            State::Starting(number) | State::Serving(number) => vec![Action::Retire(number)],
-            State::Swapping { old, new } => {
-                vec![Action::NotSwapped, Action::Retire(old), Action::Retire(new)]
-            }
-            State::Down | State::GivenUp | State::Stopping => Vec::new(),
+/// What ends the lives of a state.
+fn end_of(state: State) -> Vec<Action> {
+    match state {
+        State::Starting(number) | State::Serving(number) => vec![Action::Retire(number)],
+        State::Swapping { old, new } => {
+            vec![Action::NotSwapped, Action::Retire(old), Action::Retire(new)]
         }
+        State::Down | State::GivenUp | State::Stopping => Vec::new(),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn start(
     orders: mpsc::UnboundedReceiver<Order>,
 ) {
     let (told, hears) = mpsc::unbounded_channel();
-    let (pauses, paused) = mpsc::unbounded_channel();
+    let (pauses, over) = mpsc::unbounded_channel();
     let supervisor = Supervisor {
         launch: Arc::new(launch),
         guard,
@@ -45,7 +45,7 @@ pub(super) fn start(
         stop_until: None,
         reason: String::new(),
     };
-    tokio::spawn(supervisor.run(hears, paused, orders));
+    tokio::spawn(supervisor.run(hears, over, orders));
 }
 
 struct Supervisor {
@@ -85,7 +85,7 @@ impl Supervisor {
     async fn run(
         mut self,
         mut hears: mpsc::UnboundedReceiver<Told>,
-        mut paused: mpsc::UnboundedReceiver<()>,
+        mut pauses_over: mpsc::UnboundedReceiver<()>,
         mut orders: mpsc::UnboundedReceiver<Order>,
     ) {
         self.begin(1);
@@ -94,7 +94,7 @@ impl Supervisor {
         while !self.is_over() {
             tokio::select! {
                 Some((number, news)) = hears.recv() => self.hear(number, news),
-                Some(()) = paused.recv() => self.apply(Event::Paused),
+                Some(()) = pauses_over.recv() => self.apply(Event::Paused),
                 Some(order) = orders.recv() => self.obey(order),
                 _ = ticks.tick() => self.tick(),
             }
