@@ -13,7 +13,7 @@ use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
 use crate::unit::{AppName, InstanceId, UnitName};
 
 /// How many journal lines of a failed instance are shown.
-const SHOWN_LINES: usize = 8;
+const SHOWN_LINES: usize = 25;
 
 /// How many of them are searched for what is known: a crash with its stack trace, and what systemd
 /// says to it.

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::output::{BAD, BUSY, GOOD, styled};
 use crate::health::{ProbeError, Report, Status as Reported};
 use crate::manager::UnitStatus;
-use crate::unit::ActiveState;
+use crate::unit::{ActiveState, ServiceResult};
 
 /// What an instance said of its health; none where it was not asked, because it is down.
 pub(super) type Probed = Option<Result<Report, ProbeError>>;
@@ -93,6 +93,8 @@ impl State {
             _ if unit.is_errored() => Self::Errored,
             ActiveState::Active | ActiveState::Reloading if failing => Self::Starting,
             ActiveState::Active | ActiveState::Reloading => Self::Online,
+            // One that failed is being cleared away before it is started again.
+            ActiveState::Deactivating if unit.result != ServiceResult::Success => Self::Starting,
             ActiveState::Deactivating => Self::Draining,
             ActiveState::Inactive => Self::Stopped,
             _ => Self::Starting,
@@ -120,7 +122,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::unit::{ServiceResult, UnitName};
+    use crate::unit::UnitName;
 
     #[test]
     fn the_app_is_online_only_if_every_instance_is() {

@@ -13,6 +13,9 @@ use super::environment::{self, Place};
 use super::{Launch, output, processes};
 use crate::upstream::Address;
 
+/// The number of SIGKILL (signal(7)).
+const KILL: i32 = 9;
+
 /// A running process of the app.
 #[derive(Debug)]
 pub(super) struct Child {
@@ -107,6 +110,10 @@ fn explain(status: ExitStatus, after: Duration) -> String {
     let after = format!("after {:.1} s", after.as_secs_f64());
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exited with code {code} {after}"),
+        // Nobody here did it: that is told otherwise.
+        (None, Some(KILL)) => {
+            format!("was killed {after}, by SIGKILL: is limits.memory too little for it?")
+        }
         (None, Some(signal)) => format!("was killed by signal {signal} {after}"),
         (None, None) => format!("ended {after}"),
     }

@@ -1,5 +1,6 @@
 //! Apps that misbehave: each comes to a clear outcome, told where one looks.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use romuo::load::Kind;
@@ -103,6 +104,9 @@ fn an_app_that_hangs_is_killed_and_started_again_and_nobody_waits_for_it() {
         entry.message.contains("health") && entry.unit.is_some()
     });
     app.finish(load);
+    app.machine.until_journal_after(hung_at, "it is well again", |entry| {
+        entry.message == "the app is well"
+    });
     says(&app.ctl(&["health"]).exits(0), &["ok"]);
     let after = app.children();
     let others = before.iter().zip(&after).filter(|(before, after)| before != after).count();
@@ -137,6 +141,13 @@ fn an_app_that_leaks_is_killed_at_its_limit_and_comes_back() {
     });
     wait(load.until_each_answered(10)).unwrap();
     println!("{}", wait(load.stop()));
+    // Each end is followed by a start.
+    let ends = app.machine.journal().matches("by SIGKILL").count();
+    let starts = Cell::new(0);
+    app.machine.until_journal_after(begun, "each is well again", |entry| {
+        starts.set(starts.get() + usize::from(entry.message == "the app is well"));
+        starts.get() >= ends
+    });
     says(&app.ctl(&["health"]).exits(0), &["ok"]);
     assert_ne!(app.children(), before);
 }
@@ -151,6 +162,8 @@ fn an_app_that_is_not_well_is_not_ready() {
 #[test]
 fn uploads_and_a_database_beside_the_code_are_kept_where_they_are_named() {
     let app = App::boot("writes");
+    let folders = "cd /srv/apps/writes && mkdir uploads data && chown www-data uploads data";
+    app.machine.run(&["sh", "-c", folders]).ok();
     let made = app.ctl(&["install-units", "--now"]).ok();
     assert!(made.contains("uploads"), "{made}");
     let url = "http://127.0.0.1:3000";
