@@ -37,7 +37,10 @@ pub(super) struct Passed {
 struct Spare {
     parts: Parts,
     source: Option<Arc<Source>>,
-    resends: u32,
+    /// How many may have seen it.
+    seen_by: u32,
+    /// The generation that may have seen it last.
+    last: Option<u32>,
 }
 
 impl Front {
@@ -50,7 +53,7 @@ impl Front {
         let (parts, body) = request.into_parts();
         let source = body.source();
         let Some(lease) = self.route.lease() else {
-            let copy = Spare { parts, source, resends: 0 };
+            let copy = Spare { parts, source, seen_by: 0, last: None };
             return Box::pin(self.pass_elsewhere(copy, None, entry)).await;
         };
         // A request without a body comes back whole when it fails; the head of another one may be gone.
@@ -66,7 +69,7 @@ impl Front {
             Err(mut failed) => {
                 let head = failed.request.take().map(|request| request.into_parts().0);
                 let parts = head.or(spare).ok_or(CUT)?;
-                let copy = Spare { parts, source, resends: 0 };
+                let copy = Spare { parts, source, seen_by: 0, last: None };
                 Box::pin(self.pass_again(copy, &failed, lease, entry)).await
             }
         }
@@ -81,12 +84,12 @@ impl Front {
         lease: Lease,
         entry: Entry,
     ) -> Result<Passed, Refusal> {
-        copy.judge(failed)?;
+        copy.judge(failed, Some(lease.generation().number))?;
         match lease.generation().pool.send(copy.request()?, true).await {
             Ok(answer) => Ok(copy.passed(answer, Some(lease))),
             Err(failed) => {
-                copy.judge(&failed)?;
                 let dead = lease.generation().number;
+                copy.judge(&failed, Some(dead))?;
                 drop(lease);
                 self.pass_elsewhere(copy, Some(dead), entry).await
             }
@@ -123,8 +126,8 @@ impl Front {
                 match lease.generation().pool.send(copy.request()?, false).await {
                     Ok(answer) => return Ok(copy.passed(answer, Some(lease))),
                     Err(failed) => {
-                        copy.judge(&failed)?;
                         dead = Some(lease.generation().number);
+                        copy.judge(&failed, dead)?;
                     }
                 }
             }
@@ -145,7 +148,7 @@ async fn to_sibling(siblings: &Siblings, copy: &mut Spare) -> Result<Option<Pass
         match sent {
             Ok(answer) if answer.parts.headers.contains_key(UNSERVED) => {}
             Ok(answer) => return Ok(Some(copy.passed(answer, None))),
-            Err(failed) => copy.judge(&failed)?,
+            Err(failed) => copy.judge(&failed, None)?,
         }
         siblings.doubt(&sibling).await;
     }
@@ -173,19 +176,27 @@ impl Spare {
         Passed { answer, lease }
     }
 
-    /// Whether it may go again after this.
+    /// Whether it may go again after this. `generation`: of the app that failed; none: a sibling's.
     ///
     /// # Errors
     /// What the client is told otherwise.
-    fn judge(&mut self, failed: &Failed<RequestBody>) -> Result<(), Refusal> {
+    fn judge(
+        &mut self,
+        failed: &Failed<RequestBody>,
+        generation: Option<u32>,
+    ) -> Result<(), Refusal> {
         if let Some(refusal) = self.source.as_ref().and_then(|source| of_body(source.outcome())) {
             return Err(refusal);
         }
         if failed.sent == Sent::Nothing {
             return Ok(());
         }
-        self.resends += 1;
-        let again = is_idempotent(&self.parts.method) && self.resends <= RESENDS;
+        // An app on its way down may break off more than once.
+        if generation.is_none() || generation != self.last {
+            self.seen_by += 1;
+            self.last = generation;
+        }
+        let again = is_idempotent(&self.parts.method) && self.seen_by <= RESENDS;
         if again { Ok(()) } else { Err(CUT) }
     }
 }

@@ -1,6 +1,7 @@
 //! Instances as systemd starts them: with a shared listening socket, a notify socket each, and
 //! the folder of their control sockets.
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
@@ -36,6 +37,27 @@ impl Machine {
         let config = format!("name = \"romuo\"\n{tables}\n[static]\nroot = \"site\"\n");
         std::fs::write(folder.path().join("romuo.toml"), config).unwrap();
         Self { folder, listener: TcpListener::bind("127.0.0.1:0").unwrap() }
+    }
+
+    /// With an app of its own, and these tables in the configuration.
+    pub(crate) fn of_app(tables: &str) -> Self {
+        let machine = Self::new("");
+        fs::copy("tests/server/app.py", machine.file("app.py")).unwrap();
+        let command = "command = [\"/usr/bin/python3\", \"app.py\"]\nname = \"romuo\"\n";
+        fs::write(machine.file("romuo.toml"), format!("{command}{tables}")).unwrap();
+        machine
+    }
+
+    /// A file in the folder of the configuration.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `romuo-server` with other arguments, as a unit of the instance runs it.
+    pub(crate) fn server(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_romuo-server"));
+        command.args(arguments).env("RUNTIME_DIRECTORY", self.runtime());
+        command
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -199,6 +221,25 @@ impl Drop for Instance {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
+            end_app(child.id());
+        }
+    }
+}
+
+/// Ends what is left of the app of a front that was killed, as systemd does with its cgroup.
+fn end_app(front: u32) {
+    let mark = format!("ROMUO_LIFE={front}-");
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+        let is_its =
+            environment.split(|byte| *byte == 0).any(|one| one.starts_with(mark.as_bytes()));
+        let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let (true, Some(pid)) = (is_its, id.and_then(Pid::from_raw)) {
+            let _ = kill_process(pid, Signal::KILL);
+            // Its parent is gone: whoever adopted it takes note of its end.
+            while fs::read(entry.path().join("environ")).is_ok_and(|text| !text.is_empty()) {
+                std::thread::yield_now();
+            }
         }
     }
 }
