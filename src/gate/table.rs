@@ -28,7 +28,7 @@ fn is(text: &str, address: SocketAddr) -> bool {
 
 /// An address as the kernel prints it: words of 32 bits in hexadecimal, each with the bytes of the
 /// network's order read as a number of this machine's.
-fn parse(text: &str) -> Option<(IpAddr, u16)> {
+pub(crate) fn parse(text: &str) -> Option<(IpAddr, u16)> {
     let (ip, port) = text.split_once(':')?;
     let word = |at: usize| Some(u32::from_str_radix(ip.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
     let ip = match ip.len() {

@@ -1,28 +1,20 @@
 //! The control socket: the instance's own door, which no sibling can answer on.
 
-use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
 
-use super::connection::{self, Host};
+use super::connection::Host;
 use super::error::ServerError;
-use super::sockets::{Bound, Listeners, SocketFile, bind_unix};
+use super::side_door;
+use super::sockets::SocketFile;
 use crate::health::{Status, probe};
 use crate::unit::InstanceId;
 
-/// Rights of the socket: its user, which is that of every sibling, and root.
-const MODE: u32 = 0o600;
-
 /// Connections at the same time; those who ask are a tool, a roll and the siblings.
 const CONNECTIONS: usize = 16;
-
-/// Pause after an error of accept(2).
-const BACKOFF: Duration = Duration::from_millis(50);
 
 /// How long the siblings have to answer. They are on this machine and answer within
 /// milliseconds; one that does not is no help to the clients either.
@@ -51,12 +43,7 @@ impl ControlFolder {
     /// # Errors
     /// Where it cannot be bound, or somebody answers on it already.
     pub(super) fn serve(&self, host: Arc<Host>) -> Result<SocketFile, ServerError> {
-        let error = |source| ServerError::Control { path: self.own.clone(), source };
-        let listener = bind_unix(&self.own, MODE).map_err(error)?;
-        let file = SocketFile(self.own.clone());
-        let listeners = Listeners::new(vec![Bound::Unix(listener)]).map_err(error)?;
-        tokio::spawn(accept(listeners, host));
-        Ok(file)
+        side_door::open(&self.own, CONNECTIONS, host)
     }
 
     /// Whether another instance of the app is up and takes what this one leaves in the queue.
@@ -72,25 +59,5 @@ impl ControlFolder {
             .collect();
         let answers = join_all(siblings.iter().map(|path| probe(path, SIBLINGS))).await;
         answers.iter().flatten().any(|report| report.status == Status::Ok)
-    }
-}
-
-/// Serves control connections for ever, during a drain too.
-async fn accept(listeners: Listeners, host: Arc<Host>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
-        match poll_fn(|cx| listeners.poll_accept(cx)).await {
-            Ok(stream) => {
-                let host = Arc::clone(&host);
-                tokio::spawn(async move {
-                    connection::serve(stream, host).await;
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::debug!(%error, "cannot accept a control connection; trying again");
-                sleep(BACKOFF).await;
-            }
-        }
     }
 }

@@ -8,6 +8,7 @@
 //! | `router`, `site`, `files` | what is answered |
 //! | `fronted`, `relay` | an instance whose requests are answered by the app's own program |
 //! | `figures`, `memory`, `control` | health, and the door to ask for it |
+//! | `side_door` | doors beside the public one |
 //! | `relay` | the door for the siblings of a fronted instance |
 //! | `notify`, `watchdog`, `logging` | what systemd and the journal are told |
 
@@ -32,6 +33,7 @@ mod memory;
 mod notify;
 mod relay;
 mod router;
+mod side_door;
 mod site;
 mod sockets;
 mod stream;

@@ -1,29 +1,19 @@
-//! One accepted connection, TCP or unix, as one type.
+//! An accepted connection: what a server asks of a socket beyond reading and writing.
 
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rustix::net::RecvFlags;
 use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+
+pub(super) use crate::upstream::Socket as Stream;
 
 /// Silence after which the kernel asks whether the other end is still there (tcp(7), `TCP_KEEPIDLE`).
 const ASK_AFTER: Duration = Duration::from_secs(60);
 
 /// The address of a peer that is gone already. It is in no network that somebody would trust.
 const UNKNOWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-
-/// An accepted connection.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
 
 impl Stream {
     /// Sends each write at once: with Nagle's algorithm the last segment of a response would wait
@@ -68,65 +58,8 @@ impl Stream {
         }
     }
 
-    /// Whether the kernel holds bytes of the client that nobody has read yet. Asks the kernel
-    /// itself (recv(2), `MSG_PEEK`): the runtime may not have heard of them yet.
+    /// Whether the kernel holds bytes of the client that nobody has read yet.
     pub(super) fn has_unread(&self) -> bool {
-        let mut byte = [0; 1];
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        let peeked = match self {
-            Self::Tcp(stream) => rustix::net::recv(stream, &mut byte[..], flags),
-            Self::Unix(stream) => rustix::net::recv(stream, &mut byte[..], flags),
-        };
-        peeked.is_ok_and(|(_, count)| count > 0)
-    }
-}
-
-/// Does the same with either kind.
-macro_rules! with {
-    ($this:expr, $stream:ident => $what:expr) => {
-        match $this.get_mut() {
-            Stream::Tcp($stream) => $what,
-            Stream::Unix($stream) => $what,
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        with!(self, stream => Pin::new(stream).poll_read(cx, buffer))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        with!(self, stream => Pin::new(stream).poll_write(cx, bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        with!(self, stream => Pin::new(stream).poll_write_vectored(cx, slices))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        with!(self, stream => Pin::new(stream).poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        with!(self, stream => Pin::new(stream).poll_shutdown(cx))
+        self.peek().is_ok_and(|count| count > 0)
     }
 }

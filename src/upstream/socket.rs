@@ -1,4 +1,4 @@
-//! Where the app listens, and a connection to it.
+//! Where the app listens; and a stream socket, TCP or unix, as one type.
 
 use std::io;
 use std::net::SocketAddr;
@@ -52,7 +52,7 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// A connection to the app.
+/// A connected stream socket.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),
@@ -60,16 +60,21 @@ pub(crate) enum Socket {
 }
 
 impl Socket {
-    /// Whether the connection is open and nothing came that nobody asked for. Asks the kernel itself
-    /// (recv(2), `MSG_PEEK`): the runtime may not have heard of the end yet.
-    pub(super) fn is_silent(&self) -> bool {
+    /// How many bytes the kernel holds that nobody has read yet; 0: the other end is closed. Asks the
+    /// kernel itself (recv(2), `MSG_PEEK`), for one byte: the runtime may not have heard of it yet.
+    pub(crate) fn peek(&self) -> rustix::io::Result<usize> {
         let mut byte = [0; 1];
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         let peeked = match self {
             Self::Tcp(stream) => rustix::net::recv(stream, &mut byte[..], flags),
             Self::Unix(stream) => rustix::net::recv(stream, &mut byte[..], flags),
         };
-        peeked.is_err_and(|error| error == rustix::io::Errno::AGAIN)
+        peeked.map(|(_, count)| count)
+    }
+
+    /// Whether the connection is open and nothing came that nobody asked for.
+    pub(super) fn is_silent(&self) -> bool {
+        self.peek().is_err_and(|error| error == rustix::io::Errno::AGAIN)
     }
 }
 

@@ -3,11 +3,12 @@
 //! started with.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::environment::MARK;
+use crate::gate::parse_address;
 
 /// The state of a listening socket in `/proc/net/tcp`.
 const LISTENING: &str = "0A";
@@ -96,28 +97,9 @@ fn listeners(table: &str, inodes: &[String]) -> Vec<SocketAddr> {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
         let is_one = *state == LISTENING && inodes.iter().any(|one| one == inode);
-        if is_one { address(local) } else { None }
+        if is_one { parse_address(local).map(SocketAddr::from) } else { None }
     };
     table.lines().filter_map(row).collect()
-}
-
-/// An address as the kernel prints it: words of 32 bits in hexadecimal, each with the bytes of the
-/// network's order read as a number of this machine's.
-fn address(text: &str) -> Option<SocketAddr> {
-    let (ip, port) = text.split_once(':')?;
-    let word = |at: usize| Some(u32::from_str_radix(ip.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
-    let ip: IpAddr = match ip.len() {
-        8 => Ipv4Addr::from(word(0)?).into(),
-        32 => {
-            let mut bytes = [0; 16];
-            for (at, part) in bytes.chunks_exact_mut(4).enumerate() {
-                part.copy_from_slice(&word(at * 8)?);
-            }
-            Ipv6Addr::from(bytes).into()
-        }
-        _ => return None,
-    };
-    Some((ip, u16::from_str_radix(port, 16).ok()?).into())
 }
 
 #[cfg(test)]

@@ -574,25 +574,3 @@ async fn an_endless_body_that_nobody_reads_is_held_back_and_then_cut() {
     drop((answer, body));
     server.drained().await;
 }
-
-#[test]
-#[ignore = "bench"]
-fn bench_serve() {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        tokio::spawn(async {
-            let upstream: std::net::SocketAddr =
-                std::env::var("BENCH_UPSTREAM").unwrap().parse().unwrap();
-            let bounds = Bounds { connections: 20000, ..Bounds::of(1 << 40, 1 << 20) };
-            let server = Fronted::closed(bounds, |_| {}, None);
-            server.route.open(Generation::new(1, Address::Tcp(upstream)));
-            println!("{}", server.address);
-            std::fs::write("/tmp/front-scratch/port", server.address.port().to_string()).unwrap();
-            let front = Arc::clone(&server.front);
-            front.tidy_for_ever().await;
-        })
-        .await
-        .unwrap();
-    });
-}
