@@ -62,6 +62,7 @@ const FILE_THREADS: usize = 8;
 /// Where it does not come up. Once it serves, it ends well.
 pub fn serve(settings: Settings, instance: Option<InstanceId>) -> Result<(), ServerError> {
     logging::init(&settings.name);
+    memory::give_back();
     // Before the first thread, as it edits the environment.
     let inherited = sockets::inherited()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

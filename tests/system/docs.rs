@@ -133,6 +133,15 @@ fn every_command_of_the_french_quick_start_runs() {
 }
 
 #[test]
+fn every_command_for_the_owner_of_an_app_runs() {
+    let machine = built();
+    let programs =
+        ["romuoctl", "romuo-server"].map(|name| format!("{CLONE}/target/release/{name}"));
+    machine.run(&["install", "-m", "755", &programs[0], &programs[1], "/usr/local/bin/"]).ok();
+    run(&machine, "docs/apps.md", CLONE);
+}
+
+#[test]
 fn every_command_for_operators_runs_on_a_machine_on_which_the_app_runs() {
     let machine = Machine::serving("");
     machine.sandbox.write(EDITOR, "#!/bin/sh\necho '[Service]\nNice=7' > \"$1\"\n").unwrap();
