@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use romuo::config::{Network, Settings, StaticSite};
+use romuo::config::{Method, Mode, Network, Program, Settings, StaticSite};
 use romuo::install::{Install, apply, lock, plan};
 use romuo::render::{Host, OLDEST_SYSTEMD, Units, render};
 use romuo::unit::{AppName, InstanceId};
@@ -37,6 +37,27 @@ fn shop() -> Settings {
         .map(|address| address.parse().unwrap())
         .into();
     settings.site = Some(StaticSite { root: "/home/anna/100% shop/dist".into(), fallback: None });
+    settings
+}
+
+/// An app with a program of its own, below a home as its runtime is, that writes in two places.
+fn node(mode: Mode) -> Settings {
+    let mut settings = Settings::new("node".parse().unwrap(), "/home/anna/app".into());
+    settings.user = Some("anna".parse().unwrap());
+    settings.network = Network::Host;
+    settings.program = Some(Program {
+        command: ["/root/.nvm/versions/node/v20/bin/node", "server.js", "100% $HOME"]
+            .map(String::from)
+            .into(),
+        mode,
+        environment: [("TOKEN".into(), "secret $x \"y\"".into())].into(),
+        env_file: Some("/home/anna/app/.env".into()),
+        writable: vec!["/home/anna/app/uploads".into(), "/srv/data".into()],
+        readable: vec!["/root/.nvm/versions/node/v20".into()],
+    });
+    if mode == Mode::Front {
+        settings.reload.method = Method::Swap;
+    }
     settings
 }
 
@@ -128,6 +149,8 @@ fn the_golden_trees_are_what_gets_installed_today() {
     for (case, settings, systemd) in [
         ("default-newest-systemd", default_app(), NEWEST_SYSTEMD),
         ("shop", shop(), OLDEST_SYSTEMD),
+        ("front", node(Mode::Front), OLDEST_SYSTEMD),
+        ("inherit", node(Mode::Inherit), OLDEST_SYSTEMD),
     ] {
         let units = render(&settings, &host(systemd)).unwrap();
         compare(&format!("tests/golden/{case}"), &installed(&settings, &units));
@@ -149,16 +172,38 @@ fn exposure(folder: &Path, unit: &str) -> f64 {
         .unwrap_or_else(|| panic!("no overall line: {text}{output:?}"))
 }
 
-#[test]
-fn the_default_instance_is_exposed_as_little_as_the_best_of_systemds_own() {
+/// The exposure of an instance of an app.
+fn exposure_of(settings: &Settings) -> f64 {
     let folder = tempfile::tempdir().unwrap();
-    let settings = default_app();
     let id = InstanceId::first(NonZeroU16::MIN).next().unwrap();
-    for unit in render(&settings, &host(OLDEST_SYSTEMD)).unwrap().files {
+    for unit in render(settings, &host(OLDEST_SYSTEMD)).unwrap().files {
         fs::write(folder.path().join(unit.name.as_str()), unit.text).unwrap();
     }
     let instance = settings.name.instance(id);
     symlink(settings.name.template().as_str(), folder.path().join(instance.as_str())).unwrap();
-    let level = exposure(folder.path(), instance.as_str());
+    exposure(folder.path(), instance.as_str())
+}
+
+#[test]
+fn secrets_of_an_app_stand_in_no_unit() {
+    for mode in [Mode::Front, Mode::Inherit] {
+        let units = render(&node(mode), &host(OLDEST_SYSTEMD)).unwrap();
+        assert!(units.files.iter().all(|unit| !unit.text.contains("secret")));
+    }
+}
+
+#[test]
+fn an_app_behind_a_front_is_exposed_little_more_than_a_site() {
+    let mut settings = node(Mode::Front);
+    settings.network = Network::None;
+    let level = exposure_of(&settings);
+    assert!(level <= 0.8, "{level}");
+    let level = exposure_of(&node(Mode::Front));
+    assert!(level <= 1.5, "{level}");
+}
+
+#[test]
+fn the_default_instance_is_exposed_as_little_as_the_best_of_systemds_own() {
+    let level = exposure_of(&default_app());
     assert!(level <= 0.5, "{level}");
 }

@@ -13,12 +13,13 @@ use crate::machine::Machine;
 use romuo::sandbox::Sandbox;
 
 /// Commands that do not run here, and why.
-const ELSEWHERE: [(&str, &str); 8] = [
+const ELSEWHERE: [(&str, &str); 9] = [
     ("scripts/setup", "installs packages on the machine that runs the tests"),
     ("scripts/setup-apps", "installs packages on the machine that runs the tests"),
     ("scripts/marathon", "boots a machine of its own"),
     ("scripts/demo", "boots a machine of its own"),
     ("scripts/test", "runs this test"),
+    ("scripts/fuzz", "goes on for as long as one likes"),
     ("scripts/bench", "measures, for minutes"),
     ("cargo build --release", "its two programs are there already"),
     ("UPDATE_GENERATED=1 cargo test", "rewrites the sources"),

@@ -92,3 +92,15 @@ fn the_server_of_php_is_rolled_without_loss() {
 fn rack_on_puma_is_rolled_without_loss() {
     is_rolled_without_loss(&App::serving("puma"), &mixed());
 }
+
+#[test]
+fn an_app_without_a_network_serves_and_nobody_gets_past_its_front() {
+    let app = App::boot("node-http");
+    app.configure("network = \"none\"\n");
+    let app = app.start();
+    is_rolled_without_loss(&app, &clients(Kind::KeepAlive { gap: Duration::from_millis(5) }, 8));
+    // The private ports are on a loopback that nobody else has.
+    let listening = app.machine.run(&["cat", "/proc/net/tcp"]).ok();
+    let listeners = listening.lines().filter(|line| line.split_whitespace().nth(3) == Some("0A"));
+    assert_eq!(listeners.count(), 1, "{listening}");
+}
