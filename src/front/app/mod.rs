@@ -18,9 +18,6 @@ mod output;
 mod processes;
 mod supervisor;
 
-#[cfg(test)]
-mod tests;
-
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
