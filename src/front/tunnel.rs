@@ -5,7 +5,7 @@
 //! the app as any other, which so learns that the client has left. Other protocols have no such word;
 //! they are cut when time is up.
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::ending::Ending;
 use super::route::Lease;
@@ -25,6 +25,10 @@ const PIECE: usize = 16 << 10;
 
 /// How long a client that was told to leave may take to say goodbye; browsers do it at once.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long the app may take to answer what the client has said last, before the client is told to
+/// leave all the same. Most messages are answered at once, or not at all.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A connection to the app that speaks another protocol from now on.
 pub(crate) struct Tunnel<S> {
@@ -77,11 +81,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tunnel<S> {
         if let Some(frames) = &mut self.frames {
             frames.advance(&down.pending);
         }
-        let mut due = false;
+        // Whether the end is due, and the latest that the client is told of it.
+        let (mut due, mut latest) = (false, None);
+        // Whether the client has spoken last.
+        let mut waits = false;
         let told = poll_fn(|cx| {
-            let up = up.poll(cx, &mut client, &mut self.app);
-            due = due || self.ending.as_mut().poll(cx).is_ready();
-            match (up, self.poll_down(cx, &mut down, &mut client, due)) {
+            let said = up.moved;
+            let upwards = up.poll(cx, &mut client, &mut self.app);
+            waits = waits || up.moved != said;
+            if !due && self.ending.as_mut().poll(cx).is_ready() {
+                due = true;
+                latest = Some(Box::pin(sleep(LAST_WORD)));
+            }
+            if latest.as_mut().is_some_and(|latest| latest.as_mut().poll(cx).is_ready()) {
+                latest = None;
+            }
+            let heard = down.moved;
+            let holds_back = waits && latest.is_some();
+            let mut downwards = self.poll_down(cx, &mut down, &mut client, due && !holds_back);
+            if down.moved != heard {
+                waits = false;
+                if due && holds_back {
+                    // That was the answer: now is a good moment.
+                    downwards = self.poll_down(cx, &mut down, &mut client, due);
+                }
+            }
+            match (upwards, downwards) {
                 (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(false),
                 (_, Poll::Ready(Ok(End::ToldToLeave))) => Poll::Ready(true),
                 (Poll::Ready(_), Poll::Ready(_)) => Poll::Ready(false),
@@ -151,11 +176,13 @@ struct Way {
     shut: bool,
     /// The close frame is among what is pending.
     told: bool,
+    /// Bytes so far.
+    moved: u64,
 }
 
 impl Way {
     fn new(first: &[u8]) -> Self {
-        Self { pending: BytesMut::from(first), ended: false, shut: false, told: false }
+        Self { pending: BytesMut::from(first), ended: false, shut: false, told: false, moved: 0 }
     }
 
     /// Ready when the source has closed, everything has been written, and the sink is closed.
@@ -185,6 +212,7 @@ impl Way {
         ready!(Pin::new(from).poll_read(cx, &mut piece))?;
         self.ended = piece.filled().is_empty();
         self.pending.extend_from_slice(piece.filled());
+        self.moved += piece.filled().len() as u64;
         Poll::Ready(Ok(!self.ended))
     }
 

@@ -43,7 +43,9 @@ pub fn resolve(mut settings: Settings, search: &OsStr) -> Result<Resolved, Progr
     for (name, value) in found.environment {
         program.environment.entry(name).or_insert(value);
     }
-    program.environment.entry("PATH".into()).or_insert_with(|| path(&found.path));
+    if let Some(path) = path(&found.path) {
+        program.environment.entry("PATH".into()).or_insert(path);
+    }
     let links = [Some(directory), program.env_file.as_ref()];
     let behind = links.into_iter().flatten().filter_map(|path| behind(path));
     for path in found.runtime.into_iter().chain(behind) {
@@ -60,9 +62,12 @@ pub fn resolve(mut settings: Settings, search: &OsStr) -> Result<Resolved, Progr
     Ok(Resolved { settings, opened, notes })
 }
 
-fn path(first: &[PathBuf]) -> String {
-    let first = first.iter().map(|folder| format!("{}:", folder.display()));
-    first.collect::<String>() + PATH
+/// `PATH` with these folders first; none: it has them already.
+fn path(first: &[PathBuf]) -> Option<String> {
+    let usual: Vec<&Path> = PATH.split(':').map(Path::new).collect();
+    let more = first.iter().filter(|folder| !usual.contains(&folder.as_path()));
+    let more: String = more.map(|folder| format!("{}:", folder.display())).collect();
+    (!more.is_empty()).then(|| more + PATH)
 }
 
 /// The place below a home that `path` really is, where it is a link to one.
@@ -203,7 +208,7 @@ mod tests {
         assert!(program.command.iter().all(|word| !word.starts_with("./")), "{program:?}");
         assert!(Path::new(&program.command[0]).is_absolute(), "{program:?}");
         assert_eq!(program.command[program.command.len() - 1], "{port}");
-        assert!(program.environment["PATH"].ends_with(PATH));
+        assert!(program.environment.get("PATH").is_none_or(|path| path.ends_with(PATH)));
         let again = resolve(resolved.settings.clone(), OsStr::new("/usr/bin:/bin")).unwrap();
         assert_eq!(again.settings, resolved.settings);
         drop(folder);
@@ -240,6 +245,13 @@ mod tests {
         let settings = Settings::new("x".parse().unwrap(), "/".into());
         let resolved = resolve(settings.clone(), OsStr::new("")).unwrap();
         assert_eq!((resolved.settings, resolved.opened.len()), (settings, 0));
+    }
+
+    #[test]
+    fn a_path_is_set_only_where_the_usual_one_does_not_do() {
+        assert_eq!(path(&["/usr/bin".into()]), None);
+        let nvm = path(&["/root/.nvm/bin".into(), "/bin".into()]).unwrap();
+        assert_eq!(nvm, format!("/root/.nvm/bin:{PATH}"));
     }
 
     #[test]

@@ -43,6 +43,10 @@ fn an_app_that_crashes_at_boot_shows_why_and_becomes_errored() {
     says(&failed, &["crashes@1.service", "DATABASE_URL is not set"]);
     app.machine.until_journal("it is errored", |entry| entry.message.contains("is errored"));
     says(&app.ctl(&["status"]).exits(3), &["errored"]);
+    // It has said so on its standard error.
+    says(&app.ctl(&["logs", "--lines", "200", "--stderr"]).exits(0), &["DATABASE_URL is not set"]);
+    let said = app.ctl(&["logs", "--lines", "200", "--stdout"]).exits(0).stdout;
+    assert!(!said.contains("DATABASE_URL is not set"), "{said}");
     assert_eq!(app.machine.property("crashes.socket", "ActiveState"), "active");
 }
 
