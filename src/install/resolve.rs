@@ -66,8 +66,9 @@ pub fn resolve(mut settings: Settings, search: &OsStr) -> Result<Resolved, Progr
 fn path(first: &[PathBuf]) -> Option<String> {
     let usual: Vec<&Path> = PATH.split(':').map(Path::new).collect();
     let more = first.iter().filter(|folder| !usual.contains(&folder.as_path()));
-    let more: String = more.map(|folder| format!("{}:", folder.display())).collect();
-    (!more.is_empty()).then(|| more + PATH)
+    let mut all: Vec<String> = more.map(|folder| folder.display().to_string()).collect();
+    all.push(PATH.into());
+    (all.len() > 1).then(|| all.join(":"))
 }
 
 /// The place below a home that `path` really is, where it is a link to one.
