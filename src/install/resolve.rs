@@ -62,6 +62,27 @@ pub fn resolve(mut settings: Settings, search: &OsStr) -> Result<Resolved, Progr
     Ok(Resolved { settings, opened, notes })
 }
 
+/// The settings as they are, for the machine below `root`: what would be found there nobody knows here,
+/// nor who its users are.
+///
+/// # Errors
+/// Where the command does not name its program by an absolute path.
+pub fn spelled_out(settings: Settings, root: &Path) -> Result<Resolved, ProgramError> {
+    let Some(program) = &settings.program else {
+        return Ok(Resolved { settings, opened: Vec::new(), notes: Vec::new() });
+    };
+    let (word, arguments) = program.command.split_first().ok_or(ProgramError::Empty)?;
+    let inside = Path::new(word).strip_prefix("/").map(|path| root.join(path));
+    // `command = "/usr/bin/node server.js"` is a text for the shell, unless a file is called so.
+    let is_text = arguments.is_empty() && word.contains(char::is_whitespace);
+    if !inside.is_ok_and(|file| !is_text || file.exists()) {
+        return Err(ProgramError::Elsewhere { word: word.clone() });
+    }
+    let opened = opened(&settings, program);
+    let notes = limits_of_the_mode(&settings, program);
+    Ok(Resolved { settings, opened, notes })
+}
+
 /// `PATH` with these folders first; none: it has them already.
 fn path(first: &[PathBuf]) -> Option<String> {
     let usual: Vec<&Path> = PATH.split(':').map(Path::new).collect();
@@ -380,5 +401,27 @@ mod tests {
         let opened = resolve(settings, OsStr::new("/bin")).unwrap().opened.join("\n");
         assert!(opened.contains("sees /home/x/app.env below a home"), "{opened}");
         assert!(!opened.contains("/opt/fonts"), "{opened}");
+    }
+
+    #[test]
+    fn for_another_machine_only_a_spelled_out_command_will_do() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("my app"), "").unwrap();
+        let try_it = |command: &[&str]| {
+            let (_folder, mut settings) = app("");
+            if let Some(program) = &mut settings.program {
+                program.command = command.iter().map(ToString::to_string).collect();
+            }
+            spelled_out(settings.clone(), root.path()).map(|found| {
+                assert_eq!(found.settings, settings);
+                assert!(!found.opened.is_empty());
+            })
+        };
+        for good in [&["/opt/x/serve"][..], &["/opt/x y/serve", "{port}"], &["/my app"]] {
+            try_it(good).unwrap();
+        }
+        for bad in [&["node", "server.js"][..], &["./serve"], &["/usr/bin/node server.js"]] {
+            assert!(matches!(try_it(bad), Err(ProgramError::Elsewhere { .. })), "{bad:?}");
+        }
     }
 }
