@@ -1,13 +1,11 @@
 //! The life of a server, from its sockets to its last response.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use super::accept::Door;
@@ -21,6 +19,7 @@ use super::figures::Figures;
 use super::fronted::{self, Fronted};
 use super::notify;
 use super::router::{self, Health};
+use super::signals::Signals;
 use super::site::Site;
 use super::sockets::{self, Bound, Listeners, SocketFile};
 use super::watchdog::{self, Own, Pulse};
@@ -45,7 +44,11 @@ pub(super) async fn live(
     instance: Option<InstanceId>,
     inherited: Vec<Bound>,
 ) -> Result<(), ServerError> {
-    let mut signals = Signals::new()?;
+    let by_hand = inherited.is_empty();
+    if let (true, Some(id)) = (by_hand, instance) {
+        return Err(ServerError::NoSockets { id });
+    }
+    let mut signals = Signals::new(by_hand)?;
     let drain = Drain::default();
     let pulse = Pulse::default();
     let watchdog = sd_notify::watchdog_enabled();
@@ -65,10 +68,6 @@ pub(super) async fn live(
     };
 
     // Where they come in.
-    let by_hand = inherited.is_empty();
-    if let (true, Some(id)) = (by_hand, instance) {
-        return Err(ServerError::NoSockets { id });
-    }
     let (bound, _files) =
         if by_hand { bind_all(&settings.listen)? } else { (inherited, Vec::new()) };
     let listeners = Listeners::new(bound).map_err(ServerError::setup("the listeners"))?;
@@ -79,17 +78,19 @@ pub(super) async fn live(
     start_watchdog(watchdog, &pulse)?;
     let app = fronted.as_ref().map(|fronted| fronted.begin(&settings, pulse.clone()));
     if let Some(app) = &app {
+        notify::status("the app is being started");
         tokio::select! {
             biased;
             up = app.until_up() => up.map_err(|error| ServerError::App(error.reason))?,
             () = signals.stop() => {
-                app.stop(Instant::now() + settings.limits.stop_timeout).await;
+                let cap = Instant::now() + settings.limits.stop_timeout;
+                stop_app(app, cap, &pulse, &mut signals).await;
                 return Ok(());
             }
         }
         figures.of_app(app.clone());
-        if instance.is_some() {
-            fronted::swap_on_hangup(app.clone())?;
+        if let Some(hangups) = signals.hangups() {
+            fronted::swap_on_hangup(app.clone(), hangups);
         }
     }
     let control_host = control_host(&public, health, app.as_ref(), &settings);
@@ -119,17 +120,17 @@ pub(super) async fn live(
             tracing::error!("{error}: it has crashed too often and is given up");
             given_up = Some(error);
         }
-        () = show(STATUS_EVERY, serving) => {}
+        () = show(STATUS_EVERY, serving, app.as_ref()) => {}
     }
 
     // From here every response says that it is the last of its connection.
     drain.begin();
     let cap = Instant::now() + settings.limits.stop_timeout;
     let ending = Ending { door: &door, answered: &answered, pulse: &pulse, settings: &settings };
-    ending.drain(listeners, by_hand, control.as_ref(), cap, &mut signals).await;
+    let cap = ending.drain(listeners, by_hand, control.as_ref(), cap, &mut signals).await;
     if let Some(app) = &app {
         // Only now: until its last client was answered it knew of nothing.
-        app.stop(cap).await;
+        stop_app(app, cap, &pulse, &mut signals).await;
     }
     given_up.map_or(Ok(()), |error: AppError| Err(ServerError::App(error.reason)))
 }
@@ -197,7 +198,8 @@ struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// Answers what is there, until `cap` at the latest.
+    /// Answers what is there, until `cap` at the latest. Until when what comes after it may take:
+    /// that is now for somebody who has lost patience.
     async fn drain(
         &self,
         listeners: Listeners,
@@ -205,7 +207,7 @@ impl Ending<'_> {
         control: Option<&ControlFolder>,
         cap: Instant,
         signals: &mut Signals,
-    ) {
+    ) -> Instant {
         let draining = || format!("draining: {} connections left", self.door.open());
         notify::stopping(&draining(), self.settings.limits.stop_timeout + EXIT_MARGIN);
         tracing::info!(
@@ -234,11 +236,27 @@ impl Ending<'_> {
             () = sleep_until(cap) => {
                 tracing::warn!(connections = self.door.open(), "out of time: cutting what is left");
             }
-            () = signals.second_interrupt() => {
+            () = signals.again() => {
                 tracing::warn!(connections = self.door.open(), "interrupted again: ending at once");
+                return Instant::now();
             }
-            () = show(DRAIN_STATUS_EVERY, || { self.pulse.beat(); draining() }) => {}
+            () = show(DRAIN_STATUS_EVERY, || { self.pulse.beat(); draining() }, None) => {}
         }
+        cap
+    }
+}
+
+/// Ends the app, until `cap` at the latest; sooner for somebody who loses patience.
+async fn stop_app(app: &App, cap: Instant, pulse: &Pulse, signals: &mut Signals) {
+    let stopping = || {
+        pulse.beat();
+        "the app is asked to end".to_owned()
+    };
+    tokio::select! {
+        biased;
+        () = app.stop(cap) => {}
+        () = signals.again() => app.stop(Instant::now()).await,
+        () = show(DRAIN_STATUS_EVERY, stopping, None) => {}
     }
 }
 
@@ -317,18 +335,30 @@ fn announce(addresses: &[String], by_hand: bool) {
     }
 }
 
-/// Renews the line in `systemctl status` for ever, where it changed.
-async fn show(every: Duration, line: impl Fn() -> String) {
+/// Renews the line in `systemctl status` for ever, where it changed: `every` so often, and whenever an
+/// app goes down or comes up.
+async fn show(every: Duration, line: impl Fn() -> String, app: Option<&App>) {
     let mut ticks = interval(every);
     ticks.tick().await;
     let mut last = String::new();
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = turn_of(app) => {}
+        }
         let now = line();
         if now != last {
             notify::status(&now);
             last = now;
         }
+    }
+}
+
+/// Waits until an app that serves goes down, or one that is down serves; for ever where there is none.
+async fn turn_of(app: Option<&App>) {
+    match app {
+        Some(app) => app.until_serving(!app.report().healthy).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -339,36 +369,4 @@ fn raise_descriptor_limit() -> u64 {
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let got = setrlimit(Resource::Nofile, raised).map_or(limit.current, |()| limit.maximum);
     got.unwrap_or(u64::MAX)
-}
-
-/// The two signals that mean "end": systemd sends SIGTERM, a person at a terminal SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, ServerError> {
-        let handler = |kind| signal(kind).map_err(ServerError::setup("a signal handler"));
-        Ok(Self {
-            terminate: handler(SignalKind::terminate())?,
-            interrupt: handler(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    /// A person who presses Ctrl-C twice does not want to wait.
-    async fn second_interrupt(&mut self) {
-        if std::io::stderr().is_terminal() {
-            self.interrupt.recv().await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    }
 }

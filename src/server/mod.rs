@@ -10,7 +10,7 @@
 //! | `figures`, `memory`, `control` | health, and the door to ask for it |
 //! | `side_door` | doors beside the public one |
 //! | `relay` | the door for the siblings of a fronted instance |
-//! | `notify`, `watchdog`, `logging` | what systemd and the journal are told |
+//! | `signals`, `notify`, `watchdog`, `logging` | what systemd says, and what it and the journal are told |
 
 mod accept;
 mod activity;
@@ -34,6 +34,7 @@ mod notify;
 mod relay;
 mod router;
 mod side_door;
+mod signals;
 mod site;
 mod sockets;
 mod stream;

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::environment::{self, Place};
-use super::{Launch, output, processes};
+use super::{Launch, env_file, output, processes};
 use crate::upstream::Address;
 
 /// The number of SIGKILL (signal(7)).
@@ -41,7 +41,7 @@ impl Child {
                 let text = std::fs::read_to_string(path).map_err(|error| {
                     format!("cannot read the env_file {}: {error}", path.display())
                 })?;
-                environment::read_file(&text)
+                env_file::read(&text)
             }
         };
         let variables =

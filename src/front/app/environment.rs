@@ -89,53 +89,6 @@ pub(super) fn fill(text: &str, address: &Address) -> String {
     }
 }
 
-/// The variables of an `env_file`: lines of `KEY=value`, with or without `export` and quotes, as
-/// `EnvironmentFile=` (systemd.exec(5)) and dotenv both read them. What is no such line is passed over.
-pub(super) fn read_file(text: &str) -> Vec<(String, String)> {
-    text.lines().filter_map(read_line).collect()
-}
-
-fn read_line(line: &str) -> Option<(String, String)> {
-    let line = line.trim();
-    if line.starts_with(['#', ';']) {
-        return None;
-    }
-    let line = line.strip_prefix("export ").unwrap_or(line);
-    let (name, value) = line.split_once('=')?;
-    let (name, value) = (name.trim(), value.trim());
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !is_name || value.contains('\0') {
-        return None;
-    }
-    Some((name.into(), value_of(value)))
-}
-
-/// A value without its quotes. In double quotes a backslash keeps what it stands before, and `\n` is
-/// a line end; a comment may follow what is not quoted.
-fn value_of(text: &str) -> String {
-    if let Some(quoted) = text.strip_prefix('\'') {
-        return quoted.split_once('\'').map_or(text, |(value, _)| value).to_owned();
-    }
-    let Some(quoted) = text.strip_prefix('"') else {
-        return text.split_once(" #").map_or(text, |(value, _)| value.trim_end()).to_owned();
-    };
-    let mut value = String::new();
-    let mut chars = quoted.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => return value,
-            '\\' => match chars.next() {
-                Some('n') => value.push('\n'),
-                Some(kept) => value.push(kept),
-                None => {}
-            },
-            c => value.push(c),
-        }
-    }
-    // A quote that is never closed is a part of the value.
-    text.to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +109,7 @@ mod tests {
         let inherited = inherited.iter().map(|(k, v)| ((*k).into(), (*v).into()));
         let id = "2".parse().unwrap();
         let place = Place { address, env: "production", instance: Some(id), mark: "7-1" };
-        let file = read_file("A=file\nB=file\n");
+        let file = ["A", "B"].map(|name| (name.to_owned(), "file".to_owned())).to_vec();
         let all = environment(inherited, file, program, &place);
         let lines = all.iter().map(|(k, v)| format!("{}={}", k.display(), v.display()));
         lines.collect::<Vec<_>>().join(" ")
@@ -192,27 +145,6 @@ mod tests {
             made(&program, &address, &[]),
             "A=file B=file BIND=unix:/run/x.sock NODE_APP_INSTANCE=1 NODE_ENV=test ROMUO_INSTANCE=2 \
              ROMUO_LIFE=7-1"
-        );
-    }
-
-    #[test]
-    fn a_file_of_variables_is_read_as_others_read_it() {
-        let text = "# comment\n\nA=b\nexport C = d e \nE=\"f # \\\"g\\\"\\nh\" # i\nJ='k \\n'\nL=m # n\n\
-                    O=p#q\nnot a line\n1A=x\n=x\nR=\"open\n";
-        let pairs = read_file(text);
-        let read: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        assert_eq!(
-            read,
-            [
-                ("A", "b"),
-                ("C", "d e"),
-                ("E", "f # \"g\"\nh"),
-                ("J", "k \\n"),
-                ("L", "m"),
-                ("O", "p#q"),
-                ("1A", "x"),
-                ("R", "\"open"),
-            ]
         );
     }
 }

@@ -6,11 +6,13 @@
 //! | `machine` | what follows from what happens; pure |
 //! | `supervisor` | does what the machine says |
 //! | `life` | one life of the app, from its start to its end |
-//! | `child`, `processes`, `environment`, `output` | its processes, their variables, their output |
+//! | `child`, `processes`, `output` | its processes and their output |
+//! | `environment`, `env_file` | their variables, and the file that some of them come from |
 //! | `check` | the health question |
 
 mod check;
 mod child;
+mod env_file;
 mod environment;
 mod life;
 mod machine;
