@@ -86,10 +86,9 @@ where
                 }
             }
             match ready!(self.poll_read(cx, SMALL)) {
-                Ok(0) if self.answered => return Poll::Ready(Err(UpstreamError::Cut)),
+                Ok(0) | Err(_) if self.answered => return Poll::Ready(Err(UpstreamError::Cut)),
                 Ok(0) => return Poll::Ready(Err(UpstreamError::Closed)),
                 Ok(_) => self.answered = true,
-                Err(_) if self.answered => return Poll::Ready(Err(UpstreamError::Cut)),
                 Err(error) => return Poll::Ready(Err(UpstreamError::Broken(error))),
             }
         }

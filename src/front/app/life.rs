@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use super::child::{Child, Family};
 use super::{Launch, Told, check, environment, processes};
@@ -147,9 +147,13 @@ async fn watch_over(
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
     tell(News::Healthy);
+    // Counted from question to question: a hanging app is found within `Health::patience`, which has
+    // the time of one answer in it and not of each.
+    let mut ticks = interval_at(Instant::now() + launch.health.interval, launch.health.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failed = 0;
     loop {
-        sleep(launch.health.interval).await;
+        ticks.tick().await;
         match ask().await {
             Ok(()) => {
                 failed = 0;
