@@ -81,7 +81,8 @@ pub(super) struct Limits {
     pub(super) max_restarts: Option<NonZeroU32>,
     /// An instance that was up for this long had a good start: its crashes are counted anew.
     pub(super) min_uptime: Option<Time>,
-    /// Pause before a crashed instance is restarted.
+    /// Pause before a crashed instance is restarted. For an app behind a front: least time between two
+    /// starts of it.
     pub(super) restart_delay: Option<Time>,
     /// How long an instance may take until it is ready; above 0.
     pub(super) start_timeout: Option<Time>,

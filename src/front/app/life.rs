@@ -14,9 +14,9 @@ use super::{Launch, Told, check, environment, processes};
 use crate::front::route::Generation;
 use crate::upstream::Address;
 
-/// Pause between two questions while the app starts: at first, and at the most. Many apps are up in a
+/// Pause between two questions while the app starts, at the least and at the most. Many apps are up in a
 /// tenth of a second, some take half a minute.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// What the app gets at the least between SIGTERM and SIGKILL, however long the drain took.
@@ -136,15 +136,15 @@ async fn watch_over(
 ) -> String {
     let ask = || check::ask(&generation.pool, &launch.health.path, launch.health.timeout);
     let deadline = Instant::now() + launch.start_timeout;
-    let mut pause = FIRST_PAUSE;
+    let begun = Instant::now();
     while let Err(reason) = ask().await {
         if Instant::now() >= deadline {
             let timeout = crate::config::format_duration(launch.start_timeout);
             let reason = explain(reason, generation.pool.address(), family);
             return format!("was not well within {timeout}: it {reason}");
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        // So that waiting makes a start longer by a tenth, at the most.
+        sleep((begun.elapsed() / 10).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).await;
     }
     tell(News::Healthy);
     // Counted from question to question: a hanging app is found within `Health::patience`, which has

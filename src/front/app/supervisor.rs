@@ -44,6 +44,7 @@ pub(super) fn start(
         swap: None,
         stop_until: None,
         reason: String::new(),
+        begun: Instant::now(),
     };
     tokio::spawn(supervisor.run(hears, over, orders));
 }
@@ -63,6 +64,8 @@ struct Supervisor {
     stop_until: Option<Instant>,
     /// How the last life ended.
     reason: String,
+    /// When the last one began.
+    begun: Instant,
 }
 
 /// A life under way.
@@ -269,7 +272,10 @@ impl Supervisor {
                 self.apply(Event::Counted { too_often });
             }
             Action::Pause => {
-                let (pauses, delay) = (self.pauses.clone(), self.launch.restart_delay);
+                // From start to start: one that served for longer is started again at once.
+                let up = self.begun.elapsed();
+                let delay = self.launch.restart_delay.saturating_sub(up);
+                let pauses = self.pauses.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
                     pauses.send(())
@@ -290,6 +296,7 @@ impl Supervisor {
     }
 
     fn begin(&mut self, number: u32) {
+        self.begun = Instant::now();
         let address = match life::address(&self.launch, number) {
             Ok(address) => address,
             Err(error) => {
