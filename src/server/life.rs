@@ -1,13 +1,11 @@
 //! The life of a server, from its sockets to its last response.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use super::accept::Door;
@@ -21,6 +19,7 @@ use super::figures::Figures;
 use super::fronted::{self, Fronted};
 use super::notify;
 use super::router::{self, Health};
+use super::signals::Signals;
 use super::site::Site;
 use super::sockets::{self, Bound, Listeners, SocketFile};
 use super::watchdog::{self, Own, Pulse};
@@ -69,6 +68,9 @@ pub(super) async fn live(
     if let (true, Some(id)) = (by_hand, instance) {
         return Err(ServerError::NoSockets { id });
     }
+    if by_hand {
+        signals.end_with_terminal()?;
+    }
     let (bound, _files) =
         if by_hand { bind_all(&settings.listen)? } else { (inherited, Vec::new()) };
     let listeners = Listeners::new(bound).map_err(ServerError::setup("the listeners"))?;
@@ -79,18 +81,20 @@ pub(super) async fn live(
     start_watchdog(watchdog, &pulse)?;
     let app = fronted.as_ref().map(|fronted| fronted.begin(&settings, pulse.clone()));
     if let Some(app) = &app {
+        if !by_hand {
+            fronted::swap_on_hangup(app.clone())?;
+        }
         tokio::select! {
             biased;
             up = app.until_up() => up.map_err(|error| ServerError::App(error.reason))?,
             () = signals.stop() => {
-                app.stop(Instant::now() + settings.limits.stop_timeout).await;
+                let longest = settings.limits.stop_timeout;
+                notify::stopping("stopping the app, which was not up yet", longest + EXIT_MARGIN);
+                stop(app, Instant::now() + longest, &mut signals).await;
                 return Ok(());
             }
         }
         figures.of_app(app.clone());
-        if instance.is_some() {
-            fronted::swap_on_hangup(app.clone())?;
-        }
     }
     let control_host = control_host(&public, health, app.as_ref(), &settings);
     let _control_file =
@@ -126,10 +130,11 @@ pub(super) async fn live(
     drain.begin();
     let cap = Instant::now() + settings.limits.stop_timeout;
     let ending = Ending { door: &door, answered: &answered, pulse: &pulse, settings: &settings };
-    ending.drain(listeners, by_hand, control.as_ref(), cap, &mut signals).await;
+    let patient = ending.drain(listeners, by_hand, control.as_ref(), cap, &mut signals).await;
     if let Some(app) = &app {
         // Only now: until its last client was answered it knew of nothing.
-        app.stop(cap).await;
+        let cap = if patient { cap } else { Instant::now() };
+        ending.stop(app, cap, &mut signals).await;
     }
     given_up.map_or(Ok(()), |error: AppError| Err(ServerError::App(error.reason)))
 }
@@ -197,7 +202,7 @@ struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// Answers what is there, until `cap` at the latest.
+    /// Answers what is there, until `cap` at the latest; false: somebody had not the patience.
     async fn drain(
         &self,
         listeners: Listeners,
@@ -205,7 +210,7 @@ impl Ending<'_> {
         control: Option<&ControlFolder>,
         cap: Instant,
         signals: &mut Signals,
-    ) {
+    ) -> bool {
         let draining = || format!("draining: {} connections left", self.door.open());
         notify::stopping(&draining(), self.settings.limits.stop_timeout + EXIT_MARGIN);
         tracing::info!(
@@ -236,9 +241,32 @@ impl Ending<'_> {
             }
             () = signals.second_interrupt() => {
                 tracing::warn!(connections = self.door.open(), "interrupted again: ending at once");
+                return false;
             }
             () = show(DRAIN_STATUS_EVERY, || { self.pulse.beat(); draining() }) => {}
         }
+        true
+    }
+
+    /// Stops the app.
+    async fn stop(&self, app: &App, cap: Instant, signals: &mut Signals) {
+        tokio::select! {
+            biased;
+            () = stop(app, cap, signals) => {}
+            () = show(DRAIN_STATUS_EVERY, || {
+                self.pulse.beat();
+                "stopping the app".to_owned()
+            }) => {}
+        }
+    }
+}
+
+/// Stops the app; without patience as soon as somebody has none.
+async fn stop(app: &App, cap: Instant, signals: &mut Signals) {
+    tokio::select! {
+        biased;
+        () = app.stop(cap) => {}
+        () = signals.second_interrupt() => app.stop(Instant::now()).await,
     }
 }
 
@@ -339,36 +367,4 @@ fn raise_descriptor_limit() -> u64 {
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let got = setrlimit(Resource::Nofile, raised).map_or(limit.current, |()| limit.maximum);
     got.unwrap_or(u64::MAX)
-}
-
-/// The two signals that mean "end": systemd sends SIGTERM, a person at a terminal SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, ServerError> {
-        let handler = |kind| signal(kind).map_err(ServerError::setup("a signal handler"));
-        Ok(Self {
-            terminate: handler(SignalKind::terminate())?,
-            interrupt: handler(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    /// A person who presses Ctrl-C twice does not want to wait.
-    async fn second_interrupt(&mut self) {
-        if std::io::stderr().is_terminal() {
-            self.interrupt.recv().await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    }
 }

@@ -9,7 +9,7 @@
 //! | `fronted`, `relay` | an instance whose requests are answered by the app's own program |
 //! | `figures`, `memory`, `control` | health, and the door to ask for it |
 //! | `side_door` | doors beside the public one |
-//! | `relay` | the door for the siblings of a fronted instance |
+//! | `signals` | what ends a server |
 //! | `notify`, `watchdog`, `logging` | what systemd and the journal are told |
 
 mod accept;
@@ -34,6 +34,7 @@ mod notify;
 mod relay;
 mod router;
 mod side_door;
+mod signals;
 mod site;
 mod sockets;
 mod stream;

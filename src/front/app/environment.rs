@@ -46,13 +46,13 @@ pub(super) fn environment(
 ) -> BTreeMap<OsString, OsString> {
     let mut all: BTreeMap<OsString, OsString> =
         inherited.filter(|(name, _)| !is_ours(name)).collect();
+    // Whoever put another one into the unit meant it.
+    all.entry("NODE_ENV".into()).or_insert_with(|| place.env.into());
     let mut set = |name: &str, value: String| all.insert(name.into(), value.into());
-    set("NODE_ENV", place.env.to_owned());
     if let Some(id) = place.instance {
         set("ROMUO_INSTANCE", id.to_string());
         // Counted from 0, as PM2 does.
-        let number = id.to_string().parse::<u32>().map_or(0, |id| id.saturating_sub(1));
-        set("NODE_APP_INSTANCE", number.to_string());
+        set("NODE_APP_INSTANCE", id.get().saturating_sub(1).to_string());
     }
     if let Address::Tcp(address) = place.address {
         set("HOST", address.ip().to_string());
@@ -89,53 +89,6 @@ pub(super) fn fill(text: &str, address: &Address) -> String {
     }
 }
 
-/// The variables of an `env_file`: lines of `KEY=value`, with or without `export` and quotes, as
-/// `EnvironmentFile=` (systemd.exec(5)) and dotenv both read them. What is no such line is passed over.
-pub(super) fn read_file(text: &str) -> Vec<(String, String)> {
-    text.lines().filter_map(read_line).collect()
-}
-
-fn read_line(line: &str) -> Option<(String, String)> {
-    let line = line.trim();
-    if line.starts_with(['#', ';']) {
-        return None;
-    }
-    let line = line.strip_prefix("export ").unwrap_or(line);
-    let (name, value) = line.split_once('=')?;
-    let (name, value) = (name.trim(), value.trim());
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !is_name || value.contains('\0') {
-        return None;
-    }
-    Some((name.into(), value_of(value)))
-}
-
-/// A value without its quotes. In double quotes a backslash keeps what it stands before, and `\n` is
-/// a line end; a comment may follow what is not quoted.
-fn value_of(text: &str) -> String {
-    if let Some(quoted) = text.strip_prefix('\'') {
-        return quoted.split_once('\'').map_or(text, |(value, _)| value).to_owned();
-    }
-    let Some(quoted) = text.strip_prefix('"') else {
-        return text.split_once(" #").map_or(text, |(value, _)| value.trim_end()).to_owned();
-    };
-    let mut value = String::new();
-    let mut chars = quoted.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => return value,
-            '\\' => match chars.next() {
-                Some('n') => value.push('\n'),
-                Some(kept) => value.push(kept),
-                None => {}
-            },
-            c => value.push(c),
-        }
-    }
-    // A quote that is never closed is a part of the value.
-    text.to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +109,7 @@ mod tests {
         let inherited = inherited.iter().map(|(k, v)| ((*k).into(), (*v).into()));
         let id = "2".parse().unwrap();
         let place = Place { address, env: "production", instance: Some(id), mark: "7-1" };
-        let file = read_file("A=file\nB=file\n");
+        let file = vec![("A".into(), "file".into()), ("B".into(), "file".into())];
         let all = environment(inherited, file, program, &place);
         let lines = all.iter().map(|(k, v)| format!("{}={}", k.display(), v.display()));
         lines.collect::<Vec<_>>().join(" ")
@@ -196,23 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_variables_is_read_as_others_read_it() {
-        let text = "# comment\n\nA=b\nexport C = d e \nE=\"f # \\\"g\\\"\\nh\" # i\nJ='k \\n'\nL=m # n\n\
-                    O=p#q\nnot a line\n1A=x\n=x\nR=\"open\n";
-        let pairs = read_file(text);
-        let read: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        assert_eq!(
-            read,
-            [
-                ("A", "b"),
-                ("C", "d e"),
-                ("E", "f # \"g\"\nh"),
-                ("J", "k \\n"),
-                ("L", "m"),
-                ("O", "p#q"),
-                ("1A", "x"),
-                ("R", "\"open"),
-            ]
-        );
+    fn a_name_of_the_environment_in_the_unit_stays() {
+        let address = Address::Unix("/run/x.sock".into());
+        let made = made(&program(&[]), &address, &[("NODE_ENV", "staging")]);
+        assert!(made.contains("NODE_ENV=staging"), "{made}");
     }
 }

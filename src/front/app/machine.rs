@@ -123,10 +123,10 @@ impl Machine {
             (Swapping { old, new }, Event::Sick(it)) if it == old => {
                 (Swapping { old, new }, vec![Action::Close])
             }
-            // The new one is the next one now. Its start is not counted against it: it is the old one
-            // that crashed, and a swap is no crash loop.
+            // The new one is the next one now. It is on its way already, so it gets its chance whatever
+            // the guard has counted.
             (Swapping { old, new }, Event::Ended(it)) if it == old => {
-                (Starting(new), vec![Action::Close])
+                (Starting(new), vec![Action::Close, Action::Count])
             }
             (Starting(_) | Swapping { .. } | Down, Event::Swap) => {
                 (self.state, vec![Action::RefuseSwap])
@@ -198,7 +198,8 @@ mod tests {
     fn an_old_one_that_crashes_in_a_swap_is_replaced_by_the_new_one() {
         let mut machine = serving();
         machine.apply(Event::Swap);
-        assert_eq!(machine.apply(Event::Ended(1)), [Action::Close]);
+        assert_eq!(machine.apply(Event::Ended(1)), [Action::Close, Action::Count]);
+        assert_eq!(machine.apply(Event::Counted { too_often: true }), []);
         assert_eq!(machine.apply(Event::Healthy(2)), [Action::Open(2)]);
         assert_eq!(machine.state(), State::Serving(2));
     }
@@ -220,60 +221,117 @@ mod tests {
         assert_eq!(Machine::new().apply(Event::Ended(1)), [Action::GiveUp]);
     }
 
-    fn events() -> impl Strategy<Value = Vec<Event>> {
+    /// An event, and what the guard says if it has to count.
+    fn events() -> impl Strategy<Value = Vec<(Event, bool)>> {
         let number = || 1u32..6;
         let event = prop_oneof![
             number().prop_map(Event::Healthy),
             number().prop_map(Event::Sick),
             number().prop_map(Event::Ended),
-            any::<bool>().prop_map(|too_often| Event::Counted { too_often }),
             Just(Event::Paused),
             Just(Event::Swap),
             Just(Event::Stop),
         ];
-        proptest::collection::vec(event, 0..60)
+        proptest::collection::vec((event, any::<bool>()), 0..60)
+    }
+
+    /// A world in which lives really start and end.
+    #[derive(Default)]
+    struct World {
+        alive: BTreeSet<Number>,
+        healthy: BTreeSet<Number>,
+        /// Told to end.
+        told: BTreeSet<Number>,
+        open: Option<Number>,
+        pausing: bool,
+        counted: u32,
+    }
+
+    impl World {
+        /// Whether this can happen; then it has.
+        fn lets(&mut self, event: Event) -> bool {
+            match event {
+                Event::Healthy(it) => {
+                    self.alive.contains(&it) && !self.told.contains(&it) && self.healthy.insert(it)
+                }
+                Event::Sick(it) => self.healthy.contains(&it) && !self.told.contains(&it),
+                Event::Ended(it) => {
+                    self.healthy.remove(&it);
+                    self.alive.remove(&it)
+                }
+                Event::Paused => std::mem::take(&mut self.pausing),
+                Event::Counted { .. } => false,
+                Event::Swap | Event::Stop => true,
+            }
+        }
+
+        /// Does what is to be done, as the supervisor does.
+        fn act(
+            &mut self,
+            machine: &mut Machine,
+            event: Event,
+            too_often: bool,
+        ) -> Result<(), TestCaseError> {
+            for action in machine.apply(event) {
+                match action {
+                    Action::Start(it) => prop_assert!(self.alive.insert(it), "{it} started twice"),
+                    Action::Open(it) => {
+                        prop_assert!(self.healthy.contains(&it), "{it} is not up");
+                        self.open = Some(it);
+                    }
+                    Action::Close => self.open = None,
+                    Action::Retire(it) => {
+                        prop_assert!(self.alive.contains(&it));
+                        self.told.insert(it);
+                    }
+                    Action::Count => {
+                        self.counted += 1;
+                        self.act(machine, Event::Counted { too_often }, too_often)?;
+                    }
+                    Action::Pause => {
+                        prop_assert!(!self.pausing);
+                        self.pausing = true;
+                    }
+                    Action::GiveUp => prop_assert_eq!(machine.state(), State::GivenUp),
+                    Action::NotSwapped | Action::RefuseSwap => {}
+                }
+            }
+            Ok(())
+        }
     }
 
     proptest! {
-        /// A world in which lives really start and end, with every fault at every moment.
         #[test]
         fn whatever_happens_requests_go_to_a_life_that_is_up(events in events()) {
             let mut machine = Machine::new();
-            let (mut alive, mut healthy) = (BTreeSet::from([1]), BTreeSet::new());
-            let (mut open, mut counting, mut pausing) = (None, false, false);
-            for event in events {
-                // Only what can happen happens.
-                let possible = match event {
-                    Event::Healthy(it) => alive.contains(&it) && healthy.insert(it),
-                    Event::Sick(it) => healthy.contains(&it),
-                    Event::Ended(it) => { healthy.remove(&it); alive.remove(&it) }
-                    Event::Counted { .. } => std::mem::take(&mut counting),
-                    Event::Paused => std::mem::take(&mut pausing),
-                    Event::Swap | Event::Stop => true,
-                };
-                if !possible { continue }
-                for action in machine.apply(event) {
-                    match action {
-                        Action::Start(it) => prop_assert!(alive.insert(it), "{it} started twice"),
-                        Action::Open(it) => {
-                            prop_assert!(healthy.contains(&it), "{it} is not up");
-                            open = Some(it);
-                        }
-                        Action::Close => open = None,
-                        Action::Retire(it) => prop_assert!(alive.contains(&it)),
-                        Action::Count => { prop_assert!(!counting); counting = true }
-                        Action::Pause => { prop_assert!(!pausing); pausing = true }
-                        Action::GiveUp => prop_assert!(machine.state() == State::GivenUp),
-                        Action::NotSwapped | Action::RefuseSwap => {}
-                    }
-                }
+            let mut world = World { alive: BTreeSet::from([1]), ..World::default() };
+            for (event, too_often) in events {
+                let (before, was_told) = (machine.state(), world.told.clone());
+                if !world.lets(event) { continue }
+                let counted = world.counted;
+                world.act(&mut machine, event, too_often)?;
                 match machine.state() {
-                    State::Serving(it) => prop_assert!(alive.contains(&it) || open != Some(it)),
+                    State::Serving(it) => {
+                        prop_assert!(world.alive.contains(&it) || world.open != Some(it));
+                    }
                     State::Swapping { old, new } => prop_assert!(old != new),
                     // There is always something that leads on.
-                    State::Down => prop_assert!(counting || pausing),
-                    State::Starting(it) => prop_assert!(alive.contains(&it)),
-                    State::GivenUp | State::Stopping => {}
+                    State::Down => prop_assert!(world.pausing),
+                    State::Starting(it) => prop_assert!(world.alive.contains(&it)),
+                    // Nobody stays who was not told to end.
+                    State::GivenUp | State::Stopping => {
+                        prop_assert!(world.alive.is_subset(&world.told));
+                    }
+                }
+                // Each end that nobody asked for is counted, once; but that of an app that was never
+                // up, which ends the front too, and that of a new one that leaves the old one serving.
+                if let Event::Ended(it) = event {
+                    let is_new = matches!(before, State::Swapping { new, .. } if new == it);
+                    let never_up = before == State::Starting(1);
+                    let counts = !was_told.contains(&it) && !is_new && !never_up;
+                    prop_assert_eq!(world.counted - counted, u32::from(counts));
+                } else {
+                    prop_assert_eq!(world.counted, counted);
                 }
             }
         }
