@@ -123,7 +123,7 @@ pub(super) async fn live(
             tracing::error!("{error}: it has crashed too often and is given up");
             given_up = Some(error);
         }
-        () = show(STATUS_EVERY, serving) => {}
+        () = show(STATUS_EVERY, serving, app.as_ref()) => {}
     }
 
     // From here every response says that it is the last of its connection.
@@ -243,7 +243,7 @@ impl Ending<'_> {
                 tracing::warn!(connections = self.door.open(), "interrupted again: ending at once");
                 return false;
             }
-            () = show(DRAIN_STATUS_EVERY, || { self.pulse.beat(); draining() }) => {}
+            () = show(DRAIN_STATUS_EVERY, || { self.pulse.beat(); draining() }, None) => {}
         }
         true
     }
@@ -256,7 +256,7 @@ impl Ending<'_> {
             () = show(DRAIN_STATUS_EVERY, || {
                 self.pulse.beat();
                 "stopping the app".to_owned()
-            }) => {}
+            }, None) => {}
         }
     }
 }
@@ -345,18 +345,30 @@ fn announce(addresses: &[String], by_hand: bool) {
     }
 }
 
-/// Renews the line in `systemctl status` for ever, where it changed.
-async fn show(every: Duration, line: impl Fn() -> String) {
+/// Renews the line in `systemctl status` for ever, where it changed: at intervals, and at once when an
+/// app goes down or is up again.
+async fn show(every: Duration, line: impl Fn() -> String, app: Option<&App>) {
     let mut ticks = interval(every);
     ticks.tick().await;
     let mut last = String::new();
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = turn_of(app) => {}
+        }
         let now = line();
         if now != last {
             notify::status(&now);
             last = now;
         }
+    }
+}
+
+/// Waits until an app that serves goes down, or one that is down serves; for ever where there is none.
+async fn turn_of(app: Option<&App>) {
+    match app {
+        Some(app) => app.until_serving(!app.report().healthy).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -228,6 +228,18 @@ fn systemd_hears_that_an_instance_lives_while_its_app_is_down() {
 }
 
 #[test]
+fn systemctl_status_shows_at_once_that_an_app_went_down_and_came_back() {
+    let machine = machine(QUICK);
+    let instance = machine.ready("1");
+    let held = hold(&machine);
+    kill(&get(&machine, "/"));
+    let address = machine.address();
+    instance.wait_for_message(&format!("STATUS=serving {address}: the app is down"));
+    fs::remove_file(held).unwrap();
+    instance.wait_for_message(&format!("STATUS=serving {address}: app pid "));
+}
+
+#[test]
 fn an_app_on_a_unix_socket_has_one_of_its_own_in_each_life() {
     let machine = machine("");
     let command = "command = [\"/usr/bin/python3\", \"app.py\", \"{socket}\"]\nname = \"romuo\"\n";

@@ -115,7 +115,7 @@ impl Child {
         self.is_ending = true;
         self.family.remember();
         let _ = kill_process_group(self.pid, Signal::KILL);
-        self.family.kill(self.launch.mains.is_alone(self.pid));
+        self.launch.mains.alone(self.pid, |alone| self.family.kill(alone));
     }
 }
 

@@ -42,9 +42,10 @@ impl Mains {
         self.lock().remove(&pid);
     }
 
-    /// Whether there is no other one.
-    pub(super) fn is_alone(&self, pid: Pid) -> bool {
-        self.lock().iter().all(|main| *main == pid)
+    /// Does something that depends on whether there is no other one. None is started meanwhile.
+    pub(super) fn alone<T>(&self, pid: Pid, what: impl FnOnce(bool) -> T) -> T {
+        let mains = self.lock();
+        what(mains.iter().all(|main| *main == pid))
     }
 
     /// Takes note of the end of processes that became children of this one when their parents ended
