@@ -228,6 +228,16 @@ fn systemd_hears_that_an_instance_lives_while_its_app_is_down() {
 }
 
 #[test]
+fn who_asks_whether_a_swap_can_be_done_learns_that_memory_for_two_is_missing() {
+    let machine = machine("[limits]\nmemory = \"12M\"\n");
+    let _instance = machine.ready("1");
+    let state = state(&machine);
+    assert!(!state.possible && state.restart, "{state:?}");
+    assert!(state.reason.unwrap().contains("limits.memory"));
+    assert_eq!(state.swaps, 0, "it was only asked");
+}
+
+#[test]
 fn systemctl_status_shows_at_once_that_an_app_went_down_and_came_back() {
     let machine = machine(QUICK);
     let instance = machine.ready("1");

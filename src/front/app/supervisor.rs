@@ -350,5 +350,5 @@ async fn a_child_ended(children: &mut Option<Signal>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
