@@ -219,14 +219,14 @@ fn show(printer: &Printer, plan: &Plan, diff: bool, empty: &str, resolved: Optio
     }
 }
 
-/// The settings with the program that really runs, and what there is to know of it. On the machine of
-/// another root nobody knows what would be found there: the command has to be spelled out.
+/// The settings with the program that really runs, and what there is to know of it. For the machine of
+/// another root the command has to be spelled out.
 fn resolved(settings: Settings, root: &Path) -> Result<Resolved, Failure> {
     if root == Path::new("/") {
         let search = std::env::var_os("PATH").unwrap_or_default();
         return Ok(install::resolve(settings, &search)?);
     }
-    Ok(Resolved { settings, opened: Vec::new(), notes: Vec::new() })
+    Ok(install::spelled_out(settings, root)?)
 }
 
 fn cpus() -> NonZeroU16 {

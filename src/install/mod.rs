@@ -28,6 +28,6 @@ pub use self::found::{ReadError, installed_apps, installed_instances};
 pub use self::layout::{config_path, unit_folder};
 pub use self::plan::{Change, Install, Plan, plan, plan_removal};
 pub use self::refusal::{PlanError, Refusal};
-pub use self::resolve::{Resolved, resolve};
+pub use self::resolve::{Resolved, resolve, spelled_out};
 pub use self::verify::{VerifyError, verify};
 pub use self::version::{VersionError, parse_version, systemd_version};

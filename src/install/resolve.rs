@@ -5,7 +5,7 @@
 //! here, once, and can be read in `/etc/romuo/NAME.toml` afterwards.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -62,6 +62,27 @@ pub fn resolve(mut settings: Settings, search: &OsStr) -> Result<Resolved, Progr
     Ok(Resolved { settings, opened, notes })
 }
 
+/// The settings as they are, for the machine below `root`: what would be found there nobody knows here,
+/// nor who its users are.
+///
+/// # Errors
+/// Where the command does not name its program by an absolute path.
+pub fn spelled_out(settings: Settings, root: &Path) -> Result<Resolved, ProgramError> {
+    let Some(program) = &settings.program else {
+        return Ok(Resolved { settings, opened: Vec::new(), notes: Vec::new() });
+    };
+    let (word, arguments) = program.command.split_first().ok_or(ProgramError::Empty)?;
+    let inside = Path::new(word).strip_prefix("/").map(|path| root.join(path));
+    // `command = "/usr/bin/node server.js"` is a text for the shell, unless a file is called so.
+    let is_text = arguments.is_empty() && word.contains(char::is_whitespace);
+    if !inside.is_ok_and(|file| !is_text || file.exists()) {
+        return Err(ProgramError::Elsewhere { word: word.clone() });
+    }
+    let opened = opened(&settings, program);
+    let notes = limits_of_the_mode(&settings, program);
+    Ok(Resolved { settings, opened, notes })
+}
+
 /// `PATH` with these folders first; none: it has them already.
 fn path(first: &[PathBuf]) -> Option<String> {
     let usual: Vec<&Path> = PATH.split(':').map(Path::new).collect();
@@ -91,7 +112,11 @@ fn opened(settings: &Settings, program: &Program) -> Vec<String> {
         let path = settings.directory.display();
         opened.push(format!("sees {path} below a home, read-only, because the app lies there"));
     }
-    for path in &program.readable {
+    let file = program.env_file.iter().filter(|file| {
+        !file.starts_with(&settings.directory)
+            && !program.readable.iter().any(|shown| file.starts_with(shown))
+    });
+    for path in program.readable.iter().chain(file).filter(|path| is_in_home(path)) {
         let path = path.display();
         opened.push(format!("sees {path} below a home, read-only, because the app runs with it"));
     }
@@ -129,27 +154,61 @@ fn limits_of_the_mode(settings: &Settings, program: &Program) -> Vec<String> {
     ]
 }
 
+/// Who the app runs as: what the kernel judges its access by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Person {
+    id: u32,
+    groups: Vec<u32>,
+}
+
+impl Person {
+    /// The user `name`, from the texts of passwd(5) and group(5).
+    fn of(name: &str, users: &str, groups: &str) -> Option<Self> {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut numbers = line.split(':').skip(2).map_while(|number| number.parse().ok());
+        let (id, primary) = (numbers.next()?, numbers.next()?);
+        let member = groups.lines().filter_map(|line| {
+            let mut fields = line.split(':').skip(2);
+            let id = fields.next()?.parse().ok()?;
+            fields.next()?.split(',').any(|member| member == name).then_some(id)
+        });
+        Some(Self { id, groups: std::iter::once(primary).chain(member).collect() })
+    }
+}
+
+/// Whether the mode of a file allows `wanted` (of rwx) to `person`; none: to one whom nothing belongs
+/// to, as a dynamic user. Root is one like all others: in a unit it has no capabilities.
+fn may(person: Option<&Person>, file: &Metadata, wanted: u32) -> bool {
+    let class = match person {
+        Some(person) if person.id == file.uid() => 6,
+        Some(person) if person.groups.contains(&file.gid()) => 3,
+        _ => 0,
+    };
+    file.permissions().mode() >> class & wanted == wanted
+}
+
 /// What the rights of files will keep the app from.
 fn rights(settings: &Settings, program: &Program) -> Vec<String> {
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let (users, groups) = (read("/etc/passwd"), read("/etc/group"));
     let mut notes = Vec::new();
-    let user = settings.user.as_ref().map(ToString::to_string);
-    let own = user.as_ref().map(|name| id_of(&users, name));
-    if let (Some(name), Some(None)) = (&user, own) {
-        notes.push(format!("there is no user {name} in /etc/passwd: `useradd --system {name}`"));
-    }
-    let own = own.flatten();
+    let person = settings.user.as_ref().and_then(|name| {
+        let name = name.to_string();
+        let person = Person::of(&name, &users, &groups);
+        if person.is_none() {
+            notes
+                .push(format!("there is no user {name} in /etc/passwd: `useradd --system {name}`"));
+        }
+        person
+    });
+    let person = person.as_ref();
+    let owner_of = |file: &Metadata| name_of(&users, file.uid());
     if let Ok(folder) = fs::metadata(&settings.directory)
-        && own != Some(0)
-        && own != Some(folder.uid())
-        && folder.permissions().mode() & 0o005 != 0o005
+        && !may(person, &folder, 0o5)
     {
         let path = settings.directory.display();
-        let owner = name_of(&users, folder.uid());
-        notes.push(format!(
-            "{path} is not readable for others, so the app cannot read it: `user = \"{owner}\"`, or \
-             `chmod o+rx {path}`"
-        ));
+        let hint = hint(settings, &owner_of(&folder), &format!("`chmod o+rx {path}`"));
+        notes.push(format!("{path} is not readable for the user that the app runs as: {hint}"));
     }
     for path in &program.writable {
         let shown = path.display();
@@ -157,13 +216,17 @@ fn rights(settings: &Settings, program: &Program) -> Vec<String> {
             Err(_) => notes.push(format!(
                 "{shown} of `writable` is not there, and the instances will not start: `mkdir -p {shown}`"
             )),
-            Ok(data) if own == Some(0) || own == Some(data.uid()) => {}
-            Ok(data) if data.permissions().mode() & 0o002 != 0 => {}
-            Ok(data) => {
-                let owner = name_of(&users, data.uid());
+            Ok(file) if may(person, &file, if file.is_dir() { 0o3 } else { 0o2 }) => {}
+            Ok(file) => {
+                let owner = owner_of(&file);
+                let chown = match &settings.user {
+                    Some(user) => format!("`chown {user} {shown}`"),
+                    None => "`chown` it to the `user` that you choose".into(),
+                };
+                let hint = hint(settings, &owner, &chown);
                 notes.push(format!(
-                    "{shown} belongs to {owner}, and the app runs as another user who may not write \
-                     there: `user = \"{owner}\"`, or `chown` it"
+                    "{shown} belongs to {owner}, and the user that the app runs as may not write \
+                     there: {hint}"
                 ));
             }
         }
@@ -171,10 +234,15 @@ fn rights(settings: &Settings, program: &Program) -> Vec<String> {
     notes
 }
 
-/// A user's number, from the text of passwd(5).
-fn id_of(users: &str, name: &str) -> Option<u32> {
-    let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
-    line.split(':').nth(2)?.parse().ok()
+/// What helps against missing rights: `otherwise`, or to run as the owner, unless that is root, which
+/// no app should run as, or the user already.
+fn hint(settings: &Settings, owner: &str, otherwise: &str) -> String {
+    let is_user = settings.user.as_ref().is_some_and(|user| user.to_string() == owner);
+    if owner == "root" || is_user {
+        otherwise.into()
+    } else {
+        format!("`user = \"{owner}\"`, or {otherwise}")
+    }
 }
 
 /// A user's name; without one, the number.
@@ -258,8 +326,102 @@ mod tests {
     #[test]
     fn users_are_known_by_name_and_number() {
         let users = "root:x:0:0:root:/root:/bin/sh\nwww:x:33:33::/:/bin/false\n";
-        assert_eq!(id_of(users, "www"), Some(33));
+        let groups = "www:x:33:\nbackup:x:34:ann,www\nmail:x:8:ann\n";
+        let www = Person { id: 33, groups: vec![33, 34] };
+        assert_eq!(Person::of("www", users, groups), Some(www));
+        assert_eq!(Person::of("ann", users, groups), None);
         assert_eq!(name_of(users, 33), "www");
         assert_eq!(name_of(users, 7), "7");
+    }
+
+    #[test]
+    fn resolving_again_changes_nothing_for_yarns_archives() {
+        let (folder, mut settings) = app("");
+        fs::write(folder.path().join(".pnp.cjs"), "").unwrap();
+        let node = folder.path().join("node");
+        fs::copy("/bin/true", &node).unwrap();
+        if let Some(program) = &mut settings.program {
+            program.command = vec![node.display().to_string(), "server.js".into()];
+        }
+        let once = resolve(settings, OsStr::new("/bin")).unwrap().settings;
+        let twice = resolve(once.clone(), OsStr::new("/bin")).unwrap().settings;
+        assert_eq!(twice, once, "{:?}", twice.program);
+    }
+
+    #[test]
+    fn the_installed_text_says_the_same() {
+        let (folder, settings) = app("writable = [\"up\"]\nreadable = [\"/home/x/fonts\"]");
+        let mut once = resolve(settings, OsStr::new("/bin")).unwrap().settings;
+        if let Some(program) = &mut once.program {
+            program.environment.insert("PATH".into(), format!("/root/.nvm/bin:{PATH}"));
+        }
+        let text = crate::config::to_toml(&once);
+        let read = parse(&text, &folder.path().join("romuo.toml")).unwrap();
+        assert_eq!(read, once, "{text}");
+    }
+
+    #[test]
+    fn a_file_is_opened_to_whom_its_mode_opens_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let set = |mode| {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            fs::metadata(folder.path()).unwrap()
+        };
+        let first = set(0o700);
+        let (uid, gid) = (first.uid(), first.gid());
+        let owner = Person { id: uid, groups: vec![] };
+        let member = Person { id: uid + 1, groups: vec![gid + 1, gid] };
+        let other = Person { id: uid + 1, groups: vec![gid + 1] };
+        for (mode, expected) in [
+            (0o700, [true, false, false, false]),
+            (0o750, [true, true, false, false]),
+            (0o705, [true, false, true, true]),
+            (0o077, [false, true, true, true]),
+        ] {
+            let file = set(mode);
+            let who = [Some(&owner), Some(&member), Some(&other), None];
+            assert_eq!(who.map(|person| may(person, &file, 0o5)), expected, "{mode:o}");
+        }
+        set(0o700);
+    }
+
+    #[test]
+    fn nobody_is_told_to_run_an_app_as_root() {
+        let mut settings = Settings::new("x".parse().unwrap(), "/".into());
+        assert_eq!(hint(&settings, "root", "`chown`"), "`chown`");
+        assert_eq!(hint(&settings, "anna", "`chown`"), "`user = \"anna\"`, or `chown`");
+        settings.user = Some("anna".parse().unwrap());
+        assert_eq!(hint(&settings, "anna", "`chown`"), "`chown`");
+    }
+
+    #[test]
+    fn only_what_lies_below_a_home_is_said_to() {
+        let extra = "readable = [\"/opt/fonts\"]\nenv_file = \"/home/x/app.env\"";
+        let (_folder, settings) = app(extra);
+        let opened = resolve(settings, OsStr::new("/bin")).unwrap().opened.join("\n");
+        assert!(opened.contains("sees /home/x/app.env below a home"), "{opened}");
+        assert!(!opened.contains("/opt/fonts"), "{opened}");
+    }
+
+    #[test]
+    fn for_another_machine_only_a_spelled_out_command_will_do() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("my app"), "").unwrap();
+        let try_it = |command: &[&str]| {
+            let (_folder, mut settings) = app("");
+            if let Some(program) = &mut settings.program {
+                program.command = command.iter().map(ToString::to_string).collect();
+            }
+            spelled_out(settings.clone(), root.path()).map(|found| {
+                assert_eq!(found.settings, settings);
+                assert!(!found.opened.is_empty());
+            })
+        };
+        for good in [&["/opt/x/serve"][..], &["/opt/x y/serve", "{port}"], &["/my app"]] {
+            try_it(good).unwrap();
+        }
+        for bad in [&["node", "server.js"][..], &["./serve"], &["/usr/bin/node server.js"]] {
+            assert!(matches!(try_it(bad), Err(ProgramError::Elsewhere { .. })), "{bad:?}");
+        }
     }
 }

@@ -20,6 +20,8 @@ pub struct UnitStatus {
     pub result: ServiceResult,
     /// Exit code or signal of the last main process, by `result`.
     pub exit_status: i32,
+    /// Whether that process ended by itself, with a code (`CLD_EXITED`, waitid(2)).
+    pub exited: bool,
     /// Automatic restarts since the last start by hand.
     pub restarts: u32,
     /// The main process.
@@ -70,6 +72,7 @@ impl UnitStatus {
             sub: "dead".into(),
             result: ServiceResult::Success,
             exit_status: 0,
+            exited: false,
             restarts: 0,
             main_pid: None,
             memory: None,
@@ -103,6 +106,10 @@ impl UnitStatus {
         match &self.result {
             ServiceResult::Success if !self.loaded => "has no unit file".into(),
             ServiceResult::Success => format!("is {}", self.active),
+            // The main process is not the one that failed: it went with a command beside it.
+            ServiceResult::ExitCode if !self.exited || self.exit_status == 0 => {
+                "did not pass its start".into()
+            }
             ServiceResult::ExitCode => format!("exited with code {}", self.exit_status),
             ServiceResult::Signal => format!("was killed by signal {}", self.exit_status),
             ServiceResult::CoreDump => format!("crashed with signal {}", self.exit_status),

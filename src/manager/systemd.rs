@@ -18,6 +18,9 @@ const SERVICE: &str = "org.freedesktop.systemd1.Service";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SOCKET: &str = "org.freedesktop.systemd1.Socket";
 
+/// `CLD_EXITED` of waitid(2), as `ExecMainCode` has it.
+const CLD_EXITED: i32 = 1;
+
 /// One row of `ListUnitsByPatterns`: name, description, load, active and sub state, followed unit,
 /// object path, and id, type and path of the job.
 type UnitRow =
@@ -345,6 +348,7 @@ fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
     let Ok(active) = properties.text("ActiveState").parse();
     let Ok(result) = properties.text("Result").parse();
     let exit_status = properties.value("ExecMainStatus");
+    let exit_code = properties.value("ExecMainCode").and_then(|v| v.downcast_ref::<i32>().ok());
     UnitStatus {
         name,
         loaded: properties.text("LoadState") == "loaded",
@@ -352,6 +356,7 @@ fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
         sub: properties.text("SubState").into(),
         result,
         exit_status: exit_status.and_then(|v| v.downcast_ref::<i32>().ok()).unwrap_or_default(),
+        exited: exit_code == Some(CLD_EXITED),
         restarts: properties.small("NRestarts").unwrap_or_default(),
         main_pid: properties.small("MainPID").filter(|pid| *pid != 0),
         memory: properties.number("MemoryCurrent"),

@@ -21,6 +21,16 @@ pub enum ProgramError {
         /// Where it was looked for; none: it is a path.
         folders: Vec<PathBuf>,
     },
+    /// It would have to be looked up on a machine that is not this one.
+    #[error("`{word}` cannot be looked up on the machine of another root")]
+    #[diagnostic(help(
+        "write the path that the program has there, and each argument as a word of its own: \
+         command = [\"/usr/bin/node\", \"server.js\"]"
+    ))]
+    Elsewhere {
+        /// The first word of the command.
+        word: String,
+    },
     /// It is there and cannot be executed.
     #[error("{} is not a program: it cannot be executed", path.display())]
     #[diagnostic(help("name its interpreter first, or `chmod +x` it"))]

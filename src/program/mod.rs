@@ -106,7 +106,10 @@ pub fn find(command: &[String], directory: &Path, search: &OsStr) -> Result<Foun
     if program.kind == Kind::Node && plug_and_play.is_file() {
         // Yarn's packages lie in archives, which only this file can open.
         let loader = ["--require".into(), plug_and_play.display().to_string()];
-        command.splice(1..1, loader);
+        // An installed command has it already.
+        if !command[1..].starts_with(&loader) {
+            command.splice(1..1, loader);
+        }
     }
     let mut environment = inside.environment;
     environment.extend(program.environment);

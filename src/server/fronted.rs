@@ -8,7 +8,7 @@ use axum::response::IntoResponse as _;
 use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use super::connection::{Handler, Host};
 use super::drain::Drain;
@@ -103,22 +103,16 @@ pub(super) fn control(router: Router, app: &App) -> Router {
     )
 }
 
-/// Swaps the app at each SIGHUP, for ever.
-///
-/// # Errors
-/// Where there can be no handler.
-pub(super) fn swap_on_hangup(app: App) -> Result<(), ServerError> {
-    let mut hangup =
-        signal(SignalKind::hangup()).map_err(ServerError::setup("a signal handler"))?;
+/// Swaps the app at each of these signals, for ever.
+pub(super) fn swap_on_hangup(app: App, mut hangups: Signal) {
     tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
+        while hangups.recv().await.is_some() {
             match said(&app.swap().await) {
                 Ok(sentence) => tracing::info!("{sentence}"),
                 Err(sentence) => tracing::error!("{sentence}"),
             }
         }
     });
-    Ok(())
 }
 
 /// `romuo-server swap ID`: asks the instance for a swap and waits for it.

@@ -44,7 +44,11 @@ pub(super) async fn live(
     instance: Option<InstanceId>,
     inherited: Vec<Bound>,
 ) -> Result<(), ServerError> {
-    let mut signals = Signals::new()?;
+    let by_hand = inherited.is_empty();
+    if let (true, Some(id)) = (by_hand, instance) {
+        return Err(ServerError::NoSockets { id });
+    }
+    let mut signals = Signals::new(by_hand)?;
     let drain = Drain::default();
     let pulse = Pulse::default();
     let watchdog = sd_notify::watchdog_enabled();
@@ -64,13 +68,6 @@ pub(super) async fn live(
     };
 
     // Where they come in.
-    let by_hand = inherited.is_empty();
-    if let (true, Some(id)) = (by_hand, instance) {
-        return Err(ServerError::NoSockets { id });
-    }
-    if by_hand {
-        signals.end_with_terminal()?;
-    }
     let (bound, _files) =
         if by_hand { bind_all(&settings.listen)? } else { (inherited, Vec::new()) };
     let listeners = Listeners::new(bound).map_err(ServerError::setup("the listeners"))?;
@@ -81,20 +78,21 @@ pub(super) async fn live(
     start_watchdog(watchdog, &pulse)?;
     let app = fronted.as_ref().map(|fronted| fronted.begin(&settings, pulse.clone()));
     if let Some(app) = &app {
-        if !by_hand {
-            fronted::swap_on_hangup(app.clone())?;
-        }
+        notify::status("the app is being started");
         tokio::select! {
             biased;
             up = app.until_up() => up.map_err(|error| ServerError::App(error.reason))?,
             () = signals.stop() => {
                 let longest = settings.limits.stop_timeout;
-                notify::stopping("stopping the app, which was not up yet", longest + EXIT_MARGIN);
-                stop(app, Instant::now() + longest, &mut signals).await;
+                notify::stopping("the app is asked to end", longest + EXIT_MARGIN);
+                stop_app(app, Instant::now() + longest, &pulse, &mut signals).await;
                 return Ok(());
             }
         }
         figures.of_app(app.clone());
+        if let Some(hangups) = signals.hangups() {
+            fronted::swap_on_hangup(app.clone(), hangups);
+        }
     }
     let control_host = control_host(&public, health, app.as_ref(), &settings);
     let _control_file =
@@ -130,11 +128,10 @@ pub(super) async fn live(
     drain.begin();
     let cap = Instant::now() + settings.limits.stop_timeout;
     let ending = Ending { door: &door, answered: &answered, pulse: &pulse, settings: &settings };
-    let patient = ending.drain(listeners, by_hand, control.as_ref(), cap, &mut signals).await;
+    let cap = ending.drain(listeners, by_hand, control.as_ref(), cap, &mut signals).await;
     if let Some(app) = &app {
         // Only now: until its last client was answered it knew of nothing.
-        let cap = if patient { cap } else { Instant::now() };
-        ending.stop(app, cap, &mut signals).await;
+        stop_app(app, cap, &pulse, &mut signals).await;
     }
     given_up.map_or(Ok(()), |error: AppError| Err(ServerError::App(error.reason)))
 }
@@ -202,7 +199,8 @@ struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// Answers what is there, until `cap` at the latest; false: somebody had not the patience.
+    /// Answers what is there, until `cap` at the latest. Until when what comes after it may take:
+    /// that is now for somebody who has lost patience.
     async fn drain(
         &self,
         listeners: Listeners,
@@ -210,7 +208,7 @@ impl Ending<'_> {
         control: Option<&ControlFolder>,
         cap: Instant,
         signals: &mut Signals,
-    ) -> bool {
+    ) -> Instant {
         let draining = || format!("draining: {} connections left", self.door.open());
         notify::stopping(&draining(), self.settings.limits.stop_timeout + EXIT_MARGIN);
         tracing::info!(
@@ -239,34 +237,27 @@ impl Ending<'_> {
             () = sleep_until(cap) => {
                 tracing::warn!(connections = self.door.open(), "out of time: cutting what is left");
             }
-            () = signals.second_interrupt() => {
+            () = signals.again() => {
                 tracing::warn!(connections = self.door.open(), "interrupted again: ending at once");
-                return false;
+                return Instant::now();
             }
             () = show(DRAIN_STATUS_EVERY, || { self.pulse.beat(); draining() }, None) => {}
         }
-        true
-    }
-
-    /// Stops the app.
-    async fn stop(&self, app: &App, cap: Instant, signals: &mut Signals) {
-        tokio::select! {
-            biased;
-            () = stop(app, cap, signals) => {}
-            () = show(DRAIN_STATUS_EVERY, || {
-                self.pulse.beat();
-                "stopping the app".to_owned()
-            }, None) => {}
-        }
+        cap
     }
 }
 
-/// Stops the app; without patience as soon as somebody has none.
-async fn stop(app: &App, cap: Instant, signals: &mut Signals) {
+/// Ends the app, until `cap` at the latest; sooner for somebody who loses patience.
+async fn stop_app(app: &App, cap: Instant, pulse: &Pulse, signals: &mut Signals) {
+    let stopping = || {
+        pulse.beat();
+        "the app is asked to end".to_owned()
+    };
     tokio::select! {
         biased;
         () = app.stop(cap) => {}
-        () = signals.second_interrupt() => app.stop(Instant::now()).await,
+        () = signals.again() => app.stop(Instant::now()).await,
+        () = show(DRAIN_STATUS_EVERY, stopping, None) => {}
     }
 }
 
@@ -345,8 +336,8 @@ fn announce(addresses: &[String], by_hand: bool) {
     }
 }
 
-/// Renews the line in `systemctl status` for ever, where it changed: at intervals, and at once when an
-/// app goes down or is up again.
+/// Renews the line in `systemctl status` for ever, where it changed: `every` so often, and whenever an
+/// app goes down or comes up.
 async fn show(every: Duration, line: impl Fn() -> String, app: Option<&App>) {
     let mut ticks = interval(every);
     ticks.tick().await;

@@ -9,8 +9,8 @@
 //! | `fronted`, `relay` | an instance whose requests are answered by the app's own program |
 //! | `figures`, `memory`, `control` | health, and the door to ask for it |
 //! | `side_door` | doors beside the public one |
-//! | `signals` | what ends a server |
-//! | `notify`, `watchdog`, `logging` | what systemd and the journal are told |
+//! | `relay` | the door for the siblings of a fronted instance |
+//! | `signals`, `notify`, `watchdog`, `logging` | what systemd says, and what it and the journal are told |
 
 mod accept;
 mod activity;

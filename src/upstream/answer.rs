@@ -6,8 +6,8 @@ use http::header::{
 };
 use http::{Response, StatusCode, Version, response};
 
-/// Bytes of an answer's head, at most: four times what clients may send, as apps set many cookies.
-const HEAD_SIZE: usize = 128 << 10;
+/// Bytes of an answer's head, at most. Apps set many cookies, but clients take no more than this.
+const HEAD_SIZE: usize = 64 << 10;
 
 /// Lines of an answer's head, at most.
 const HEADERS: usize = 128;

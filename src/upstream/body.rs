@@ -78,9 +78,13 @@ where
         body
     }
 
-    /// The connection itself, after the answer that it speaks another protocol now.
+    /// The connection itself, after the answer that it speaks another protocol now. None as well where
+    /// the request is not out yet: its rest would go into that protocol.
     pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
         let exchange = self.exchange.filter(|_| self.is_switch)?;
+        if !exchange.sending.is_done() {
+            return None;
+        }
         Some(Tunnel { stream: exchange.socket, read: exchange.read.freeze() })
     }
 

@@ -133,6 +133,9 @@ fn trailers(read: &mut BytesMut) -> Result<Option<HeaderMap>, Malformed> {
         Ok(httparse::Status::Partial) if read.len() < TRAILERS => return Ok(None),
         _ => return Err(Malformed("the trailers cannot be read")),
     };
+    if read[..length].split_inclusive(|byte| *byte == b'\n').any(|line| !line.ends_with(b"\r\n")) {
+        return Err(Malformed("the lines of the trailers do not end as they must"));
+    }
     let mut trailers = HeaderMap::new();
     for line in lines {
         let name = HeaderName::from_bytes(line.name.as_bytes());
@@ -149,7 +152,7 @@ fn trailers(read: &mut BytesMut) -> Result<Option<HeaderMap>, Malformed> {
 
 /// What must not come after a body, as it would have changed how the body is read, or who may have it
 /// (RFC 9110, 6.5.1).
-fn is_forbidden(name: &HeaderName) -> bool {
+pub(super) fn is_forbidden(name: &HeaderName) -> bool {
     [
         AUTHORIZATION,
         CONNECTION,

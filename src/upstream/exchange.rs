@@ -63,10 +63,15 @@ where
         if let Poll::Ready(Err(error)) = self.sending.poll(cx, &mut self.socket) {
             return Poll::Ready(Err(UpstreamError::Body(error)));
         }
+        if self.sending.was_refused() {
+            // What may lie in the buffer was said before, and is no answer to this.
+            return Poll::Ready(Err(UpstreamError::Closed));
+        }
         loop {
             while !self.read.is_empty() {
                 let Some(head) = answer::take(&mut self.read, self.to_head)? else { break };
                 if !is_interim(head.parts.status) {
+                    self.sending.answered(head.parts.status);
                     return Poll::Ready(Ok(head));
                 }
                 self.interim += 1;
@@ -81,7 +86,7 @@ where
                 }
             }
             match ready!(self.poll_read(cx, SMALL)) {
-                Ok(0) if self.answered => return Poll::Ready(Err(UpstreamError::Cut)),
+                Ok(0) | Err(_) if self.answered => return Poll::Ready(Err(UpstreamError::Cut)),
                 Ok(0) => return Poll::Ready(Err(UpstreamError::Closed)),
                 Ok(_) => self.answered = true,
                 Err(error) => return Poll::Ready(Err(UpstreamError::Broken(error))),

@@ -24,10 +24,6 @@ const OF_TIMEOUT: u32 = 60;
 /// Connections that are kept, at most: more than an app answers at the same time.
 const KEPT: usize = 256;
 
-/// A connection that was idle for less than this was watched by the runtime until now: what it has
-/// not heard of has just happened, and a look would not help against what happens next either.
-const FRESH: Duration = Duration::from_millis(1);
-
 /// The connections to one address. The one that was used last goes out first, so that those which are
 /// too many grow old.
 #[derive(Debug)]
@@ -60,7 +56,10 @@ impl Terms {
         let said =
             headers.get("keep-alive").and_then(|value| value.to_str().ok()).and_then(|text| {
                 let mut words = text.split(',').map(str::trim);
-                words.find_map(|word| word.strip_prefix("timeout=")?.parse::<u32>().ok())
+                words.find_map(|word| {
+                    let (name, value) = word.split_once('=')?;
+                    name.eq_ignore_ascii_case("timeout").then(|| value.parse::<u32>().ok())?
+                })
             });
         Self(said.map_or(IDLE, |seconds| {
             IDLE.min(Duration::from_secs(seconds.into()) * OF_TIMEOUT / 100)
@@ -122,15 +121,21 @@ impl Pool {
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
         let mut kept = self.kept();
-        kept.connections.retain(|idle| now.duration_since(idle.since) < idle.terms.0);
+        let is_old = |idle: &mut Idle| now.saturating_duration_since(idle.since) >= idle.terms.0;
+        let old: Vec<_> = kept.connections.extract_if(.., is_old).collect();
         if kept.connections.is_empty() {
             kept.connections = Vec::new();
         }
+        // Closing is for the kernel, and takes its time: not while others wait for a connection.
+        drop(kept);
+        drop(old);
     }
 
     /// Closes the connections that are idle, and keeps none from now on.
     pub(crate) fn close(&self) {
-        *self.kept() = Kept { connections: Vec::new(), closed: true };
+        let last =
+            std::mem::replace(&mut *self.kept(), Kept { connections: Vec::new(), closed: true });
+        drop(last);
     }
 
     /// Keeps a connection that nothing is under way on.
@@ -145,16 +150,13 @@ impl Pool {
         }
     }
 
-    /// The connection that was used last, if it is still good.
+    /// The connection that was used last, of those that are still good. However short it was idle, the
+    /// kernel is asked: the app may have closed it, or said more than it was asked for, and that
+    /// would be taken for the answer to the next request.
     fn take(&self) -> Option<Socket> {
         loop {
             let idle = self.kept().connections.pop()?;
-            let age = idle.since.elapsed();
-            if age >= idle.terms.0 {
-                // The others are older, but their terms may be better: the sweep looks at them.
-                continue;
-            }
-            if age < FRESH || idle.socket.is_silent() {
+            if idle.since.elapsed() < idle.terms.0 && idle.socket.is_silent() {
                 return Some(idle.socket);
             }
         }

@@ -7,13 +7,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use http::HeaderMap;
 use http::header::EXPECT;
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 use tokio::time::{Sleep, sleep};
 
+use super::chunked::is_forbidden;
 use super::head::{self, Framing};
 use super::socket::Socket;
 
@@ -123,6 +124,14 @@ where
         self.patience = None;
     }
 
+    /// The app has answered. If it was asked whether it wants the body and says something else, the body
+    /// stays where it is (RFC 9110, 10.1.1).
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        if self.patience.take().is_some() && !status.is_success() {
+            self.stage = Stage::Broken;
+        }
+    }
+
     /// Whether all of it was sent.
     pub(super) fn is_done(&self) -> bool {
         self.stage == Stage::Done
@@ -131,6 +140,11 @@ where
     /// Whether the app can have seen a byte.
     pub(super) fn has_written(&self) -> bool {
         self.written > 0
+    }
+
+    /// Whether the connection was closed before it took a byte.
+    pub(super) fn was_refused(&self) -> bool {
+        self.stage == Stage::Broken && !self.has_written()
     }
 
     /// The body, where it is as it was.
@@ -210,7 +224,8 @@ where
         if self.framing == Framing::Chunked {
             self.end_chunk();
             self.lines.put_slice(b"0\r\n");
-            for (name, value) in trailers.into_iter().flatten() {
+            let trailers = trailers.into_iter().flatten();
+            for (name, value) in trailers.filter(|(name, _)| !is_forbidden(name)) {
                 head::line(&mut self.lines, name.as_str().as_bytes(), value.as_bytes());
             }
             self.lines.put_slice(b"\r\n");

@@ -10,10 +10,14 @@ use std::time::Duration;
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long a connect may take. It is on this machine: only a full queue of connections makes it wait.
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long until a unix socket whose queue is full is tried again: it says so at once, and lets
+/// nobody wait in the kernel as TCP does (connect(2), EAGAIN).
+const FULL: Duration = Duration::from_millis(1);
 
 /// Where the app listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +40,14 @@ impl Address {
                     stream.set_nodelay(true)?;
                     Ok(Socket::Tcp(stream))
                 }
-                Self::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
+                Self::Unix(path) => loop {
+                    match UnixStream::connect(path).await {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            sleep(FULL).await;
+                        }
+                        connected => return connected.map(Socket::Unix),
+                    }
+                },
             }
         };
         timeout(CONNECT, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use romuo::health::{Status, SwapAnswer, SwapState, may_swap, swap};
+use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 use crate::instance::Machine;
@@ -347,6 +350,17 @@ fn an_app_that_never_gets_well_is_said_to_be_so_with_a_hint() {
     assert!(is_gone(&started(&machine)[0]));
 }
 
+/// Both ends of a terminal.
+fn terminal() -> (OwnedFd, fs::File) {
+    let holder = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&holder).unwrap();
+    unlockpt(&holder).unwrap();
+    let path = ptsname(&holder, Vec::new()).unwrap().into_string().unwrap();
+    let flags = OFlags::NOCTTY.bits().cast_signed();
+    let options = fs::OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
+    (holder, options.unwrap())
+}
+
 #[test]
 fn by_hand_the_end_of_the_terminal_is_that_of_the_app() {
     let machine = machine("");
@@ -354,10 +368,12 @@ fn by_hand_the_end_of_the_terminal_is_that_of_the_app() {
     let config = machine.file("romuo.toml");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("listen = \"{address}\"\n{text}")).unwrap();
+    let (_holder, terminal) = terminal();
     for signal in [Signal::INT, Signal::HUP] {
         let mut front = Command::new(env!("CARGO_BIN_EXE_romuo-server"))
             .arg("--config")
             .arg(&config)
+            .stdin(terminal.try_clone().unwrap())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

@@ -96,7 +96,7 @@ impl Machine {
     /// Starts an instance and waits until it is ready.
     pub(crate) fn ready(&self, id: &str) -> Instance {
         let instance = self.start(id);
-        assert!(instance.next_message().starts_with("READY=1\n"));
+        instance.wait_for_message("READY=1\n");
         instance
     }
 

@@ -1,85 +1,91 @@
-//! The `env_file`: lines of `KEY=value`, as dotenv, docker and `EnvironmentFile=` (systemd.exec(5))
-//! read them. Pure.
+//! A file of variables (`.env`). Pure.
 //!
-//! Where the three differ, it is read as dotenv does, for it is mostly a `.env`: a comment may follow a
-//! value that is not quoted, quoted values may have several lines (keys in PEM have), and in double
-//! quotes `\n` is a line end. Nothing is filled in: `$` is a character like others.
+//! It has no standard. What dotenv, Docker's `--env-file` and Compose, and `EnvironmentFile=`
+//! (systemd.exec(5)) agree on is read as they do; where they differ, a file that works with one of them
+//! for its own reasons keeps its meaning as far as it can:
+//!
+//! - a line is `KEY=value`, with or without `export`; blanks around the key and the value are none of it;
+//! - what begins with `#` or `;` is a comment, and so is what follows a blank and `#` behind a value that
+//!   is not quoted;
+//! - quotes may span lines. In single ones all is as it stands; in double ones `\n`, `\r` and `\t` are
+//!   what they are elsewhere, and `\` takes their meaning from `"`, `\`, `` ` `` and `$`. Any other
+//!   backslash stays: a pattern or a path of Windows needs no second one;
+//! - nothing is expanded.
 
-/// What a byte order mark, which some editors begin a file with, looks like.
-const BYTE_ORDER_MARK: char = '\u{feff}';
-
-/// The variables of a file. What is no such line is passed over.
+/// The variables of such a file, in order. What is no such line is passed over.
 pub(super) fn read(text: &str) -> Vec<(String, String)> {
-    let mut variables = Vec::new();
-    let mut rest = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let mut found = Vec::new();
+    // What some editors begin a file with.
+    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     while !rest.is_empty() {
-        let (variable, after) = read_one(rest);
-        variables.extend(variable);
+        let here = rest;
+        let (line, after) = here.split_once('\n').unwrap_or((here, ""));
         rest = after;
+        let Some((name, value)) = split(line) else { continue };
+        // The value and all lines behind it.
+        let from = here.get(line.len() - value.len()..).unwrap_or_default();
+        let from = from.trim_start_matches([' ', '\t']);
+        let value = match unquote(from) {
+            Some((value, used)) => {
+                // The rest of the line behind the quotes is a comment, or a mistake.
+                let behind = from.get(used..).unwrap_or_default();
+                rest = behind.split_once('\n').map_or("", |(_, lines)| lines);
+                value
+            }
+            None => plain(value).to_owned(),
+        };
+        // No variable can hold it (environ(7)).
+        if !value.contains('\0') {
+            found.push((name.to_owned(), value));
+        }
     }
-    variables
+    found
 }
 
-/// The variable in the first line, if one is in it, and what comes after it.
-fn read_one(text: &str) -> (Option<(String, String)>, &str) {
-    let (line, after) = text.split_once('\n').unwrap_or((text, ""));
-    let Some((name, value)) = line.split_once('=').filter(|_| !is_comment(line)) else {
-        return (None, after);
-    };
+/// Name and value of a line.
+fn split(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim_start();
+    if line.starts_with(['#', ';']) {
+        return None;
+    }
+    let exported = line.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t']));
+    let (name, value) = exported.unwrap_or(line).split_once('=')?;
     let name = name.trim();
-    let name = name.strip_prefix("export").filter(|it| it.starts_with([' ', '\t'])).unwrap_or(name);
-    let name = name.trim_start();
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !is_name || value.contains('\0') {
-        return (None, after);
+    // Dots and dashes: programs in Java and in .NET ask for such names.
+    let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    (!name.is_empty() && name.chars().all(in_name)).then_some((name, value))
+}
+
+/// A value that is not quoted, without the comment behind it.
+fn plain(text: &str) -> &str {
+    let comment = text.char_indices().find(|(at, c)| {
+        *c == '#' && text.get(..*at).is_some_and(|text| text.ends_with([' ', '\t']))
+    });
+    comment.and_then(|(at, _)| text.get(..at)).unwrap_or(text).trim()
+}
+
+/// The value within the quotes that a text begins with, and how many bytes they are with it; none: there
+/// are no quotes, or they have no end and are a part of the value.
+fn unquote(text: &str) -> Option<(String, usize)> {
+    let mut chars = text.char_indices();
+    let (_, quote) = chars.next()?;
+    if !matches!(quote, '"' | '\'') {
+        return None;
     }
-    // A quoted value goes on to its quote, over lines if need be.
-    let from_value = text[line.len() - value.len()..].trim_start_matches([' ', '\t']);
-    let (value, after) = match quoted(from_value) {
-        Some((value, rest)) => (value, rest.split_once('\n').map_or("", |(_, after)| after)),
-        None => (plain(value), after),
-    };
-    (Some((name.into(), value)), after)
-}
-
-fn is_comment(line: &str) -> bool {
-    line.trim_start().starts_with(['#', ';'])
-}
-
-/// A value that is not quoted.
-fn plain(text: &str) -> String {
-    let text = text.trim();
-    if text.starts_with('#') {
-        return String::new();
-    }
-    let mut spaces = text.match_indices([' ', '\t']).map(|(at, _)| at);
-    let end = spaces.find(|at| text[*at..].trim_start().starts_with('#'));
-    text[..end.unwrap_or(text.len())].trim_end().to_owned()
-}
-
-/// The value between the quotes that the text begins with, and what follows them. None: there are no
-/// quotes, or only one, which is a part of the value then.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let quote = text.chars().next().filter(|first| ['\'', '"'].contains(first))?;
-    let inside = &text[1..];
     let mut value = String::new();
-    let mut chars = inside.char_indices();
     while let Some((at, c)) = chars.next() {
-        if c == quote {
-            return (!value.contains('\0')).then(|| (value, &inside[at + 1..]));
-        }
-        if c == '\r' && inside[at + 1..].starts_with('\n') {
-            continue;
-        }
-        if c != '\\' || quote == '\'' {
-            value.push(c);
-            continue;
-        }
-        match chars.next()?.1 {
-            'n' => value.push('\n'),
-            'r' => value.push('\r'),
-            kept @ ('"' | '\\' | '$' | '`') => value.push(kept),
-            other => value.extend(['\\', other]),
+        match c {
+            c if c == quote => return Some((value, at + quote.len_utf8())),
+            // The line ends of Windows are line ends.
+            '\r' if text.get(at..).is_some_and(|text| text.starts_with("\r\n")) => {}
+            '\\' if quote == '"' => match chars.next()?.1 {
+                'n' => value.push('\n'),
+                'r' => value.push('\r'),
+                't' => value.push('\t'),
+                c @ ('"' | '\\' | '`' | '$') => value.push(c),
+                c => value.extend(['\\', c]),
+            },
+            c => value.push(c),
         }
     }
     None
@@ -91,75 +97,77 @@ mod tests {
 
     use super::*;
 
+    #[track_caller]
     fn expect(text: &str, wanted: &[(&str, &str)]) {
-        let read = read(text);
-        let read: Vec<_> =
-            read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(read, wanted, "{text:?}");
+        let pairs = read(text);
+        let pairs: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(pairs, wanted);
     }
 
     #[test]
-    fn lines_are_read_as_others_read_them() {
-        expect("A=b\nEMPTY=\n\nC = d e \n", &[("A", "b"), ("EMPTY", ""), ("C", "d e")]);
-        expect(
-            "export A=b\nexport\tB=c\nexported=d\n",
-            &[("A", "b"), ("B", "c"), ("exported", "d")],
-        );
-        expect("A=b\r\nC=d\r\n", &[("A", "b"), ("C", "d")]);
-        expect("\u{feff}A=b", &[("A", "b")]);
-        expect("URL=postgres://u:p@h/d?x=1&y=$z", &[("URL", "postgres://u:p@h/d?x=1&y=$z")]);
+    fn lines_are_read_whatever_stands_around_them() {
+        let text = "\u{feff}# comment\r\n\r\n; comment\nA=b\r\nexport C = d e \nexported=1\n\tD=\nE=f=g\n\
+                    not a line\n=x\n9=y\nspring.url=z\nB C=x\nlast=1";
+        let wanted = [
+            ("A", "b"),
+            ("C", "d e"),
+            ("exported", "1"),
+            ("D", ""),
+            ("E", "f=g"),
+            ("9", "y"),
+            ("spring.url", "z"),
+            ("last", "1"),
+        ];
+        expect(text, &wanted);
     }
 
     #[test]
-    fn comments_are_left_out_and_other_hashes_are_not() {
+    fn a_comment_behind_a_value_needs_a_blank_before_it() {
         expect(
-            "# A=b\n  ; C=d\nE=f # g=h\nI=j#k\nL=m  n\t# o\nP= # q\nR=#s",
-            &[("E", "f"), ("I", "j#k"), ("L", "m  n"), ("P", ""), ("R", "")],
+            "A=m # n\nB=p#q\nC=\t# n\nD=#abc\n",
+            &[("A", "m"), ("B", "p#q"), ("C", ""), ("D", "#abc")],
         );
-        expect("A='b # c' # d\nE=\"f # g\"# h\nI=j", &[("A", "b # c"), ("E", "f # g"), ("I", "j")]);
+        expect("A='m' # n\nB=\"m # n\" # o\n", &[("A", "m"), ("B", "m # n")]);
     }
 
     #[test]
     fn quotes_keep_what_is_in_them() {
-        expect(r#"A="b c " "#, &[("A", "b c ")]);
-        expect(r#"A="say \"hi\"\n\$x \\ ^\d+$""#, &[("A", "say \"hi\"\n$x \\ ^\\d+$")]);
-        expect(r"A='it\n\d \'", &[("A", r"it\n\d \")]);
-        expect(r#"A={"b": "c"}"#, &[("A", r#"{"b": "c"}"#)]);
-        expect("A=it's\nB=\"open\nC=d", &[("A", "it's"), ("B", "\"open"), ("C", "d")]);
+        expect(r#"A="f \"g\" \\ \$h\n\ti""#, &[("A", "f \"g\" \\ $h\n\ti")]);
+        expect(r#"A="C:\dir \d+""#, &[("A", r"C:\dir \d+")]);
+        expect(r"A=' k \n $x '", &[("A", r" k \n $x ")]);
+        expect(r"A=C:\new", &[("A", r"C:\new")]);
+        expect("A=\"\"\nB=''\nC='it' 's'\n", &[("A", ""), ("B", ""), ("C", "it")]);
     }
 
     #[test]
-    fn a_quoted_value_may_have_several_lines() {
-        let key = "KEY=\"-----BEGIN KEY-----\r\nabc==\r\n-----END KEY-----\"\r\nA='b\nc'\nD=e";
-        expect(
-            key,
-            &[("KEY", "-----BEGIN KEY-----\nabc==\n-----END KEY-----"), ("A", "b\nc"), ("D", "e")],
-        );
+    fn a_key_of_several_lines_is_one_value() {
+        let wanted = [("KEY", "-----BEGIN\nabc=\n# d\n-----END\n"), ("B", "1")];
+        expect("KEY=\"-----BEGIN\nabc=\n# d\n-----END\n\"\nB=1\n", &wanted);
+        expect("KEY='-----BEGIN\r\nabc=\r\n# d\r\n-----END\r\n' # e\r\nB=1", &wanted);
     }
 
     #[test]
-    fn what_is_no_variable_is_passed_over() {
-        expect("just text\n=x\na-b=c\na b=c\nN=nul\0\nM=\"nul\0\"\nA=b", &[("A", "b")]);
+    fn a_quote_that_is_never_closed_is_a_part_of_its_line() {
+        expect("A=\"open\nB=it's\nC='\n", &[("A", "\"open"), ("B", "it's"), ("C", "'")]);
     }
 
     proptest! {
         #[test]
-        fn any_text_gives_variables_that_a_process_can_have(text in ".*|[A-C=\"'\\\\ #\n\r]*") {
+        fn any_text_is_read(text in any::<String>()) {
             for (name, value) in read(&text) {
-                prop_assert!(!name.is_empty() && !name.contains(['=', '\0']));
-                prop_assert!(!value.contains('\0'));
+                prop_assert!(!name.is_empty() && !value.contains('\0'));
             }
         }
 
         #[test]
-        fn what_is_quoted_comes_back(value in "[^\0\r]*") {
-            let mut escaped = String::new();
-            for c in value.chars() {
-                if ['"', '\\', '$', '`'].contains(&c) { escaped.push('\\') }
-                escaped.push(c);
-            }
-            let text = format!("A=\"{escaped}\"\nB=c");
-            prop_assert_eq!(read(&text), [("A".to_owned(), value), ("B".into(), "c".into())]);
+        fn what_is_quoted_is_read_back(value in "[ -~\n\té]{0,40}", after in "[A-Z]{1,3}=[a-z]{0,3}") {
+            let escaped: String = value
+                .chars()
+                .flat_map(|c| matches!(c, '"' | '\\' | '$' | '`').then_some('\\').into_iter().chain([c]))
+                .collect();
+            let read = read(&format!("A=\"{escaped}\"\n{after}\n"));
+            prop_assert_eq!(&read[0], &("A".to_owned(), value));
+            prop_assert_eq!(read.len(), 2);
         }
     }
 }

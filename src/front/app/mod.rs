@@ -7,8 +7,8 @@
 //! | `supervisor` | does what the machine says |
 //! | `swap` | the swaps that were asked for, and what came of them |
 //! | `life` | one life of the app, from its start to its end |
-//! | `child`, `processes` | its processes |
-//! | `environment`, `env_file`, `output` | their variables, their output |
+//! | `child`, `processes`, `output` | its processes and their output |
+//! | `environment`, `env_file` | their variables, and the file that some of them come from |
 //! | `check` | the health question |
 
 mod check;
