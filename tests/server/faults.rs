@@ -347,7 +347,8 @@ fn an_app_that_never_gets_well_is_said_to_be_so_with_a_hint() {
     let said = machine.refused("1", &[]);
     assert!(said.contains("was not well within 200ms"), "{said}");
     assert!(said.contains("hint: "), "{said}");
-    assert!(is_gone(&started(&machine)[0]));
+    // None where the machine is too busy to get it so far in time.
+    assert!(started(&machine).iter().all(|app| is_gone(app)));
 }
 
 /// Both ends of a terminal.
