@@ -41,7 +41,7 @@ pub struct AppReport {
     pub restarts: u32,
     /// Counts its starts since that of the front, swaps too; the first is 1.
     pub generation: u32,
-    /// Whether it answered its last health question well.
+    /// Whether it is up and has not failed its health question `health.failures` times in a row.
     pub healthy: bool,
 }
 

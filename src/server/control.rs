@@ -54,10 +54,31 @@ impl ControlFolder {
         };
         let siblings: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|suffix| suffix == SUFFIX))
-            .filter(|path| *path != self.own)
+            .filter(|path| is_control(path) && *path != self.own)
             .collect();
         let answers = join_all(siblings.iter().map(|path| probe(path, SIBLINGS))).await;
         answers.iter().flatten().any(|report| report.status == Status::Ok)
+    }
+}
+
+/// Whether this is the control socket of an instance. The app's own sockets and the relay doors lie
+/// beside them: `1.app.2.sock`, `1.relay.sock`.
+fn is_control(path: &Path) -> bool {
+    let id = path.file_stem().and_then(|stem| stem.to_str());
+    path.extension().is_some_and(|suffix| suffix == SUFFIX)
+        && id.is_some_and(|id| id.parse::<InstanceId>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sockets_of_apps_and_relay_doors_are_no_control_sockets() {
+        let is = |name: &str| is_control(Path::new("/run/romuo/x").join(name).as_path());
+        assert!(is("1.sock") && is("12.sock"));
+        for other in ["1.relay.sock", "1.app.2.sock", "1.guard", "x.sock", ".sock"] {
+            assert!(!is(other), "{other}");
+        }
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn control(router: Router, app: &App) -> Router {
     let (asked, swapped) = (app.clone(), app.clone());
     router.route(
         "/swap",
-        get(async move || Json(asked.swap_state())).post(async move || {
+        get(async move || Json(asked.swap_state().await)).post(async move || {
             let answer = swapped.swap().await;
             let code = match &answer {
                 SwapAnswer { swapped: true, .. } => StatusCode::OK,

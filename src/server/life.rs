@@ -83,8 +83,9 @@ pub(super) async fn live(
             biased;
             up = app.until_up() => up.map_err(|error| ServerError::App(error.reason))?,
             () = signals.stop() => {
-                let cap = Instant::now() + settings.limits.stop_timeout;
-                stop_app(app, cap, &pulse, &mut signals).await;
+                let longest = settings.limits.stop_timeout;
+                notify::stopping("the app is asked to end", longest + EXIT_MARGIN);
+                stop_app(app, Instant::now() + longest, &pulse, &mut signals).await;
                 return Ok(());
             }
         }

@@ -22,10 +22,13 @@ impl Signals {
     /// Where there can be no handler.
     pub(super) fn new(by_hand: bool) -> Result<Self, ServerError> {
         let handler = |kind| signal(kind).map_err(ServerError::setup("a signal handler"));
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = by_hand && ignores_hangup(&status);
         Ok(Self {
             terminate: handler(SignalKind::terminate())?,
             interrupt: handler(SignalKind::interrupt())?,
-            hangup: Some(handler(SignalKind::hangup())?),
+            // Who ignores it from the start is to go on doing so: nohup(1).
+            hangup: if ignored { None } else { Some(handler(SignalKind::hangup())?) },
             // Looked at now: a terminal that is gone is none any more. Any of the three: they may be
             // redirected one by one, and `nohup` does so with all.
             at_terminal: by_hand
@@ -66,5 +69,25 @@ async fn hung_up(hangup: Option<&mut Signal>, at_terminal: bool) {
             hangup.recv().await;
         }
         _ => std::future::pending().await,
+    }
+}
+
+/// Whether the process ignores SIGHUP, by its `/proc/PID/status` (proc_pid_status(5)): the lowest bit
+/// of `SigIgn` is that of signal 1.
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_hangup_is_seen() {
+        assert!(ignores_hangup("Name:\tx\nSigBlk:\t0\nSigIgn:\t0000000000001001\n"));
+        assert!(!ignores_hangup("SigIgn:\t0000000000001000\n"));
+        assert!(!ignores_hangup(""));
     }
 }

@@ -272,7 +272,8 @@ fn an_app_that_crashes_again_and_again_is_given_up_and_each_crash_is_counted_onc
 #[test]
 fn an_app_that_listens_elsewhere_is_told_where() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let machine = Machine::of_app("[limits]\nstart_timeout = \"1s\"\n");
+    // Long enough for the app to listen there on a machine that is busy.
+    let machine = Machine::of_app("[limits]\nstart_timeout = \"5s\"\n");
     fs::write(machine.file("port"), elsewhere.port().to_string()).unwrap();
     let said = machine.refused("1", &[]);
     assert!(said.contains(&format!("but on {elsewhere}")), "{said}");

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -10,7 +12,8 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::environment::{self, Place};
-use super::{Launch, env_file, output, processes};
+use super::processes::Family;
+use super::{Launch, env_file, output};
 use crate::upstream::Address;
 
 /// The number of SIGKILL (signal(7)).
@@ -19,10 +22,13 @@ const KILL: i32 = 9;
 /// A running process of the app.
 #[derive(Debug)]
 pub(super) struct Child {
+    launch: Arc<Launch>,
     process: tokio::process::Child,
     pid: Pid,
-    mark: String,
+    family: Family,
     begun: Instant,
+    /// It was asked to end, or made to.
+    is_ending: bool,
 }
 
 impl Child {
@@ -30,7 +36,11 @@ impl Child {
     ///
     /// # Errors
     /// Where it cannot be started; as a sentence.
-    pub(super) fn spawn(launch: &Launch, number: u32, address: &Address) -> Result<Self, String> {
+    pub(super) fn spawn(
+        launch: &Arc<Launch>,
+        number: u32,
+        address: &Address,
+    ) -> Result<Self, String> {
         let (word, arguments) =
             launch.program.command.split_first().ok_or("there is no command to start")?;
         let mark = format!("{}-{number}", std::process::id());
@@ -39,7 +49,7 @@ impl Child {
             None => Vec::new(),
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
-                    format!("cannot read the env_file {}: {error}", path.display())
+                    format!("cannot read the env_file {}: {}", path.display(), plain(&error))
                 })?;
                 env_file::read(&text)
             }
@@ -47,7 +57,8 @@ impl Child {
         let variables =
             environment::environment(std::env::vars_os(), file, &launch.program, &place);
         let (out, err) = output::streams(&launch.identifier);
-        let process = Command::new(word)
+        let mut command = Command::new(word);
+        command
             .args(arguments.iter().map(|word| environment::fill(word, address)))
             .current_dir(&launch.directory)
             .env_clear()
@@ -56,52 +67,71 @@ impl Child {
             .stdout(out)
             .stderr(err)
             // A signal for the terminal's foreground is for the front: it decides when its app ends.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| format!("cannot start {word}: {}", plain(&error)))?;
-        let pid = process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        let pid = pid.ok_or_else(|| format!("{word} ended as it started"))?;
-        Ok(Self { process, pid, mark, begun: Instant::now() })
-    }
-
-    pub(super) fn pid(&self) -> Pid {
-        self.pid
+            .process_group(0);
+        let (process, pid) = launch.mains.start(|| {
+            let process =
+                command.spawn().map_err(|error| refused(word, &launch.directory, &error))?;
+            let pid = process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+            let pid = pid.ok_or_else(|| format!("cannot be started: {word} ended as it began"))?;
+            Ok::<_, String>(((process, pid), pid))
+        })?;
+        let family = Family::new(pid, mark);
+        let (launch, begun) = (Arc::clone(launch), Instant::now());
+        Ok(Self { launch, process, pid, family, begun, is_ending: false })
     }
 
     /// It and all that it has started.
     pub(super) fn family(&self) -> Family {
-        Family(self.mark.clone())
+        self.family.clone()
     }
 
     /// Waits until it has ended; how, as the end of a sentence that begins with "the app".
     pub(super) async fn ended(&mut self) -> String {
         match self.process.wait().await {
-            Ok(status) => explain(status, self.begun.elapsed()),
+            Ok(status) => {
+                let how = explain(status, self.begun.elapsed());
+                // A daemon: what it left behind would have been the app.
+                let has_left = status.success() && !self.is_ending;
+                if has_left && !self.family.members().is_empty() {
+                    how + ", but left processes behind: it has to stay in the foreground"
+                } else {
+                    how
+                }
+            }
             Err(error) => format!("was lost sight of: {error}"),
         }
     }
 
     /// Asks it to end.
-    pub(super) fn terminate(&self) {
+    pub(super) fn terminate(&mut self) {
+        self.is_ending = true;
+        self.family.remember();
         // It may have ended by itself: then there is nobody to ask.
         let _ = kill_process(self.pid, Signal::TERM);
     }
 
     /// Ends it and all that it has started, at once.
-    pub(super) fn kill(&self) {
+    pub(super) fn kill(&mut self) {
+        self.is_ending = true;
+        self.family.remember();
         let _ = kill_process_group(self.pid, Signal::KILL);
-        processes::kill(&self.mark);
+        self.launch.mains.alone(self.pid, |alone| self.family.kill(alone));
     }
 }
 
-/// The processes of one life of the app.
-#[derive(Debug, Clone)]
-pub(super) struct Family(String);
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.launch.mains.forget(self.pid);
+    }
+}
 
-impl Family {
-    /// Those that run now.
-    pub(super) fn members(&self) -> Vec<Pid> {
-        processes::marked(&self.0)
+/// Why it cannot be started. What the system says does not tell whether the program is missing or the
+/// folder in which it is to run.
+fn refused(word: &str, directory: &Path, error: &io::Error) -> String {
+    if directory.is_dir() {
+        format!("cannot be started: {word}: {}", plain(error))
+    } else {
+        format!("cannot be started: there is no folder {}", directory.display())
     }
 }
 

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::Pid;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
-use super::child::{Child, Family};
-use super::{Launch, Told, check, environment, processes};
+use super::child::Child;
+use super::processes::{self, Family};
+use super::{Launch, Told, check, environment};
 use crate::front::route::Generation;
 use crate::upstream::Address;
 
@@ -34,7 +34,7 @@ pub(super) enum Order {
 /// What happens in a life.
 #[derive(Debug)]
 pub(super) enum News {
-    Started(Pid),
+    Started(Family),
     Healthy,
     /// It failed its health question too often, and is killed now.
     Sick(String),
@@ -58,12 +58,12 @@ pub(super) async fn live(
     let reason = match Child::spawn(&launch, number, &address) {
         Err(reason) => reason,
         Ok(mut child) => {
-            tell(News::Started(child.pid()));
             let family = child.family();
+            tell(News::Started(family.clone()));
             let end = tokio::select! {
                 biased;
                 reason = child.ended() => reason,
-                until = retired(&mut orders) => retire(&launch, &generation, &mut child, until).await,
+                () = retired(&mut orders) => retire(&launch, &generation, &mut child, &mut orders).await,
                 reason = watch_over(&launch, &generation, &family, &tell) => {
                     child.kill();
                     child.ended().await;
@@ -82,15 +82,24 @@ pub(super) async fn live(
     tell(News::Ended(reason));
 }
 
-/// Waits until the life is to end; until when its requests may go on.
-async fn retired(orders: &mut watch::Receiver<Order>) -> Instant {
+/// Waits until the life is to end.
+async fn retired(orders: &mut watch::Receiver<Order>) {
+    // An error: the front is gone.
+    let _ = orders.wait_for(|order| *order != Order::Run).await;
+}
+
+/// Waits until a life that is to end is out of time, but at least for so long. Somebody may lose
+/// patience meanwhile, and order it sooner.
+async fn overdue(orders: &mut watch::Receiver<Order>, least: Duration) {
+    let earliest = Instant::now() + least;
     loop {
-        if let Order::Retire(until) = *orders.borrow_and_update() {
-            return until;
-        }
-        if orders.changed().await.is_err() {
-            // The front is gone.
-            return Instant::now();
+        let until = match *orders.borrow_and_update() {
+            Order::Retire(until) => until.max(earliest),
+            Order::Run => earliest,
+        };
+        tokio::select! {
+            () = sleep_until(until) => return,
+            Ok(()) = orders.changed() => {}
         }
     }
 }
@@ -100,24 +109,23 @@ async fn retire(
     launch: &Launch,
     generation: &Generation,
     child: &mut Child,
-    until: Instant,
+    orders: &mut watch::Receiver<Order>,
 ) -> String {
     generation.retire();
     tokio::select! {
         biased;
         reason = child.ended() => return reason,
         () = generation.until_unused() => {}
-        () = sleep_until(until) => {
+        () = overdue(orders, Duration::ZERO) => {
             let requests = generation.in_flight();
             tracing::warn!(requests, "out of time: the app is stopped with requests in hand");
         }
     }
     child.terminate();
-    let cap = until.max(Instant::now() + LEAST_TO_END);
     tokio::select! {
         biased;
         reason = child.ended() => reason,
-        () = sleep_until(cap) => {
+        () = overdue(orders, LEAST_TO_END) => {
             let stop_timeout = crate::config::format_duration(launch.stop_timeout);
             tracing::warn!("the app did not end by itself within {stop_timeout}: it is killed");
             child.kill();
@@ -173,16 +181,20 @@ async fn watch_over(
 
 /// Why an app that runs takes no connections: where it listens instead.
 fn explain(reason: String, address: &Address, family: &Family) -> String {
+    let Address::Tcp(wanted) = address else { return reason };
     if !reason.starts_with("does not listen") {
         return reason;
     }
     let elsewhere = processes::listening(&family.members());
-    match (elsewhere.first(), address) {
-        (Some(elsewhere), Address::Tcp(_)) => format!(
-            "{reason} but on {elsewhere}: it has to listen on the port that is in the variable PORT"
+    let same_port = elsewhere.iter().find(|one| one.port() == wanted.port());
+    match (same_port, elsewhere.first()) {
+        (Some(one), _) => {
+            format!("{reason} but on {one}: it has to listen on {}", wanted.ip())
+        }
+        (None, Some(one)) => format!(
+            "{reason} but on {one}: it has to listen on the port that is in the variable PORT"
         ),
-        (None, Address::Tcp(_)) => format!("{reason}, nor anywhere else"),
-        (_, Address::Unix(_)) => reason,
+        (None, None) => format!("{reason}, nor anywhere else"),
     }
 }
 
@@ -193,7 +205,7 @@ fn explain(reason: String, address: &Address, family: &Family) -> String {
 pub(super) fn address(launch: &Launch, number: u32) -> std::io::Result<Address> {
     if environment::wants_unix(&launch.program) {
         let id = launch.instance.map_or_else(|| "0".to_owned(), |id| id.to_string());
-        let path = launch.runtime.join(format!("{id}.app.{number}.sock"));
+        let path = launch.runtime_folder()?.join(format!("{id}.app.{number}.sock"));
         remove(&path);
         return Ok(Address::Unix(path));
     }

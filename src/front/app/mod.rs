@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `machine` | what follows from what happens; pure |
 //! | `supervisor` | does what the machine says |
+//! | `swap` | the swaps that were asked for, and what came of them |
 //! | `life` | one life of the app, from its start to its end |
 //! | `child`, `processes`, `output` | its processes and their output |
 //! | `environment`, `env_file` | their variables, and the file that some of them come from |
@@ -19,12 +20,15 @@ mod machine;
 mod output;
 mod processes;
 mod supervisor;
+mod swap;
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::process::Pid;
+use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -35,6 +39,7 @@ use crate::health::{AppReport, SwapAnswer, SwapState};
 use crate::unit::InstanceId;
 
 pub(crate) use output::stderr_is_journal;
+use processes::Mains;
 
 /// What a life says, and which one.
 type Told = (u32, life::News);
@@ -43,9 +48,11 @@ type Told = (u32, life::News);
 struct Launch {
     program: Program,
     directory: PathBuf,
-    /// Where sockets are made (`RuntimeDirectory=`, systemd.exec(5)); by hand: the folder for
-    /// temporary files.
-    runtime: PathBuf,
+    /// Where sockets are made (`RuntimeDirectory=`, systemd.exec(5)); none: by hand.
+    runtime: Option<PathBuf>,
+    /// Stands in for it: nobody else can put anything there.
+    scratch: OnceLock<TempDir>,
+    mains: Mains,
     identifier: String,
     env: String,
     instance: Option<InstanceId>,
@@ -60,11 +67,31 @@ struct Launch {
     alive: Box<dyn Fn() + Send + Sync>,
 }
 
+impl Launch {
+    /// Where sockets are made.
+    ///
+    /// # Errors
+    /// Where there is no such folder, and none can be made.
+    fn runtime_folder(&self) -> io::Result<&Path> {
+        if let Some(folder) = &self.runtime {
+            return Ok(folder);
+        }
+        if let Some(folder) = self.scratch.get() {
+            return Ok(folder.path());
+        }
+        let folder = tempfile::Builder::new().prefix("romuo-").tempdir()?;
+        Ok(self.scratch.get_or_init(|| folder).path())
+    }
+}
+
 impl std::fmt::Debug for Launch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Launch").field("program", &self.program).finish_non_exhaustive()
     }
 }
+
+/// Why there is no swap at the end.
+const ENDING: &str = "the instance is ending";
 
 /// Why there is no app.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -85,6 +112,8 @@ pub(crate) struct App {
 /// What somebody wants of the supervisor.
 #[derive(Debug)]
 enum Order {
+    /// Can a swap be done now?
+    Look(oneshot::Sender<SwapState>),
     Swap(oneshot::Sender<SwapAnswer>),
     /// Until then at the latest.
     Stop(Instant),
@@ -110,10 +139,6 @@ struct Figures {
     restarts: u32,
     generation: u32,
     healthy: bool,
-    swaps: u64,
-    last_swap: Option<SwapAnswer>,
-    /// Why no swap can be done at the moment.
-    no_swap: Option<&'static str>,
 }
 
 impl Shared {
@@ -140,7 +165,9 @@ impl App {
         let launch = Launch {
             program: program.clone(),
             directory: settings.directory.clone(),
-            runtime: runtime.unwrap_or_else(std::env::temp_dir),
+            runtime,
+            scratch: OnceLock::new(),
+            mains: Mains::default(),
             identifier: settings.name.to_string(),
             env: settings.env.clone(),
             instance,
@@ -184,24 +211,21 @@ impl App {
 
     /// Starts a new app beside the old one and moves the requests over, if it gets well.
     pub(crate) async fn swap(&self) -> SwapAnswer {
-        let (answer, answered) = oneshot::channel();
-        let gone =
-            SwapAnswer { reason: Some("the instance is ending".into()), ..Default::default() };
-        if self.orders.send(Order::Swap(answer)).is_err() {
-            return gone;
-        }
-        answered.await.unwrap_or(gone)
+        let ending = || SwapAnswer { reason: Some(ENDING.into()), ..Default::default() };
+        self.order(Order::Swap).await.unwrap_or_else(ending)
     }
 
     /// Whether a swap can be done now, and what came of the last one.
-    pub(crate) fn swap_state(&self) -> SwapState {
-        self.shared.with(|figures| SwapState {
-            possible: figures.no_swap.is_none(),
-            reason: figures.no_swap.map(str::to_owned),
-            restart: false,
-            swaps: figures.swaps,
-            last: figures.last_swap.clone(),
-        })
+    pub(crate) async fn swap_state(&self) -> SwapState {
+        let ending = || SwapState { reason: Some(ENDING.into()), ..Default::default() };
+        self.order(Order::Look).await.unwrap_or_else(ending)
+    }
+
+    /// What the supervisor says to an order; none: it has ended.
+    async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(order(answer)).ok()?;
+        answered.await.ok()
     }
 
     /// How it is.
@@ -228,7 +252,7 @@ impl App {
     }
 
     /// Stops it: lets its requests end, asks it to end, and kills it; the last until then, but a
-    /// moment after the first at the earliest.
+    /// moment after the first at the earliest. Told again, it hurries.
     pub(crate) async fn stop(&self, until: Instant) {
         // Without a supervisor there is no app either.
         if self.orders.send(Order::Stop(until)).is_ok() {

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::Pid;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::life::{self, News};
 use super::machine::{Action, Event, Machine, State};
-use super::{Launch, Order, Shared, Standing, Told, id, processes};
+use super::processes::Family;
+use super::swap::{Objection, Swaps};
+use super::{ENDING, Launch, Order, Shared, Standing, Told, id, processes};
 use crate::clock::BootTime;
 use crate::front::route::{Generation, Route};
-use crate::guard::Guard;
-use crate::health::SwapAnswer;
+use crate::guard::{self, Guard};
 
 /// How often orphans that have ended are taken note of, and how often an app that is on its way up
 /// counts as a sign of life: its own deadline bounds that.
@@ -34,6 +35,7 @@ pub(super) fn start(
     let supervisor = Supervisor {
         launch: Arc::new(launch),
         guard,
+        count: guard::State::default(),
         route,
         shared,
         standing,
@@ -41,10 +43,11 @@ pub(super) fn start(
         lives: BTreeMap::new(),
         told,
         pauses,
-        swap: None,
+        swaps: Swaps::default(),
         stop_until: None,
         reason: String::new(),
         begun: Instant::now(),
+        has_orphans: false,
     };
     tokio::spawn(supervisor.run(hears, over, orders));
 }
@@ -52,6 +55,8 @@ pub(super) fn start(
 struct Supervisor {
     launch: Arc<Launch>,
     guard: Option<Guard>,
+    /// Stands in for the guard's file where there is none: by hand.
+    count: guard::State,
     route: Arc<Route>,
     shared: Arc<Shared>,
     standing: watch::Sender<Standing>,
@@ -59,29 +64,23 @@ struct Supervisor {
     lives: BTreeMap<u32, Life>,
     told: mpsc::UnboundedSender<Told>,
     pauses: mpsc::UnboundedSender<()>,
-    swap: Option<Swap>,
+    swaps: Swaps,
     /// Some: the app is being stopped for good, until then at the latest.
     stop_until: Option<Instant>,
     /// How the last life ended.
     reason: String,
     /// When the last one began.
     begun: Instant,
+    /// Children have ended since the last look for those that nobody waits for.
+    has_orphans: bool,
 }
 
 /// A life under way.
 struct Life {
     generation: Arc<Generation>,
-    pid: Option<Pid>,
+    /// None: its process is not there yet.
+    family: Option<Family>,
     orders: watch::Sender<life::Order>,
-}
-
-/// A swap under way.
-struct Swap {
-    old: u32,
-    new: u32,
-    begun: Instant,
-    moved: bool,
-    answer: oneshot::Sender<SwapAnswer>,
 }
 
 impl Supervisor {
@@ -91,6 +90,8 @@ impl Supervisor {
         mut pauses_over: mpsc::UnboundedReceiver<()>,
         mut orders: mpsc::UnboundedReceiver<Order>,
     ) {
+        // Without a handler they are looked for at each tick.
+        let mut children = signal(SignalKind::child()).ok();
         self.begin(1);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -99,7 +100,11 @@ impl Supervisor {
                 Some((number, news)) = hears.recv() => self.hear(number, news),
                 Some(()) = pauses_over.recv() => self.apply(Event::Paused),
                 Some(order) = orders.recv() => self.obey(order),
-                _ = ticks.tick() => self.tick(),
+                () = a_child_ended(&mut children) => self.has_orphans = true,
+                _ = ticks.tick() => {
+                    self.has_orphans |= children.is_none();
+                    self.tick();
+                }
             }
         }
         self.standing.send_replace(Standing::Stopped);
@@ -109,25 +114,26 @@ impl Supervisor {
         self.machine.state() == State::Stopping && self.lives.is_empty()
     }
 
-    fn tick(&self) {
+    fn tick(&mut self) {
         if !matches!(self.machine.state(), State::Serving(_)) {
             (self.launch.alive)();
         }
-        let own: Vec<Pid> = self.lives.values().filter_map(|life| life.pid).collect();
-        processes::reap(&own);
+        if std::mem::take(&mut self.has_orphans) {
+            self.launch.mains.reap_orphans();
+        }
     }
 
     fn hear(&mut self, number: u32, news: News) {
         match news {
-            News::Started(pid) => {
+            News::Started(family) => {
+                tracing::info!(pid = family.main().as_raw_pid(), "the app is started");
                 if let Some(life) = self.lives.get_mut(&number) {
-                    life.pid = Some(pid);
+                    life.family = Some(family);
                 }
-                tracing::info!(pid = pid.as_raw_pid(), "the app is started");
             }
             News::Healthy => {
                 self.apply(Event::Healthy(number));
-                self.end_swap(number);
+                self.look_at_swap(number);
             }
             News::Sick(reason) => {
                 tracing::error!("the app {reason}: it is killed");
@@ -143,10 +149,9 @@ impl Supervisor {
                 }
                 self.reason = reason;
                 self.apply(Event::Ended(number));
-                self.end_swap(number);
+                self.look_at_swap(number);
             }
         }
-        self.show();
     }
 
     /// Whether a life is not one that was told to end.
@@ -164,81 +169,70 @@ impl Supervisor {
                 self.stop_until = Some(until);
                 self.route.close();
                 self.apply(Event::Stop);
+                self.hurry(until);
             }
-            Order::Swap(answer) => {
-                if let Some((reason, restart)) = self.objection() {
-                    return self.refuse(answer, reason, restart);
+            Order::Look(answer) => {
+                // Who asked may have gone away.
+                let _ = answer.send(self.swaps.state(self.objection()));
+            }
+            Order::Swap(answer) => match (self.objection(), self.machine.state()) {
+                (None, State::Serving(old)) => {
+                    self.swaps.begin(old, answer);
+                    self.apply(Event::Swap);
                 }
-                let State::Serving(old) = self.machine.state() else { return };
-                self.swap =
-                    Some(Swap { old, new: old, begun: Instant::now(), moved: false, answer });
-                self.apply(Event::Swap);
-            }
+                (why, _) => {
+                    let none = || Objection { reason: "the app is down".into(), restart: false };
+                    self.swaps.refuse(answer, why.unwrap_or_else(none));
+                }
+            },
         }
-        self.show();
     }
 
-    /// Why no swap can be done now, and whether a restart would do.
-    fn objection(&self) -> Option<(String, bool)> {
-        if let Some(reason) = self.no_swap() {
-            return Some((reason.into(), false));
+    /// Gives those that were told to end no longer than until then.
+    fn hurry(&self, until: Instant) {
+        for life in self.lives.values() {
+            life.orders.send_if_modified(|order| match order {
+                life::Order::Retire(at) if *at > until => {
+                    *at = until;
+                    true
+                }
+                _ => false,
+            });
         }
-        let State::Serving(number) = self.machine.state() else { return None };
-        let mark = format!("{}-{number}", std::process::id());
-        let app = processes::resident(processes::marked(&mark));
-        let front = processes::resident([rustix::process::getpid()]);
+    }
+
+    /// Why no swap can be done now.
+    fn objection(&self) -> Option<Objection> {
+        let now = |reason: &str| Some(Objection { reason: reason.into(), restart: false });
+        match self.machine.state() {
+            State::Serving(_) if self.swaps.is_under_way() => {
+                now("the app of the last swap is still ending")
+            }
+            State::Serving(number) => self.lack_of_memory(number),
+            State::Swapping { .. } => now("a swap is under way"),
+            State::Starting(_) | State::Down => now("the app is being started"),
+            State::GivenUp | State::Stopping => now(ENDING),
+        }
+    }
+
+    /// Says if there is no room for another one like this.
+    fn lack_of_memory(&self, number: u32) -> Option<Objection> {
+        let family = self.lives.get(&number)?.family.as_ref()?;
+        let app = processes::memory(family.members());
+        let front = processes::memory([rustix::process::getpid()]);
         let limit = self.launch.memory;
         (front + 2 * app > limit).then(|| {
             let megabytes = |bytes: u64| bytes >> 20;
             let (app, limit) = (megabytes(app), megabytes(limit));
-            (format!("two of the app, {app}M each, do not fit below limits.memory, {limit}M"), true)
+            let reason =
+                format!("two of the app, {app}M each, do not fit below limits.memory, {limit}M");
+            Objection { reason, restart: true }
         })
     }
 
-    fn no_swap(&self) -> Option<&'static str> {
-        match self.machine.state() {
-            State::Serving(_) if self.swap.is_some() => {
-                Some("the app of the last swap is still ending")
-            }
-            State::Serving(_) => None,
-            State::Swapping { .. } => Some("a swap is under way"),
-            State::Starting(_) | State::Down => Some("the app is being started"),
-            State::GivenUp | State::Stopping => Some("the instance is ending"),
-        }
-    }
-
-    fn refuse(&self, answer: oneshot::Sender<SwapAnswer>, reason: String, restart: bool) {
-        self.settle(answer, SwapAnswer { reason: Some(reason), restart, ..Default::default() });
-    }
-
-    /// Keeps what came of a swap, and tells it to the one who asked.
-    fn settle(&self, answer: oneshot::Sender<SwapAnswer>, outcome: SwapAnswer) {
-        self.shared.with(|figures| {
-            figures.swaps += 1;
-            figures.last_swap = Some(outcome.clone());
-        });
-        // Who asked may have gone away.
-        let _ = answer.send(outcome);
-    }
-
-    /// A life has ended: that may have been the last thing that a swap waited for.
-    fn end_swap(&mut self, number: u32) {
-        let Some(swap) = &self.swap else { return };
-        let is_lost = number == swap.new && !swap.moved;
-        let is_done = swap.moved && !self.lives.contains_key(&swap.old);
-        if !is_lost && !is_done {
-            return;
-        }
-        let Some(swap) = self.swap.take() else { return };
-        let outcome = if is_done {
-            let took = u64::try_from(swap.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let generation = Some(swap.new);
-            SwapAnswer { swapped: true, took_ms: Some(took), generation, ..Default::default() }
-        } else {
-            let reason = Some(format!("the new app {}", self.reason));
-            SwapAnswer { reason, ..Default::default() }
-        };
-        self.settle(swap.answer, outcome);
+    fn look_at_swap(&mut self, number: u32) {
+        let lives = &self.lives;
+        self.swaps.look(number, |number| lives.contains_key(&number), &self.reason);
     }
 
     fn apply(&mut self, event: Event) {
@@ -250,9 +244,8 @@ impl Supervisor {
     fn act(&mut self, action: Action) {
         match action {
             Action::Start(number) => {
-                if let (Some(swap), State::Swapping { .. }) = (&mut self.swap, self.machine.state())
-                {
-                    swap.new = number;
+                if matches!(self.machine.state(), State::Swapping { .. }) {
+                    self.swaps.starts(number);
                 } else {
                     self.shared.with(|figures| figures.restarts += 1);
                 }
@@ -285,10 +278,11 @@ impl Supervisor {
                 self.standing.send_replace(Standing::GivenUp(self.reason.clone()));
             }
             Action::NotSwapped => {
-                if let Some(swap) = self.swap.take() {
-                    let reason = Some(format!("the new app {}", self.reason));
-                    self.settle(swap.answer, SwapAnswer { reason, ..Default::default() });
-                }
+                let reason = match self.machine.state() {
+                    State::Stopping => ENDING.to_owned(),
+                    _ => format!("the new app {}", self.reason),
+                };
+                self.swaps.fail(reason);
             }
             // `obey` has looked before.
             Action::RefuseSwap => {}
@@ -309,24 +303,22 @@ impl Supervisor {
         let (orders, obeys) = watch::channel(life::Order::Run);
         let told = self.told.clone();
         tokio::spawn(life::live(Arc::clone(&self.launch), Arc::clone(&generation), obeys, told));
-        self.lives.insert(number, Life { generation, pid: None, orders });
+        self.lives.insert(number, Life { generation, family: None, orders });
     }
 
     fn open(&mut self, number: u32) {
         let Some(life) = self.lives.get(&number) else { return };
         self.route.open(Arc::clone(&life.generation));
-        if let Some(swap) = &mut self.swap
-            && swap.new == number
-        {
-            swap.moved = true;
-        }
+        self.swaps.opened(number);
+        let now = BootTime::now();
+        self.count = self.count.ready(now);
         if let Some(guard) = &self.guard
-            && let Err(error) = guard.ready(BootTime::now())
+            && let Err(error) = guard.ready(now)
         {
             tracing::warn!("{error}");
         }
         (self.launch.alive)();
-        let pid = life.pid.and_then(id);
+        let pid = life.family.as_ref().and_then(|family| id(family.main()));
         self.shared.with(|figures| {
             figures.pid = pid;
             figures.generation = number;
@@ -346,20 +338,24 @@ impl Supervisor {
     }
 
     /// Tells the crash guard; whether the app has crashed too often.
-    fn count(&self) -> bool {
-        let Some(guard) = &self.guard else { return false };
-        match guard.child_ended(BootTime::now(), self.launch.min_uptime) {
-            Ok(state) => state.crashes >= self.launch.max_restarts,
-            Err(error) => {
-                tracing::warn!("{error}");
-                false
-            }
-        }
+    fn count(&mut self) -> bool {
+        let (now, min_uptime) = (BootTime::now(), self.launch.min_uptime);
+        self.count = self.count.child_ended(now, min_uptime);
+        let counted = self.guard.as_ref().map(|guard| guard.child_ended(now, min_uptime));
+        let state = counted.unwrap_or(Ok(self.count)).unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            self.count
+        });
+        state.crashes > 0 && state.crashes >= self.launch.max_restarts
     }
+}
 
-    /// Renews what others see.
-    fn show(&self) {
-        let no_swap = self.no_swap();
-        self.shared.with(|figures| figures.no_swap = no_swap);
+/// Waits until a child of this process has ended; for ever where that cannot be heard of.
+async fn a_child_ended(children: &mut Option<Signal>) {
+    if let Some(signal) = children
+        && signal.recv().await.is_some()
+    {
+        return;
     }
+    std::future::pending::<()>().await;
 }

@@ -1,0 +1,171 @@
+//! The swaps that were asked for, and what came of them.
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::machine::Number;
+use crate::health::{SwapAnswer, SwapState};
+
+/// Why there is no swap now.
+#[derive(Debug, Clone)]
+pub(super) struct Objection {
+    pub(super) reason: String,
+    /// A restart of the instance would do.
+    pub(super) restart: bool,
+}
+
+/// All swaps since the start of the front.
+#[derive(Debug, Default)]
+pub(super) struct Swaps {
+    now: Option<Swap>,
+    ended: u64,
+    last: Option<SwapAnswer>,
+}
+
+/// A swap under way.
+#[derive(Debug)]
+struct Swap {
+    old: Number,
+    /// None: not begun to start.
+    new: Option<Number>,
+    begun: Instant,
+    /// Requests go to the new one.
+    moved: bool,
+    answer: oneshot::Sender<SwapAnswer>,
+}
+
+impl Swaps {
+    /// Whether one is under way: it is until the old app is gone.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.now.is_some()
+    }
+
+    /// This one is to be swapped.
+    pub(super) fn begin(&mut self, old: Number, answer: oneshot::Sender<SwapAnswer>) {
+        self.now = Some(Swap { old, new: None, begun: Instant::now(), moved: false, answer });
+    }
+
+    /// This one is the new one.
+    pub(super) fn starts(&mut self, new: Number) {
+        if let Some(swap) = &mut self.now {
+            swap.new = Some(new);
+        }
+    }
+
+    /// Requests go to this one.
+    pub(super) fn opened(&mut self, number: Number) {
+        if let Some(swap) = &mut self.now
+            && swap.new == Some(number)
+        {
+            swap.moved = true;
+        }
+    }
+
+    /// Something has happened to this one: that may have been the last thing that a swap waited for.
+    /// `reason`: how the last one ended that did.
+    pub(super) fn look(&mut self, number: Number, is_there: impl Fn(Number) -> bool, reason: &str) {
+        let Some(swap) = &self.now else { return };
+        if swap.moved && !is_there(swap.old) {
+            let took = u64::try_from(swap.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let generation = swap.new;
+            let took_ms = Some(took);
+            self.end(SwapAnswer { swapped: true, took_ms, generation, ..Default::default() });
+        } else if !swap.moved && swap.new == Some(number) && !is_there(number) {
+            self.fail(format!("the new app {reason}"));
+        }
+    }
+
+    /// The one under way is not done.
+    pub(super) fn fail(&mut self, reason: String) {
+        self.end(SwapAnswer { reason: Some(reason), ..Default::default() });
+    }
+
+    fn end(&mut self, outcome: SwapAnswer) {
+        if let Some(swap) = self.now.take() {
+            self.settle(swap.answer, outcome);
+        }
+    }
+
+    /// One is not begun.
+    pub(super) fn refuse(&mut self, answer: oneshot::Sender<SwapAnswer>, why: Objection) {
+        let Objection { reason, restart } = why;
+        self.settle(answer, SwapAnswer { reason: Some(reason), restart, ..Default::default() });
+    }
+
+    /// Keeps what came of a swap, and tells it to the one who asked.
+    fn settle(&mut self, answer: oneshot::Sender<SwapAnswer>, outcome: SwapAnswer) {
+        self.ended += 1;
+        self.last = Some(outcome.clone());
+        // Who asked may have gone away.
+        let _ = answer.send(outcome);
+    }
+
+    /// How it stands, with what there is to be said against a swap now.
+    pub(super) fn state(&self, objection: Option<Objection>) -> SwapState {
+        SwapState {
+            possible: objection.is_none(),
+            restart: objection.as_ref().is_some_and(|why| why.restart),
+            reason: objection.map(|why| why.reason),
+            swaps: self.ended,
+            last: self.last.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun() -> (Swaps, oneshot::Receiver<SwapAnswer>) {
+        let mut swaps = Swaps::default();
+        let (answer, answered) = oneshot::channel();
+        swaps.begin(1, answer);
+        swaps.starts(2);
+        (swaps, answered)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_swap_is_over_when_the_old_one_is_gone() {
+        let (mut swaps, mut answered) = begun();
+        swaps.opened(2);
+        swaps.look(2, |_| true, "");
+        assert!(swaps.is_under_way());
+        assert!(answered.try_recv().is_err());
+        tokio::time::advance(std::time::Duration::from_secs(2)).await;
+        swaps.look(1, |number| number == 2, "ended");
+        let answer = answered.await.unwrap();
+        assert_eq!(
+            (answer.swapped, answer.took_ms, answer.generation),
+            (true, Some(2000), Some(2))
+        );
+        let state = swaps.state(None);
+        assert!(state.possible && !swaps.is_under_way());
+        assert_eq!((state.swaps, state.last), (1, Some(answer)));
+    }
+
+    #[tokio::test]
+    async fn a_swap_whose_old_one_crashes_is_over_when_the_new_one_serves() {
+        let (mut swaps, answered) = begun();
+        swaps.look(1, |number| number == 2, "crashed");
+        assert!(swaps.is_under_way());
+        swaps.opened(2);
+        swaps.look(2, |number| number == 2, "crashed");
+        assert!(answered.await.unwrap().swapped);
+    }
+
+    #[tokio::test]
+    async fn a_swap_fails_with_its_new_one_and_each_is_counted() {
+        let (mut swaps, answered) = begun();
+        swaps.look(2, |number| number == 1, "exited with code 1");
+        let reason = answered.await.unwrap().reason;
+        assert_eq!(reason.as_deref(), Some("the new app exited with code 1"));
+        let (answer, refused) = oneshot::channel();
+        let why = Objection { reason: "no memory".into(), restart: true };
+        swaps.refuse(answer, why.clone());
+        let refused = refused.await.unwrap();
+        assert!(refused.restart && !refused.swapped);
+        let state = swaps.state(Some(why));
+        assert_eq!((state.possible, state.restart, state.swaps), (false, true, 2));
+        assert_eq!(state.last, Some(refused));
+    }
+}
