@@ -53,7 +53,7 @@ impl Mains {
     pub(super) fn reap_orphans(&self) {
         let mains = self.lock();
         let us = getpid();
-        let is_ours = |process: &&Process| process.parent == us && process.is_zombie;
+        let is_ours = |process: &&Process| process.parent == Some(us) && process.is_zombie;
         for orphan in all().iter().filter(is_ours).filter(|it| !mains.contains(&it.pid)) {
             let _ = waitpid(Some(orphan.pid), WaitOptions::NOHANG);
         }
@@ -117,15 +117,17 @@ impl Family {
         let alive = || all.iter().filter(|process| !process.is_zombie && process.pid != us);
         let mut found: HashSet<Pid> = alive()
             .filter(|process| {
-                [process.pid, process.group, process.session].contains(&self.main)
+                [Some(process.pid), process.group, process.session].contains(&Some(self.main))
                     || self.known.get(&process.pid) == Some(&process.begun)
-                    || (alone && process.parent == us)
+                    || (alone && process.parent == Some(us))
                     || has(process.pid, wanted.as_bytes())
             })
             .map(|process| process.pid)
             .collect();
         loop {
-            let children = alive().filter(|process| found.contains(&process.parent));
+            let is_child =
+                |process: &&Process| process.parent.is_some_and(|it| found.contains(&it));
+            let children = alive().filter(is_child);
             let before = found.len();
             let children: Vec<Pid> = children.map(|process| process.pid).collect();
             found.extend(children);
@@ -140,9 +142,10 @@ impl Family {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Process {
     pid: Pid,
-    parent: Pid,
-    group: Pid,
-    session: Pid,
+    /// None, as the next two: one that cannot be seen from this namespace (pid_namespaces(7)).
+    parent: Option<Pid>,
+    group: Option<Pid>,
+    session: Option<Pid>,
     is_zombie: bool,
     /// In ticks since boot.
     begun: u64,
@@ -154,9 +157,9 @@ impl Process {
         let (pid, rest) = stat.split_once(" (")?;
         let (_, rest) = rest.rsplit_once(") ")?;
         let fields: Vec<&str> = rest.split(' ').collect();
-        let id = |text: &str| Pid::from_raw(text.parse().ok()?);
+        let id = |text: &str| text.parse().ok().map(Pid::from_raw);
         Some(Self {
-            pid: id(pid)?,
+            pid: id(pid)??,
             parent: id(fields.get(1)?)?,
             group: id(fields.get(2)?)?,
             session: id(fields.get(3)?)?,
@@ -260,9 +263,9 @@ mod tests {
     fn process(number: i32, parent: i32, group: i32) -> Process {
         Process {
             pid: pid(number),
-            parent: pid(parent),
-            group: pid(group),
-            session: pid(group),
+            parent: Some(pid(parent)),
+            group: Some(pid(group)),
+            session: Some(pid(group)),
             is_zombie: false,
             begun: 0,
         }
@@ -272,9 +275,12 @@ mod tests {
     fn a_line_of_a_process_is_read_whatever_its_name() {
         let stat = "42 (a) Z 1 (b)) S 7 42 41 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 9876 0 0\n";
         let found = Process::parse(stat).unwrap();
-        let begun = Process { session: pid(41), begun: 9876, ..process(42, 7, 42) };
+        let begun = Process { session: Some(pid(41)), begun: 9876, ..process(42, 7, 42) };
         assert_eq!(found, begun);
         assert!(Process::parse("42 (kthread").is_none());
+        let stat = stat.replace("7 42 41", "0 0 0");
+        let from_outside = Process { parent: None, group: None, session: None, ..begun };
+        assert_eq!(Process::parse(&stat), Some(from_outside), "started from another namespace");
         assert!(all().iter().any(|process| process.pid == getpid()));
     }
 
