@@ -371,8 +371,9 @@ fn by_hand_the_end_of_the_terminal_is_that_of_the_app() {
     fs::write(&config, format!("listen = \"{address}\"\n{text}")).unwrap();
     let (_holder, terminal) = terminal();
     for signal in [Signal::INT, Signal::HUP] {
-        let mut front = Command::new(env!("CARGO_BIN_EXE_romuo-server"))
-            .arg("--config")
+        // Whoever runs the tests may ignore a hangup, and then this server would too.
+        let mut front = Command::new("env")
+            .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_romuo-server"), "--config"])
             .arg(&config)
             .stdin(terminal.try_clone().unwrap())
             .stderr(Stdio::null())
