@@ -49,9 +49,10 @@ pub use error::ServerError;
 use crate::config::Settings;
 use crate::unit::InstanceId;
 
-/// Threads that run connections. More instances are how an app uses more CPUs; within one, a
-/// second thread takes over part of what comes while the first is at a long piece of work.
-const WORKERS: usize = 2;
+/// Threads that run connections. More instances are how an app uses more CPUs. A second thread would
+/// be woken for each request that the first one hears of: it took a fifth of the requests that one
+/// front passed on, and added a fifth to the time of a single one.
+const WORKERS: usize = 1;
 
 /// Threads that may block on files at the same time. A site's files are mostly in the page cache,
 /// and tokio's own limit of 512 stacks would not fit the memory of an instance.
