@@ -164,7 +164,7 @@ fn a_unix_socket_and_a_second_address_are_asked_as_well() {
 #[test]
 fn an_instance_that_never_accepts_fails_its_start_is_counted_and_the_sibling_serves() {
     let machine =
-        node("[limits]\nstart_timeout = \"2s\"\nmax_restarts = 2\nrestart_delay = \"3s\"\n");
+        node("[limits]\nstart_timeout = \"5s\"\nmax_restarts = 2\nrestart_delay = \"3s\"\n");
     machine.sandbox.write("/srv/site/mute.js", "setInterval(() => {}, 1000)").unwrap();
     let two = machine.pid(2);
     let load = machine.load(clients());
@@ -178,7 +178,7 @@ fn an_instance_that_never_accepts_fails_its_start_is_counted_and_the_sibling_ser
         entry.message.contains("Instance 1 is errored: it crashed 2 times")
     });
     let journal = machine.journal();
-    let sentence = "nobody of this instance accepted a connection on 127.0.0.1:3000 within 2s";
+    let sentence = "nobody of this instance accepted a connection on 127.0.0.1:3000 within 5s";
     for part in [sentence, "does the app take the socket that systemd hands it as descriptor 3?"] {
         assert!(journal.contains(part), "{part:?} is not in {journal}");
     }
