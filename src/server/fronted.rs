@@ -78,7 +78,7 @@ impl<'a> Fronted<'a> {
         public: &Host,
     ) -> Result<Option<SocketFile>, ServerError> {
         let (Some(folder), Some(id)) = (runtime_folder(), self.instance) else { return Ok(None) };
-        let door = Siblings::new(&folder, id).own_door().to_owned();
+        let door = Siblings::new(&folder, id).own_door();
         let host = public.apart(Handler::Front(Arc::clone(&self.front), Entry::Relay));
         relay::serve(&door, Arc::new(host)).map(Some)
     }
@@ -120,7 +120,7 @@ pub(super) fn swap_on_hangup(app: App, mut hangups: Signal) {
 /// # Errors
 /// Why it was not done, as a sentence.
 pub(super) async fn ask_for_swap(folder: &Path, id: InstanceId) -> Result<String, String> {
-    let door = folder.join(format!("{id}.sock"));
+    let door = health::control_socket(folder, id);
     match health::swap(&door, PATIENCE).await {
         Ok(answer) => said(&answer),
         Err(error) => Err(format!("the app was not swapped: {error}")),

@@ -463,7 +463,7 @@ struct Instance {
 fn instance(folder: &Path, id: u16) -> Instance {
     let id: InstanceId = id.to_string().parse().unwrap();
     let siblings = Siblings::new(folder, id);
-    let door = siblings.own_door().to_owned();
+    let door = siblings.own_door();
     let fronted = Fronted::closed(wide(), |_| {}, Some(siblings));
     let figures = Arc::new(Figures::new(&settings(), Some(id), fronted.drain.clone()));
     let host = |handler| {
