@@ -52,7 +52,7 @@ impl Siblings {
     }
 
     /// The path of the relay door of this instance.
-    pub(crate) fn own_door(&self) -> PathBuf {
+    pub(super) fn own_door(&self) -> PathBuf {
         self.door(self.own)
     }
 

@@ -77,8 +77,7 @@ impl<'a> Fronted<'a> {
         &self,
         public: &Host,
     ) -> Result<Option<SocketFile>, ServerError> {
-        let (Some(folder), Some(id)) = (runtime_folder(), self.instance) else { return Ok(None) };
-        let door = Siblings::new(&folder, id).own_door();
+        let Some(door) = self.front.relay_door() else { return Ok(None) };
         let host = public.apart(Handler::Front(Arc::clone(&self.front), Entry::Relay));
         relay::serve(&door, Arc::new(host)).map(Some)
     }

@@ -462,9 +462,7 @@ struct Instance {
 
 fn instance(folder: &Path, id: u16) -> Instance {
     let id: InstanceId = id.to_string().parse().unwrap();
-    let siblings = Siblings::new(folder, id);
-    let door = siblings.own_door();
-    let fronted = Fronted::closed(wide(), |_| {}, Some(siblings));
+    let fronted = Fronted::closed(wide(), |_| {}, Some(Siblings::new(folder, id)));
     let figures = Arc::new(Figures::new(&settings(), Some(id), fronted.drain.clone()));
     let host = |handler| {
         let (answered, crowd) = (Arc::default(), Crowd::default());
@@ -475,7 +473,7 @@ fn instance(folder: &Path, id: u16) -> Instance {
     let control =
         ControlFolder::new(folder, id).serve(host(Handler::Router(router::control(health))));
     let relayed = Handler::Front(Arc::clone(&fronted.front), Entry::Relay);
-    let relay = relay::serve(&door, host(relayed));
+    let relay = relay::serve(&fronted.front.relay_door().unwrap(), host(relayed));
     Instance { _files: [control.unwrap(), relay.unwrap()], fronted }
 }
 
