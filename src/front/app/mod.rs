@@ -35,11 +35,13 @@ use tokio::time::Instant;
 use super::route::Route;
 use crate::config::{Health, Program, Settings};
 use crate::guard::Guard;
-use crate::health::{AppReport, SwapAnswer, SwapState};
+use crate::health::{AppReport, SwapState};
 use crate::unit::InstanceId;
 
 pub(crate) use output::stderr_is_journal;
 use processes::Mains;
+use swap::Objection;
+pub(crate) use swap::Swapped;
 
 /// What a life says, and which one.
 type Told = (u32, life::News);
@@ -90,9 +92,6 @@ impl std::fmt::Debug for Launch {
     }
 }
 
-/// Why there is no swap at the end.
-const ENDING: &str = "the instance is ending";
-
 /// Why there is no app.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the app {reason}")]
@@ -114,7 +113,7 @@ pub(crate) struct App {
 enum Order {
     /// Can a swap be done now?
     Look(oneshot::Sender<SwapState>),
-    Swap(oneshot::Sender<SwapAnswer>),
+    Swap(oneshot::Sender<Swapped>),
     /// Until then at the latest.
     Stop(Instant),
 }
@@ -210,14 +209,15 @@ impl App {
     }
 
     /// Starts a new app beside the old one and moves the requests over, if it gets well.
-    pub(crate) async fn swap(&self) -> SwapAnswer {
-        let ending = || SwapAnswer { reason: Some(ENDING.into()), ..Default::default() };
+    pub(crate) async fn swap(&self) -> Swapped {
+        let ending = || Swapped::Refused(Objection::ending());
         self.order(Order::Swap).await.unwrap_or_else(ending)
     }
 
     /// Whether a swap can be done now, and what came of the last one.
     pub(crate) async fn swap_state(&self) -> SwapState {
-        let ending = || SwapState { reason: Some(ENDING.into()), ..Default::default() };
+        let ending =
+            || SwapState { reason: Some(Objection::ending().reason), ..Default::default() };
         self.order(Order::Look).await.unwrap_or_else(ending)
     }
 

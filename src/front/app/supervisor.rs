@@ -11,8 +11,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::life::{self, News};
 use super::machine::{Action, Event, Machine, State};
 use super::processes::Family;
-use super::swap::{Objection, Swaps};
-use super::{ENDING, Launch, Order, Shared, Standing, Told, id, processes};
+use super::swap::{Objection, Swapped, Swaps};
+use super::{Launch, Order, Shared, Standing, Told, id, processes};
 use crate::clock::BootTime;
 use crate::front::route::{Generation, Route};
 use crate::guard::{self, Guard};
@@ -211,7 +211,7 @@ impl Supervisor {
             State::Serving(number) => self.lack_of_memory(number),
             State::Swapping { .. } => now("a swap is under way"),
             State::Starting(_) | State::Down => now("the app is being started"),
-            State::GivenUp | State::Stopping => now(ENDING),
+            State::GivenUp | State::Stopping => Some(Objection::ending()),
         }
     }
 
@@ -278,11 +278,10 @@ impl Supervisor {
                 self.standing.send_replace(Standing::GivenUp(self.reason.clone()));
             }
             Action::NotSwapped => {
-                let reason = match self.machine.state() {
-                    State::Stopping => ENDING.to_owned(),
-                    _ => format!("the new app {}", self.reason),
-                };
-                self.swaps.fail(reason);
+                self.swaps.end(match self.machine.state() {
+                    State::Stopping => Swapped::Refused(Objection::ending()),
+                    _ => Swapped::Failed(self.reason.clone()),
+                });
             }
             // `obey` has looked before.
             Action::RefuseSwap => {}
