@@ -127,7 +127,7 @@ async fn retire(
         biased;
         reason = child.ended() => reason,
         () = overdue(orders, LEAST_TO_END) => {
-            let stop_timeout = crate::config::format_duration(launch.stop_timeout);
+            let stop_timeout = crate::config::format_duration(launch.limits.stop_timeout);
             tracing::warn!("the app did not end by itself within {stop_timeout}: it is killed");
             child.kill();
             child.ended().await
@@ -144,11 +144,11 @@ async fn watch_over(
     tell: &impl Fn(News),
 ) -> String {
     let ask = || check::ask(&generation.pool, &launch.health.path, launch.health.timeout);
-    let deadline = Instant::now() + launch.start_timeout;
+    let deadline = Instant::now() + launch.limits.start_timeout;
     let begun = Instant::now();
     while let Err(trouble) = ask().await {
         if Instant::now() >= deadline {
-            let timeout = crate::config::format_duration(launch.start_timeout);
+            let timeout = crate::config::format_duration(launch.limits.start_timeout);
             let reason = explain(&trouble, family);
             return format!("was not well within {timeout}: it {reason}");
         }

@@ -25,7 +25,6 @@ mod swap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use rustix::process::Pid;
 use tempfile::TempDir;
@@ -33,7 +32,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::route::Route;
-use crate::config::{Health, Program, Settings};
+use crate::config::{Health, Limits, Program, Settings};
 use crate::guard::Guard;
 use crate::health::{AppReport, SwapState};
 use crate::unit::InstanceId;
@@ -59,12 +58,7 @@ struct Launch {
     env: String,
     instance: Option<InstanceId>,
     health: Health,
-    memory: u64,
-    start_timeout: Duration,
-    stop_timeout: Duration,
-    restart_delay: Duration,
-    min_uptime: Duration,
-    max_restarts: u32,
+    limits: Limits,
     /// Called at each sign of life.
     alive: Box<dyn Fn() + Send + Sync>,
 }
@@ -171,12 +165,7 @@ impl App {
             env: settings.env.clone(),
             instance,
             health: settings.health.clone(),
-            memory: settings.limits.memory.bytes(),
-            start_timeout: settings.limits.start_timeout,
-            stop_timeout: settings.limits.stop_timeout,
-            restart_delay: settings.limits.restart_delay,
-            min_uptime: settings.limits.min_uptime,
-            max_restarts: settings.limits.max_restarts,
+            limits: settings.limits.clone(),
             alive: Box::new(alive),
         };
         let (orders, received) = mpsc::unbounded_channel();

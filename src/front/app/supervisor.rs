@@ -220,7 +220,7 @@ impl Supervisor {
         let family = self.lives.get(&number)?.family.as_ref()?;
         let app = processes::memory(family.members());
         let front = processes::memory([rustix::process::getpid()]);
-        let limit = self.launch.memory;
+        let limit = self.launch.limits.memory.bytes();
         (front + 2 * app > limit).then(|| {
             let megabytes = |bytes: u64| bytes >> 20;
             let (app, limit) = (megabytes(app), megabytes(limit));
@@ -254,7 +254,7 @@ impl Supervisor {
             Action::Open(number) => self.open(number),
             Action::Close => self.close(),
             Action::Retire(number) => {
-                let until = Instant::now() + self.launch.stop_timeout;
+                let until = Instant::now() + self.launch.limits.stop_timeout;
                 if let Some(life) = self.lives.get(&number) {
                     let until = self.stop_until.unwrap_or(until);
                     life.orders.send_replace(life::Order::Retire(until));
@@ -267,7 +267,7 @@ impl Supervisor {
             Action::Pause => {
                 // From start to start: one that served for longer is started again at once.
                 let up = self.begun.elapsed();
-                let delay = self.launch.restart_delay.saturating_sub(up);
+                let delay = self.launch.limits.restart_delay.saturating_sub(up);
                 let pauses = self.pauses.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
@@ -338,14 +338,14 @@ impl Supervisor {
 
     /// Tells the crash guard; whether the app has crashed too often.
     fn count(&mut self) -> bool {
-        let (now, min_uptime) = (BootTime::now(), self.launch.min_uptime);
+        let (now, min_uptime) = (BootTime::now(), self.launch.limits.min_uptime);
         self.count = self.count.child_ended(now, min_uptime);
         let counted = self.guard.as_ref().map(|guard| guard.child_ended(now, min_uptime));
         let state = counted.unwrap_or(Ok(self.count)).unwrap_or_else(|error| {
             tracing::warn!("{error}");
             self.count
         });
-        state.crashes > 0 && state.crashes >= self.launch.max_restarts
+        state.crashes > 0 && state.crashes >= self.launch.limits.max_restarts
     }
 }
 
