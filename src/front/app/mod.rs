@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `machine` | what follows from what happens; pure |
 //! | `supervisor` | does what the machine says |
+//! | `lives`, `crashes` | what it has in hand: the lives under way, and the count of those that crashed |
 //! | `swap` | the swaps that were asked for, and what came of them |
 //! | `life` | one life of the app, from its start to its end |
 //! | `child`, `processes`, `output` | its processes and their output |
@@ -13,9 +14,11 @@
 
 mod check;
 mod child;
+mod crashes;
 mod env_file;
 mod environment;
 mod life;
+mod lives;
 mod machine;
 mod output;
 mod processes;
