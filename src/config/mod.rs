@@ -45,6 +45,8 @@ pub use subnet::Subnet;
 pub use value::{Instances, Size, ValueError};
 pub use write::to_toml;
 
+pub(crate) use validate::is_variable_name;
+
 use file::File;
 use merge::Merged;
 

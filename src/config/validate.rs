@@ -86,11 +86,7 @@ fn check_program(settings: &Settings, report: &mut Report<'_>) {
 
 fn check_variable(name: &str, value: &str, mode: Mode, report: &mut Report<'_>) {
     let key = format!("environment.{name}");
-    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty()
-        || name.starts_with(|c: char| c.is_ascii_digit())
-        || !name.chars().all(in_name)
-    {
+    if !is_variable_name(name) {
         let hint = "names of variables are letters, digits and `_`, no digit first";
         report.complain_of(&key, "no name of a variable", hint);
     } else if RESERVED.iter().any(|reserved| name.starts_with(reserved)) {
@@ -102,6 +98,13 @@ fn check_variable(name: &str, value: &str, mode: Mode, report: &mut Report<'_>) 
         );
         report.complain_of(&key, "set by the front", &hint);
     }
+}
+
+/// Whether `name` can be that of a variable (POSIX.1-2017 XBD 3.235); systemd hands over no other
+/// (its `env_name_is_valid`).
+pub(crate) fn is_variable_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn check_listen(settings: &Settings, report: &mut Report<'_>) {

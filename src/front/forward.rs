@@ -1,6 +1,7 @@
 //! A request on its way to the app: where it goes, and where it goes when that fails.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,6 +104,11 @@ impl Front {
             held: Semaphore::new(HELD),
             complaints: Complaints::default(),
         }
+    }
+
+    /// Where the siblings bring what they cannot answer; none: there can be none.
+    pub(crate) fn relay_door(&self) -> Option<PathBuf> {
+        self.siblings.as_ref().map(Siblings::own_door)
     }
 
     /// Who is at the other end of a connection; no address: it is a unix socket.

@@ -28,7 +28,7 @@ mod strict;
 mod tunnel;
 mod websocket;
 
-pub(crate) use app::{App, AppError, stderr_is_journal};
+pub(crate) use app::{App, AppError, Swapped, stderr_is_journal};
 pub(crate) use forward::{Entry, Front, Tunnel};
 pub(crate) use forwarded::Peer;
 pub(crate) use framing::{Framing, Seen};

@@ -1,18 +1,16 @@
 //! The other instances of the app, asked to take over what this one cannot answer.
 //!
-//! Each fronted instance listens on `ID.relay.sock` beside its control socket `ID.sock`, in a folder
-//! that only the app's user may enter. A sibling counts as healthy if it says so on its control
-//! socket.
+//! Each fronted instance listens on `ID.relay.sock` beside its control socket, in a folder that only
+//! the app's user may enter. A sibling counts as healthy if it says so on its control socket.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::health::{Status, probe};
+use crate::health::healthy_siblings;
 use crate::unit::InstanceId;
 use crate::upstream::{Address, Pool};
 
@@ -22,14 +20,11 @@ const RELAY: &str = ".relay.sock";
 /// How long what the siblings said is believed. A crash makes all requests in hand ask at once.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How long the siblings have to answer. They are on this machine; one that takes longer is no help.
-const ANSWER: Duration = Duration::from_millis(500);
-
 /// The other instances.
 #[derive(Debug)]
 pub(crate) struct Siblings {
     folder: PathBuf,
-    own: PathBuf,
+    own: InstanceId,
     known: Mutex<Known>,
 }
 
@@ -45,7 +40,7 @@ struct Known {
 /// One other instance.
 #[derive(Debug)]
 pub(crate) struct Sibling {
-    door: PathBuf,
+    id: InstanceId,
     /// Connections to its relay door.
     pub(crate) pool: Arc<Pool>,
 }
@@ -53,12 +48,12 @@ pub(crate) struct Sibling {
 impl Siblings {
     /// Those of the instance `own`, in the folder that systemd made for the app.
     pub(crate) fn new(folder: &Path, own: InstanceId) -> Self {
-        Self { folder: folder.into(), own: door(folder, own), known: Mutex::default() }
+        Self { folder: folder.into(), own, known: Mutex::default() }
     }
 
     /// The path of the relay door of this instance.
-    pub(crate) fn own_door(&self) -> &Path {
-        &self.own
+    pub(super) fn own_door(&self) -> PathBuf {
+        self.door(self.own)
     }
 
     /// The healthy ones, each time in another order.
@@ -93,38 +88,21 @@ impl Siblings {
     }
 
     async fn ask(&self, before: &[Arc<Sibling>]) -> Vec<Arc<Sibling>> {
-        let doors = relay_doors(&self.folder).into_iter().filter(|door| *door != self.own);
-        let asked = doors.map(async |door| {
-            let report = probe(&control(&door)?, ANSWER).await.ok()?;
-            (report.status == Status::Ok).then_some(door)
-        });
-        let healthy = join_all(asked).await.into_iter().flatten();
-        healthy
-            .map(|door| {
-                let known = before.iter().find(|sibling| sibling.door == door);
+        let healthy = healthy_siblings(&self.folder, self.own).await;
+        // An instance that has only just opened its control socket has no relay door yet.
+        let reachable = healthy.into_iter().filter(|id| self.door(*id).exists());
+        reachable
+            .map(|id| {
+                let known = before.iter().find(|sibling| sibling.id == id);
                 known.cloned().unwrap_or_else(|| {
-                    let pool = Arc::new(Pool::new(Address::Unix(door.clone())));
-                    Arc::new(Sibling { door, pool })
+                    let pool = Arc::new(Pool::new(Address::Unix(self.door(id))));
+                    Arc::new(Sibling { id, pool })
                 })
             })
             .collect()
     }
-}
 
-fn door(folder: &Path, id: InstanceId) -> PathBuf {
-    folder.join(format!("{id}{RELAY}"))
-}
-
-/// The control socket beside a relay door.
-fn control(door: &Path) -> Option<PathBuf> {
-    let id = door.file_name()?.to_str()?.strip_suffix(RELAY)?;
-    Some(door.with_file_name(format!("{id}.sock")))
-}
-
-fn relay_doors(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.to_str().is_some_and(|path| path.ends_with(RELAY)))
-        .collect()
+    fn door(&self, id: InstanceId) -> PathBuf {
+        self.folder.join(format!("{id}{RELAY}"))
+    }
 }

@@ -2,11 +2,13 @@
 //! (`/health`), and to swap its program (`/swap`).
 
 mod client;
+mod control;
 mod probe;
 mod report;
 mod swap;
 
 pub use client::ProbeError;
+pub(crate) use control::{control_socket, healthy_siblings};
 pub(crate) use probe::ask;
 pub use probe::probe;
 pub use report::{AppReport, Memory, Report, Status};

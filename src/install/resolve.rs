@@ -10,10 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Mode, Network, Program, Settings, format_duration};
-use crate::program::{self, ProgramError};
-
-/// Folders that units do not see unless they are shown them (`ProtectHome=`, systemd.exec(5)).
-const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
+use crate::program::{self, ProgramError, is_below_home};
 
 /// `PATH` of a unit (systemd.exec(5), "Environment variables"); what the app needs comes before it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -95,11 +92,7 @@ fn path(first: &[PathBuf]) -> Option<String> {
 /// The place below a home that `path` really is, where it is a link to one.
 fn behind(path: &Path) -> Option<PathBuf> {
     let real = fs::canonicalize(path).ok()?;
-    (real != path && is_in_home(&real)).then_some(real)
-}
-
-fn is_in_home(path: &Path) -> bool {
-    HOMES.iter().any(|home| path.starts_with(home))
+    (real != path && is_below_home(&real)).then_some(real)
 }
 
 /// What the instances may do beyond the least.
@@ -108,7 +101,7 @@ fn opened(settings: &Settings, program: &Program) -> Vec<String> {
     for path in &program.writable {
         opened.push(format!("may write to {}, because `writable` names it", path.display()));
     }
-    if is_in_home(&settings.directory) {
+    if is_below_home(&settings.directory) {
         let path = settings.directory.display();
         opened.push(format!("sees {path} below a home, read-only, because the app lies there"));
     }
@@ -116,7 +109,7 @@ fn opened(settings: &Settings, program: &Program) -> Vec<String> {
         !file.starts_with(&settings.directory)
             && !program.readable.iter().any(|shown| file.starts_with(shown))
     });
-    for path in program.readable.iter().chain(file).filter(|path| is_in_home(path)) {
+    for path in program.readable.iter().chain(file).filter(|path| is_below_home(path)) {
         let path = path.display();
         opened.push(format!("sees {path} below a home, read-only, because the app runs with it"));
     }

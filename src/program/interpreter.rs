@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::ask::ask;
 use super::error::ProgramError;
-use super::runtime::{hops, is_below_home, plain};
+use super::homes::is_below_home;
+use super::runtime::{hops, plain};
 use super::script::{self, Head};
 use super::search::{Place, is_program};
 

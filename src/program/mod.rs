@@ -13,10 +13,11 @@
 //! | the first word -> a file | `search.rs` |
 //! | a `#!` script -> its interpreter, by name | `script.rs` |
 //! | a shim -> the interpreter behind it | `interpreter.rs`, `ask.rs` |
-//! | what of a home it reads | `runtime.rs` |
+//! | what of a home it reads | `homes.rs`, `runtime.rs` |
 
 mod ask;
 mod error;
+mod homes;
 mod interpreter;
 mod package;
 mod port;
@@ -35,8 +36,9 @@ pub use interpreter::Kind;
 pub use port::with_port;
 
 pub(crate) use ask::{ANSWER_MAX, Question};
+pub(crate) use homes::{HOMES, is_below_home};
 pub(crate) use package::Package;
-pub(crate) use shell::{is_name, read as read_shell};
+pub(crate) use shell::read as read_shell;
 
 /// The folders with a program `name` that the app or the `PATH` has.
 pub(crate) fn lookup(name: &str, directory: &Path, search: &OsStr) -> Option<PathBuf> {

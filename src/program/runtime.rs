@@ -5,18 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use super::homes::is_below_home;
 use super::search::Place;
-
-/// The folders that `ProtectHome=` hides.
-const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
 
 /// How many links are followed: as many as the kernel does (path_resolution(7)).
 const LINKS_MAX: usize = 40;
-
-/// Whether `ProtectHome=` hides `path`.
-pub(super) fn is_below_home(path: &Path) -> bool {
-    HOMES.iter().any(|home| path.starts_with(home))
-}
 
 /// `path` without `.` and `..`, links not followed.
 pub(super) fn plain(path: &Path) -> PathBuf {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::config::is_variable_name;
+
 /// One command without anything that only a shell could do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Simple {
@@ -56,7 +58,7 @@ pub(crate) fn read(text: &str) -> Result<Simple, Complex> {
     let mut simple = Simple::default();
     let mut rest = Chars::new(text.trim());
     while let Some((word, quoted)) = rest.word()? {
-        let assignment = word.split_once('=').filter(|(name, _)| is_name(name));
+        let assignment = word.split_once('=').filter(|(name, _)| is_variable_name(name));
         match assignment {
             Some((name, value)) if simple.words.is_empty() => {
                 simple.environment.push((name.into(), value.into()));
@@ -69,12 +71,6 @@ pub(crate) fn read(text: &str) -> Result<Simple, Complex> {
         }
     }
     if simple.words.is_empty() { Err(Complex::Empty) } else { Ok(simple) }
-}
-
-/// Whether `name` can be that of a variable (POSIX.1-2017 XBD 3.235).
-pub(crate) fn is_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 struct Chars<'a>(std::iter::Peekable<std::str::Chars<'a>>);

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::error::ProgramError;
 use super::package::Package;
 use super::search::Place;
-use super::shell::{self, Complex, is_name};
+use super::shell::{self, Complex};
+use crate::config::is_variable_name;
 
 /// How many wrappers may lie inside each other: `npm start` -> `npm run serve` -> `env ...` is
 /// common, a script that calls itself has no end.
@@ -161,7 +162,7 @@ fn env(words: &[String], rest: &[String]) -> Step {
 fn assignments(words: &[String]) -> Option<(Variables, Vec<String>)> {
     let split = |word: &String| {
         let (name, value) = word.split_once('=')?;
-        is_name(name).then(|| (name.to_owned(), value.to_owned()))
+        is_variable_name(name).then(|| (name.to_owned(), value.to_owned()))
     };
     let environment: Vec<_> = words.iter().map_while(split).collect();
     let command = words[environment.len()..].to_vec();

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::RenderError;
 use super::text::is_noncharacter;
-use crate::config::{Mode, Settings};
+use crate::config::{Mode, Settings, is_variable_name};
 
 /// The text of the file; none: there are no variables, or systemd does not start the app itself.
 ///
@@ -32,11 +32,7 @@ pub(super) fn file(settings: &Settings) -> Result<Option<String>, RenderError> {
 /// Why systemd would not hand over this variable (its `env_name_is_valid` and
 /// `env_value_is_valid`).
 fn problem(name: &str, value: &str) -> Option<&'static str> {
-    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.starts_with(|c: char| c.is_ascii_digit())
-        || !name.chars().all(in_name)
-        || name.is_empty()
-    {
+    if !is_variable_name(name) {
         return Some("its name may hold letters, digits and `_` only, and no digit first");
     }
     let control = |c: char| c.is_ascii_control() && c != '\n' && c != '\t';

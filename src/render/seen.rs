@@ -6,9 +6,7 @@ use super::RenderError;
 use super::template::checked;
 use super::text::PathWord;
 use crate::config::Program;
-
-/// Folders that `ProtectHome=` hides (systemd.exec(5)).
-const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
+use crate::program::{HOMES, is_below_home};
 
 /// What a program has to see besides its folder.
 pub(super) fn needs(program: Option<&Program>) -> impl Iterator<Item = (&'static str, &Path)> {
@@ -30,18 +28,13 @@ pub(super) struct Writable {
 impl Writable {
     pub(super) fn of(program: Option<&Program>) -> Result<Self, RenderError> {
         let paths = program.into_iter().flat_map(|program| &program.writable);
-        let (in_homes, outside) = paths.partition::<Vec<&PathBuf>, _>(|path| is_in_home(path));
+        let (in_homes, outside) = paths.partition::<Vec<&PathBuf>, _>(|path| is_below_home(path));
         let words = |paths: Vec<&PathBuf>| {
             let word = |path: &PathBuf| checked("a path of `writable`", path, PathWord::new);
             paths.into_iter().map(word).collect::<Result<_, _>>()
         };
         Ok(Self { outside: words(outside)?, in_homes: words(in_homes)? })
     }
-}
-
-/// Whether a path is one that `ProtectHome=` hides.
-fn is_in_home(path: &Path) -> bool {
-    HOMES.iter().any(|home| path.starts_with(home))
 }
 
 /// What a unit sees of the homes.
@@ -57,7 +50,7 @@ pub(super) enum Home {
 impl Home {
     /// Of the homes, what is needed of these named paths.
     pub(super) fn with(mut needed: Vec<(&'static str, &Path)>) -> Result<Self, RenderError> {
-        needed.retain(|(_, path)| is_in_home(path));
+        needed.retain(|(_, path)| is_below_home(path));
         if needed.iter().any(|(_, path)| HOMES.iter().any(|home| *path == Path::new(home))) {
             return Ok(Self::ReadOnly);
         }

@@ -39,17 +39,11 @@ pub struct ControlSockets {
 
 impl HealthProbe for ControlSockets {
     async fn probe(&self, instance: InstanceId) -> Result<Report, ProbeError> {
-        health::probe(&self.path(instance), self.timeout).await
+        health::probe(&health::control_socket(&self.folder, instance), self.timeout).await
     }
 
     async fn may_swap(&self, instance: InstanceId) -> Result<SwapState, ProbeError> {
-        health::may_swap(&self.path(instance), self.timeout).await
-    }
-}
-
-impl ControlSockets {
-    fn path(&self, instance: InstanceId) -> PathBuf {
-        self.folder.join(format!("{instance}.sock"))
+        health::may_swap(&health::control_socket(&self.folder, instance), self.timeout).await
     }
 }
 

@@ -2,39 +2,28 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-use futures_util::future::join_all;
 
 use super::connection::Host;
 use super::error::ServerError;
 use super::side_door;
 use super::sockets::SocketFile;
-use crate::health::{Status, probe};
+use crate::health::{control_socket, healthy_siblings};
 use crate::unit::InstanceId;
 
 /// Connections at the same time; those who ask are a tool, a roll and the siblings.
 const CONNECTIONS: usize = 16;
 
-/// How long the siblings have to answer. They are on this machine and answer within
-/// milliseconds; one that does not is no help to the clients either.
-const SIBLINGS: Duration = Duration::from_millis(500);
-
-/// Ending of a control socket's name: `1.sock`.
-const SUFFIX: &str = "sock";
-
 /// The folder of the control sockets, and this instance's own place in it.
 #[derive(Debug, Clone)]
 pub(super) struct ControlFolder {
     folder: PathBuf,
-    own: PathBuf,
+    instance: InstanceId,
 }
 
 impl ControlFolder {
     /// The folder systemd made for the app (`RuntimeDirectory=`, systemd.exec(5)).
     pub(super) fn new(folder: &Path, instance: InstanceId) -> Self {
-        let own = folder.join(format!("{instance}.{SUFFIX}"));
-        Self { folder: folder.into(), own }
+        Self { folder: folder.into(), instance }
     }
 
     /// Opens the control socket and serves on it until the runtime ends. The file is removed when
@@ -43,42 +32,11 @@ impl ControlFolder {
     /// # Errors
     /// Where it cannot be bound, or somebody answers on it already.
     pub(super) fn serve(&self, host: Arc<Host>) -> Result<SocketFile, ServerError> {
-        side_door::open(&self.own, CONNECTIONS, host)
+        side_door::open(&control_socket(&self.folder, self.instance), CONNECTIONS, host)
     }
 
     /// Whether another instance of the app is up and takes what this one leaves in the queue.
-    /// All are asked at once. One that drains itself is no help.
     pub(super) async fn has_healthy_sibling(&self) -> bool {
-        let Ok(entries) = std::fs::read_dir(&self.folder) else {
-            return false;
-        };
-        let siblings: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| is_control(path) && *path != self.own)
-            .collect();
-        let answers = join_all(siblings.iter().map(|path| probe(path, SIBLINGS))).await;
-        answers.iter().flatten().any(|report| report.status == Status::Ok)
-    }
-}
-
-/// Whether this is the control socket of an instance. The app's own sockets and the relay doors lie
-/// beside them: `1.app.2.sock`, `1.relay.sock`.
-fn is_control(path: &Path) -> bool {
-    let id = path.file_stem().and_then(|stem| stem.to_str());
-    path.extension().is_some_and(|suffix| suffix == SUFFIX)
-        && id.is_some_and(|id| id.parse::<InstanceId>().is_ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sockets_of_apps_and_relay_doors_are_no_control_sockets() {
-        let is = |name: &str| is_control(Path::new("/run/romuo/x").join(name).as_path());
-        assert!(is("1.sock") && is("12.sock"));
-        for other in ["1.relay.sock", "1.app.2.sock", "1.guard", "x.sock", ".sock"] {
-            assert!(!is(other), "{other}");
-        }
+        !healthy_siblings(&self.folder, self.instance).await.is_empty()
     }
 }

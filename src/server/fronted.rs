@@ -18,7 +18,7 @@ use super::relay;
 use super::sockets::SocketFile;
 use super::watchdog::Pulse;
 use crate::config::{Mode, Program, Settings};
-use crate::front::{App, Entry, Front, Route, Siblings};
+use crate::front::{App, Entry, Front, Route, Siblings, Swapped};
 use crate::health::{self, SwapAnswer};
 use crate::unit::InstanceId;
 
@@ -77,8 +77,7 @@ impl<'a> Fronted<'a> {
         &self,
         public: &Host,
     ) -> Result<Option<SocketFile>, ServerError> {
-        let (Some(folder), Some(id)) = (runtime_folder(), self.instance) else { return Ok(None) };
-        let door = Siblings::new(&folder, id).own_door().to_owned();
+        let Some(door) = self.front.relay_door() else { return Ok(None) };
         let host = public.apart(Handler::Front(Arc::clone(&self.front), Entry::Relay));
         relay::serve(&door, Arc::new(host)).map(Some)
     }
@@ -90,15 +89,13 @@ pub(super) fn control(router: Router, app: &App) -> Router {
     router.route(
         "/swap",
         get(async move || Json(asked.swap_state().await)).post(async move || {
-            let answer = swapped.swap().await;
-            let code = match &answer {
-                SwapAnswer { swapped: true, .. } => StatusCode::OK,
-                SwapAnswer { reason: Some(reason), .. } if reason.starts_with("the new app") => {
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
-                SwapAnswer { .. } => StatusCode::CONFLICT,
+            let outcome = swapped.swap().await;
+            let code = match outcome {
+                Swapped::Done { .. } => StatusCode::OK,
+                Swapped::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                Swapped::Refused(_) => StatusCode::CONFLICT,
             };
-            (code, Json(answer)).into_response()
+            (code, Json(SwapAnswer::from(outcome))).into_response()
         }),
     )
 }
@@ -107,7 +104,7 @@ pub(super) fn control(router: Router, app: &App) -> Router {
 pub(super) fn swap_on_hangup(app: App, mut hangups: Signal) {
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            match said(&app.swap().await) {
+            match said(&app.swap().await.into()) {
                 Ok(sentence) => tracing::info!("{sentence}"),
                 Err(sentence) => tracing::error!("{sentence}"),
             }
@@ -120,7 +117,7 @@ pub(super) fn swap_on_hangup(app: App, mut hangups: Signal) {
 /// # Errors
 /// Why it was not done, as a sentence.
 pub(super) async fn ask_for_swap(folder: &Path, id: InstanceId) -> Result<String, String> {
-    let door = folder.join(format!("{id}.sock"));
+    let door = health::control_socket(folder, id);
     match health::swap(&door, PATIENCE).await {
         Ok(answer) => said(&answer),
         Err(error) => Err(format!("the app was not swapped: {error}")),

@@ -106,7 +106,10 @@ pub(super) async fn live(
     let door = Door::new(Arc::new(public), pulse.clone(), app.clone());
     figures.ready();
     announce(&addresses, by_hand);
-    count_uptime(instance);
+    if app.is_none() {
+        // Of an app its supervisor tells.
+        count_uptime(instance);
+    }
 
     let serving = || {
         let (requests, open) = (answered.load(Relaxed), door.open());

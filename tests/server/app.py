@@ -1,14 +1,19 @@
-"""An app for the tests: it answers who it is, and does what it is asked."""
+"""An app for the tests: it answers who it is, and does what it is asked.
+
+It writes its process id to `started` before anything else, and listens only when there is no file
+`held`: on the unix socket that is its argument, or on a port.
+"""
 
 import json
 import os
 import signal
 import sys
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import ThreadingMixIn, UnixStreamServer
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
+SLEEP = [sys.executable, "-c", "import time; time.sleep(3600)"]
 
 
 def path(name):
@@ -20,6 +25,25 @@ def terminated(*arguments):
         file.write("%d\n" % os.getpid())
     if not os.path.exists(path("stubborn")):
         os._exit(0)
+
+
+def orphan(end):
+    """A process whose parent is gone; what it does is for `end` to say."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        # Out of the session and the process group, as a daemon.
+        os.setsid()
+        process = os.fork()
+        if process == 0:
+            os.close(reader)
+            os.close(writer)
+            end()
+        os.write(writer, b"%d" % process)
+        os._exit(0)
+    os.close(writer)
+    process = os.read(reader, 32).decode()
+    os.wait()
+    return process
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -37,8 +61,14 @@ class Handler(BaseHTTPRequestHandler):
             if worker == 0:
                 # Out of the session and the process group, as a daemon.
                 os.setsid()
-                os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(3600)"])
+                os.execv(SLEEP[0], SLEEP)
             body = str(worker)
+        elif self.path == "/parent":
+            body = str(os.getppid())
+        elif self.path == "/untraceable":
+            body = orphan(lambda: os.execve(SLEEP[0], SLEEP, {}))
+        elif self.path == "/ended":
+            body = orphan(lambda: os._exit(0))
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -56,8 +86,19 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
+class UnixServer(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+with open(path("started"), "a") as file:
+    file.write("%d\n" % os.getpid())
 if os.path.exists(path("broken")):
     sys.exit("this release is broken")
 signal.signal(signal.SIGTERM, terminated)
+while os.path.exists(path("held")):
+    time.sleep(0.005)
+if len(sys.argv) > 1:
+    UnixServer(sys.argv[1], Handler).serve_forever()
 port = int(open(path("port")).read()) if os.path.exists(path("port")) else int(os.environ["PORT"])
 Server(("127.0.0.1", port), Handler).serve_forever()

@@ -7,73 +7,19 @@ use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use romuo::health::{Status, SwapAnswer, SwapState, may_swap, swap};
+use romuo::health::{Status, SwapAnswer, swap};
 use rustix::fs::OFlags;
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
-use crate::instance::Machine;
+use crate::app::{QUICK, get, is_gone, kill, swap_state, swapped, wait, wait_until};
+use crate::instance::{DEADLINE, Machine};
 use crate::{ask, report};
-
-/// What a test waits for at the most before it fails; never waited for by one that passes.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// An app that is started again at once and has no idle connections to wait for.
-const QUICK: &str = "[reload]\nlinger = \"0s\"\n[limits]\nrestart_delay = \"1ms\"\n";
 
 /// An app that stays down after a crash.
 const DOWN: &str = "[reload]\nlinger = \"0s\"\n[limits]\nrestart_delay = \"1h\"\n";
-
-fn machine(tables: &str) -> Machine {
-    let machine = Machine::of_app(tables);
-    fs::copy("tests/server/faults.py", machine.file("app.py")).unwrap();
-    machine
-}
-
-/// The body of an answer.
-fn get(machine: &Machine, path: &str) -> String {
-    let answer = ask(machine.address(), path);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
-    body.to_owned()
-}
-
-fn pid(text: &str) -> Pid {
-    Pid::from_raw(text.parse().unwrap()).unwrap()
-}
-
-fn kill(app: &str) {
-    kill_process(pid(app), Signal::KILL).unwrap();
-}
-
-fn is_gone(process: &str) -> bool {
-    test_kill_process(pid(process)).is_err()
-}
-
-/// Waits for something outside of this process, of which nothing tells.
-#[track_caller]
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < end, "{what}");
-        thread::yield_now();
-    }
-}
-
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
-
-fn swapped(machine: &Machine) -> SwapAnswer {
-    wait(swap(&machine.control("1"), DEADLINE)).unwrap()
-}
-
-fn state(machine: &Machine) -> SwapState {
-    wait(may_swap(&machine.control("1"), DEADLINE)).unwrap()
-}
 
 /// The processes of the app that were started so far, with an empty line for one that just is.
 fn started(machine: &Machine) -> Vec<String> {
@@ -108,34 +54,34 @@ fn wait_until_down(machine: &Machine) {
 
 #[test]
 fn a_hangup_of_an_instance_swaps_its_app() {
-    let machine = machine(QUICK);
+    let machine = Machine::of_app(QUICK);
     let instance = machine.ready("1");
     let old = get(&machine, "/");
     instance.signal(Signal::HUP);
-    wait_until("no swap has ended", || state(&machine).swaps == 1);
+    wait_until("no swap has ended", || swap_state(&machine).swaps == 1);
     assert_ne!(get(&machine, "/"), old);
     assert!(is_gone(&old));
 }
 
 #[test]
 fn of_two_swaps_at_once_the_second_is_refused() {
-    let machine = machine(QUICK);
+    let machine = Machine::of_app(QUICK);
     let _instance = machine.ready("1");
     let (asked, new, held) = begin_swap(&machine);
-    assert!(!state(&machine).possible);
+    assert!(!swap_state(&machine).possible);
     let refused = swapped(&machine);
     assert_eq!(refused.reason.as_deref(), Some("a swap is under way"));
     assert!(!refused.restart);
     fs::remove_file(held).unwrap();
     assert!(asked.join().unwrap().swapped);
     assert_eq!(get(&machine, "/"), new);
-    let state = state(&machine);
+    let state = swap_state(&machine);
     assert_eq!((state.possible, state.swaps), (true, 2));
 }
 
 #[test]
 fn a_stop_in_the_middle_of_a_swap_ends_both_apps_and_answers_who_asked() {
-    let machine = machine(QUICK);
+    let machine = Machine::of_app(QUICK);
     let instance = machine.ready("1");
     let old = get(&machine, "/");
     let (asked, new, _held) = begin_swap(&machine);
@@ -149,8 +95,9 @@ fn a_stop_in_the_middle_of_a_swap_ends_both_apps_and_answers_who_asked() {
 
 #[test]
 fn an_old_app_that_dies_in_a_swap_is_counted_and_replaced_by_the_new_one() {
-    let machine =
-        machine("[limits]\nrestart_delay = \"1h\"\nmin_uptime = \"1h\"\nmax_restarts = 1\n");
+    let machine = Machine::of_app(
+        "[limits]\nrestart_delay = \"1h\"\nmin_uptime = \"1h\"\nmax_restarts = 1\n",
+    );
     let _instance = machine.ready("1");
     let old = get(&machine, "/");
     let (asked, new, held) = begin_swap(&machine);
@@ -169,7 +116,7 @@ fn an_old_app_that_dies_in_a_swap_is_counted_and_replaced_by_the_new_one() {
 
 #[test]
 fn a_new_app_that_dies_in_a_swap_whose_old_one_is_dead_is_started_again() {
-    let machine = machine(QUICK);
+    let machine = Machine::of_app(QUICK);
     let _instance = machine.ready("1");
     let old = get(&machine, "/");
     let (asked, new, held) = begin_swap(&machine);
@@ -185,11 +132,11 @@ fn a_new_app_that_dies_in_a_swap_whose_old_one_is_dead_is_started_again() {
 
 #[test]
 fn while_an_app_is_down_no_swap_begins() {
-    let machine = machine(DOWN);
+    let machine = Machine::of_app(DOWN);
     let _instance = machine.ready("1");
     kill(&get(&machine, "/"));
     wait_until_down(&machine);
-    assert!(!state(&machine).possible);
+    assert!(!swap_state(&machine).possible);
     let refused = swapped(&machine);
     assert_eq!(refused.reason.as_deref(), Some("the app is being started"));
     assert!(!refused.restart);
@@ -197,7 +144,7 @@ fn while_an_app_is_down_no_swap_begins() {
 
 #[test]
 fn an_instance_whose_app_is_down_ends_at_once_when_it_is_told_to() {
-    let machine = machine(DOWN);
+    let machine = Machine::of_app(DOWN);
     let instance = machine.ready("1");
     kill(&get(&machine, "/"));
     wait_until_down(&machine);
@@ -208,7 +155,7 @@ fn an_instance_whose_app_is_down_ends_at_once_when_it_is_told_to() {
 
 #[test]
 fn an_instance_that_is_told_to_end_while_its_app_starts_takes_it_along() {
-    let machine = machine(QUICK);
+    let machine = Machine::of_app(QUICK);
     hold(&machine);
     let instance = machine.start("1");
     let app = wait_for_start(&machine, 1);
@@ -219,7 +166,7 @@ fn an_instance_that_is_told_to_end_while_its_app_starts_takes_it_along() {
 
 #[test]
 fn systemd_hears_that_an_instance_lives_while_its_app_is_down() {
-    let machine = machine(&format!("{DOWN}[health]\ninterval = \"20ms\"\n"));
+    let machine = Machine::of_app(&format!("{DOWN}[health]\ninterval = \"20ms\"\n"));
     let instance = machine.start_with("1", &[("WATCHDOG_USEC", "200000")]);
     instance.wait_for_message("READY=1\n");
     kill(&get(&machine, "/"));
@@ -232,9 +179,9 @@ fn systemd_hears_that_an_instance_lives_while_its_app_is_down() {
 
 #[test]
 fn who_asks_whether_a_swap_can_be_done_learns_that_memory_for_two_is_missing() {
-    let machine = machine("[limits]\nmemory = \"12M\"\n");
+    let machine = Machine::of_app("[limits]\nmemory = \"12M\"\n");
     let _instance = machine.ready("1");
-    let state = state(&machine);
+    let state = swap_state(&machine);
     assert!(!state.possible && state.restart, "{state:?}");
     assert!(state.reason.unwrap().contains("limits.memory"));
     assert_eq!(state.swaps, 0, "it was only asked");
@@ -242,7 +189,7 @@ fn who_asks_whether_a_swap_can_be_done_learns_that_memory_for_two_is_missing() {
 
 #[test]
 fn systemctl_status_shows_at_once_that_an_app_went_down_and_came_back() {
-    let machine = machine(QUICK);
+    let machine = Machine::of_app(QUICK);
     let instance = machine.ready("1");
     let held = hold(&machine);
     kill(&get(&machine, "/"));
@@ -254,7 +201,7 @@ fn systemctl_status_shows_at_once_that_an_app_went_down_and_came_back() {
 
 #[test]
 fn an_app_on_a_unix_socket_has_one_of_its_own_in_each_life() {
-    let machine = machine("");
+    let machine = Machine::of_app("");
     let command = "command = [\"/usr/bin/python3\", \"app.py\", \"{socket}\"]\nname = \"romuo\"\n";
     fs::write(machine.file("romuo.toml"), format!("{command}{QUICK}")).unwrap();
     let instance = machine.ready("1");
@@ -281,7 +228,7 @@ fn an_app_on_a_unix_socket_has_one_of_its_own_in_each_life() {
 
 #[test]
 fn a_file_of_variables_is_read_anew_at_each_start() {
-    let machine = machine("env_file = \"variables\"\n");
+    let machine = Machine::of_app("env_file = \"variables\"\n");
     let write = |text: &str| fs::write(machine.file("variables"), text).unwrap();
     let key = || {
         let environment: Value = serde_json::from_str(&get(&machine, "/environment")).unwrap();
@@ -301,7 +248,7 @@ fn a_file_of_variables_is_read_anew_at_each_start() {
 
 #[test]
 fn a_process_that_sheds_all_that_it_is_known_by_ends_with_its_app() {
-    let machine = machine(QUICK);
+    let machine = Machine::of_app(QUICK);
     let instance = machine.ready("1");
     let orphan = get(&machine, "/untraceable");
     assert!(!is_gone(&orphan));
@@ -316,7 +263,7 @@ fn a_process_that_sheds_all_that_it_is_known_by_ends_with_its_app() {
 
 #[test]
 fn the_end_of_an_orphan_is_taken_note_of() {
-    let machine = machine(QUICK);
+    let machine = Machine::of_app(QUICK);
     let _instance = machine.ready("1");
     let front = get(&machine, "/parent");
     let orphans: Vec<String> = (0..3).map(|_| get(&machine, "/ended")).collect();
@@ -328,7 +275,7 @@ fn the_end_of_an_orphan_is_taken_note_of() {
 
 #[test]
 fn a_command_or_a_folder_that_is_not_there_is_named() {
-    let machine = machine("");
+    let machine = Machine::of_app("");
     let config = machine.file("romuo.toml");
     let refused = |text: &str| {
         fs::write(&config, format!("name = \"romuo\"\n{text}")).unwrap();
@@ -342,7 +289,7 @@ fn a_command_or_a_folder_that_is_not_there_is_named() {
 
 #[test]
 fn an_app_that_never_gets_well_is_said_to_be_so_with_a_hint() {
-    let machine = machine("[limits]\nstart_timeout = \"200ms\"\n");
+    let machine = Machine::of_app("[limits]\nstart_timeout = \"200ms\"\n");
     hold(&machine);
     let said = machine.refused("1", &[]);
     assert!(said.contains("was not well within 200ms"), "{said}");
@@ -364,7 +311,7 @@ fn terminal() -> (OwnedFd, fs::File) {
 
 #[test]
 fn by_hand_the_end_of_the_terminal_is_that_of_the_app() {
-    let machine = machine("");
+    let machine = Machine::of_app("");
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let config = machine.file("romuo.toml");
     let text = fs::read_to_string(&config).unwrap();

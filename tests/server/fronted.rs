@@ -3,20 +3,19 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use romuo::health::{Status, SwapAnswer, may_swap, swap};
+use romuo::health::Status;
 use romuo::load::{self, Kind, Mix, Report, Request, Running};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
+use crate::app::{QUICK, get, is_gone, kill, pid, swap_state, swapped, wait};
 use crate::instance::{Instance, Machine};
-use crate::{ask, report};
-
-/// An app that is started again at once and has no idle connections to wait for.
-const QUICK: &str = "[reload]\nlinger = \"0s\"\n[limits]\nrestart_delay = \"1ms\"\n";
+use crate::{ask, report, rest};
 
 /// A kept connection to a server.
 struct Client(TcpStream);
@@ -52,23 +51,6 @@ impl Client {
     }
 }
 
-/// The body of an answer on a connection of its own.
-fn body(address: SocketAddr, path: &str) -> String {
-    Client::new(address).ask("GET", path)
-}
-
-fn pid(text: &str) -> Pid {
-    Pid::from_raw(text.parse().unwrap()).unwrap()
-}
-
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
-
-fn swapped(control: &Path) -> SwapAnswer {
-    wait(swap(control, Duration::from_secs(60))).unwrap()
-}
-
 /// Clients that ask with GET, on kept and on new connections.
 fn getters(address: SocketAddr) -> Running {
     let page = Request::get(PathAndQuery::from_static("/"));
@@ -89,8 +71,7 @@ fn expect_no_loss(report: &Report) {
 fn the_app_gets_its_own_environment_and_nothing_of_the_sockets() {
     let machine = Machine::of_app("[environment]\nTOKEN = \"secret\"\n");
     let _instance = machine.start_with("2", &[("WATCHDOG_USEC", "60000000"), ("KEPT", "yes")]);
-    let environment: Value =
-        serde_json::from_str(&body(machine.address(), "/environment")).unwrap();
+    let environment: Value = serde_json::from_str(&get(&machine, "/environment")).unwrap();
     let environment = environment.as_object().unwrap();
     for (name, value) in [
         ("TOKEN", "secret"),
@@ -124,7 +105,7 @@ fn the_app_is_asked_to_end_only_after_its_last_client_was_answered() {
     assert_eq!(client.answer(), app);
     assert!(instance.wait().success());
     assert_eq!(fs::read_to_string(machine.file("terminated")).unwrap(), format!("{app}\n"));
-    assert!(test_kill_process(pid(&app)).is_err(), "it is gone");
+    assert!(is_gone(&app), "it is gone");
 }
 
 #[test]
@@ -132,11 +113,11 @@ fn an_app_that_ignores_its_end_is_killed_at_the_cap() {
     let machine = Machine::of_app("[reload]\nlinger = \"0s\"\n[limits]\nstop_timeout = \"50ms\"\n");
     fs::write(machine.file("stubborn"), "").unwrap();
     let instance = machine.ready("1");
-    let app = body(machine.address(), "/");
+    let app = get(&machine, "/");
     instance.signal(Signal::TERM);
     assert!(instance.wait().success());
     assert!(machine.file("terminated").exists(), "it was asked first");
-    assert!(test_kill_process(pid(&app)).is_err(), "it is gone");
+    assert!(is_gone(&app), "it is gone");
 }
 
 #[test]
@@ -146,9 +127,9 @@ fn a_kill_of_a_lone_app_under_load_loses_no_get() {
     let load = getters(machine.address());
     for _ in 0..3 {
         wait(load.until_each_answered(10)).unwrap();
-        let app = body(machine.address(), "/");
-        kill_process(pid(&app), Signal::KILL).unwrap();
-        assert_ne!(body(machine.address(), "/"), app);
+        let app = get(&machine, "/");
+        kill(&app);
+        assert_ne!(get(&machine, "/"), app);
     }
     wait(load.until_each_answered(10)).unwrap();
     expect_no_loss(&wait(load.stop()));
@@ -164,7 +145,7 @@ fn while_its_app_is_down_an_instance_leaves_its_requests_to_its_sibling() {
     let app = client.ask("GET", "/");
     let _second = machine.ready("2");
     let sibling = report(&machine.control("2")).app.unwrap().pid.unwrap().to_string();
-    kill_process(pid(&app), Signal::KILL).unwrap();
+    kill(&app);
     // On its kept connection, whatever the method: nothing of it was sent before.
     while report(&machine.control("1")).status != Status::Failing {
         std::thread::yield_now();
@@ -173,7 +154,7 @@ fn while_its_app_is_down_an_instance_leaves_its_requests_to_its_sibling() {
     assert_eq!(client.ask("POST", "/"), sibling);
     // New ones stay in the queue, which the sibling takes from.
     for _ in 0..10 {
-        assert_eq!(body(machine.address(), "/"), sibling);
+        assert_eq!(get(&machine, "/"), sibling);
     }
     drop(first);
 }
@@ -184,23 +165,22 @@ fn a_stopped_app_is_found_and_its_requests_are_answered_by_the_next_one() {
         "[health]\ninterval = \"50ms\"\ntimeout = \"50ms\"\nfailures = 2\n[limits]\nrestart_delay = \"1ms\"\n",
     );
     let _instance = machine.ready("1");
-    let app = body(machine.address(), "/");
+    let app = get(&machine, "/");
     kill_process(pid(&app), Signal::STOP).unwrap();
-    assert_ne!(body(machine.address(), "/"), app);
+    assert_ne!(get(&machine, "/"), app);
 }
 
 #[test]
 fn a_swap_under_load_closes_no_connection_and_takes_all_of_the_old_app_with_it() {
     let machine = Machine::of_app(QUICK);
     let _instance = machine.ready("1");
-    let control = machine.control("1");
     let mut client = Client::new(machine.address());
     let old = client.ask("GET", "/");
     let worker = client.ask("GET", "/fork");
     let load = getters(machine.address());
     for round in 1..=3 {
         wait(load.until_each_answered(10)).unwrap();
-        let answer = swapped(&control);
+        let answer = swapped(&machine);
         assert!(answer.swapped, "{answer:?}");
         assert_eq!(answer.generation, Some(round + 1));
     }
@@ -212,9 +192,9 @@ fn a_swap_under_load_closes_no_connection_and_takes_all_of_the_old_app_with_it()
     }
     assert_ne!(client.ask("GET", "/"), old, "on the same connection");
     for gone in [old, worker] {
-        assert!(test_kill_process(pid(&gone)).is_err(), "{gone} is still there");
+        assert!(is_gone(&gone), "{gone} is still there");
     }
-    let state = wait(may_swap(&control, Duration::from_secs(60))).unwrap();
+    let state = swap_state(&machine);
     assert!(state.possible);
     assert_eq!(state.swaps, 3);
 }
@@ -223,13 +203,13 @@ fn a_swap_under_load_closes_no_connection_and_takes_all_of_the_old_app_with_it()
 fn a_new_app_that_does_not_come_up_leaves_the_old_one_serving() {
     let machine = Machine::of_app(QUICK);
     let _instance = machine.ready("1");
-    let old = body(machine.address(), "/");
+    let old = get(&machine, "/");
     fs::write(machine.file("broken"), "").unwrap();
-    let answer = swapped(&machine.control("1"));
+    let answer = swapped(&machine);
     assert!(!answer.swapped && !answer.restart, "{answer:?}");
     let reason = answer.reason.unwrap();
     assert!(reason.starts_with("the new app exited with code 1"), "{reason}");
-    assert_eq!(body(machine.address(), "/"), old);
+    assert_eq!(get(&machine, "/"), old);
     // The helper of the unit's reload says so by its exit code.
     let helper = machine.server(&["swap", "1"]).output().unwrap();
     assert_eq!(helper.status.code(), Some(1));
@@ -237,16 +217,33 @@ fn a_new_app_that_does_not_come_up_leaves_the_old_one_serving() {
     assert!(said.starts_with("the app was not swapped: the new app exited with code 1"), "{said}");
     fs::remove_file(machine.file("broken")).unwrap();
     assert!(machine.server(&["swap", "1"]).status().unwrap().success());
-    assert_ne!(body(machine.address(), "/"), old);
+    assert_ne!(get(&machine, "/"), old);
 }
 
 #[test]
 fn two_apps_that_do_not_fit_are_not_swapped_and_a_restart_is_recommended() {
     let machine = Machine::of_app("[limits]\nmemory = \"12M\"\n");
     let _instance = machine.ready("1");
-    let answer = swapped(&machine.control("1"));
+    let answer = swapped(&machine);
     assert!(!answer.swapped && answer.restart, "{answer:?}");
     assert!(answer.reason.unwrap().contains("limits.memory"));
+}
+
+#[test]
+fn the_code_of_a_swap_tells_a_broken_app_from_one_that_cannot_be_swapped() {
+    let code = |machine: &Machine| {
+        let mut stream = UnixStream::connect(machine.control("1")).unwrap();
+        stream.write_all(b"POST /swap HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        rest(&mut stream)[..12].to_owned()
+    };
+    let machine = Machine::of_app(QUICK);
+    let _instance = machine.ready("1");
+    assert_eq!(code(&machine), "HTTP/1.1 200");
+    fs::write(machine.file("broken"), "").unwrap();
+    assert_eq!(code(&machine), "HTTP/1.1 500");
+    let small = Machine::of_app("[limits]\nmemory = \"12M\"\n");
+    let _instance = small.ready("1");
+    assert_eq!(code(&small), "HTTP/1.1 409");
 }
 
 #[test]
@@ -256,8 +253,8 @@ fn an_app_that_crashes_again_and_again_is_given_up_and_each_crash_is_counted_onc
     );
     let instance = machine.ready("1");
     for _ in 0..2 {
-        let app = body(machine.address(), "/");
-        kill_process(pid(&app), Signal::KILL).unwrap();
+        let app = get(&machine, "/");
+        kill(&app);
     }
     assert_eq!(instance.wait().code(), Some(1));
     let after = ["guard", "after", "1", "--min-uptime", "1h", "--result", "exit-code"];

@@ -3,6 +3,7 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod app;
 mod faults;
 mod fronted;
 mod instance;
@@ -14,9 +15,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use instance::{Instance, Machine};
+use instance::{DEADLINE, Instance, Machine};
 use romuo::health::{Report, Status, probe};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -40,8 +40,7 @@ fn rest(stream: &mut impl std::io::Read) -> String {
 
 /// Asks a control socket.
 fn report(control: &Path) -> Report {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(probe(control, Duration::from_secs(30))).unwrap()
+    app::wait(probe(control, DEADLINE)).unwrap()
 }
 
 #[test]

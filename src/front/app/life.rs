@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
+use super::check::{self, Trouble};
 use super::child::Child;
 use super::processes::{self, Family};
-use super::{Launch, Told, check, environment};
+use super::{Launch, Told, environment};
 use crate::front::route::Generation;
 use crate::upstream::Address;
 
@@ -126,7 +127,7 @@ async fn retire(
         biased;
         reason = child.ended() => reason,
         () = overdue(orders, LEAST_TO_END) => {
-            let stop_timeout = crate::config::format_duration(launch.stop_timeout);
+            let stop_timeout = crate::config::format_duration(launch.limits.stop_timeout);
             tracing::warn!("the app did not end by itself within {stop_timeout}: it is killed");
             child.kill();
             child.ended().await
@@ -143,12 +144,12 @@ async fn watch_over(
     tell: &impl Fn(News),
 ) -> String {
     let ask = || check::ask(&generation.pool, &launch.health.path, launch.health.timeout);
-    let deadline = Instant::now() + launch.start_timeout;
+    let deadline = Instant::now() + launch.limits.start_timeout;
     let begun = Instant::now();
-    while let Err(reason) = ask().await {
+    while let Err(trouble) = ask().await {
         if Instant::now() >= deadline {
-            let timeout = crate::config::format_duration(launch.start_timeout);
-            let reason = explain(reason, generation.pool.address(), family);
+            let timeout = crate::config::format_duration(launch.limits.start_timeout);
+            let reason = explain(&trouble, family);
             return format!("was not well within {timeout}: it {reason}");
         }
         // So that waiting makes a start longer by a tenth, at the most.
@@ -167,34 +168,31 @@ async fn watch_over(
                 failed = 0;
                 (launch.alive)();
             }
-            Err(reason) => {
+            Err(trouble) => {
                 failed += 1;
-                tracing::warn!("the app {reason} ({failed} of {})", launch.health.failures);
+                tracing::warn!("the app {trouble} ({failed} of {})", launch.health.failures);
                 if failed >= launch.health.failures {
-                    tell(News::Sick(reason.clone()));
-                    return format!("was killed, because it {reason}");
+                    tell(News::Sick(trouble.to_string()));
+                    return format!("was killed, because it {trouble}");
                 }
             }
         }
     }
 }
 
-/// Why an app that runs takes no connections: where it listens instead.
-fn explain(reason: String, address: &Address, family: &Family) -> String {
-    let Address::Tcp(wanted) = address else { return reason };
-    if !reason.starts_with("does not listen") {
-        return reason;
-    }
+/// What is wrong with an app that runs; if it takes no connections, where it listens instead.
+fn explain(trouble: &Trouble, family: &Family) -> String {
+    let Trouble::Closed(Address::Tcp(wanted)) = trouble else { return trouble.to_string() };
     let elsewhere = processes::listening(&family.members());
     let same_port = elsewhere.iter().find(|one| one.port() == wanted.port());
     match (same_port, elsewhere.first()) {
         (Some(one), _) => {
-            format!("{reason} but on {one}: it has to listen on {}", wanted.ip())
+            format!("{trouble} but on {one}: it has to listen on {}", wanted.ip())
         }
         (None, Some(one)) => format!(
-            "{reason} but on {one}: it has to listen on the port that is in the variable PORT"
+            "{trouble} but on {one}: it has to listen on the port that is in the variable PORT"
         ),
-        (None, None) => format!("{reason}, nor anywhere else"),
+        (None, None) => format!("{trouble}, nor anywhere else"),
     }
 }
 

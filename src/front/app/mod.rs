@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `machine` | what follows from what happens; pure |
 //! | `supervisor` | does what the machine says |
+//! | `lives`, `crashes` | what it has in hand: the lives under way, and the count of those that crashed |
 //! | `swap` | the swaps that were asked for, and what came of them |
 //! | `life` | one life of the app, from its start to its end |
 //! | `child`, `processes`, `output` | its processes and their output |
@@ -13,9 +14,11 @@
 
 mod check;
 mod child;
+mod crashes;
 mod env_file;
 mod environment;
 mod life;
+mod lives;
 mod machine;
 mod output;
 mod processes;
@@ -25,7 +28,6 @@ mod swap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use rustix::process::Pid;
 use tempfile::TempDir;
@@ -33,13 +35,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::route::Route;
-use crate::config::{Health, Program, Settings};
+use crate::config::{Health, Limits, Program, Settings};
 use crate::guard::Guard;
-use crate::health::{AppReport, SwapAnswer, SwapState};
+use crate::health::{AppReport, SwapState};
 use crate::unit::InstanceId;
 
 pub(crate) use output::stderr_is_journal;
 use processes::Mains;
+use swap::Objection;
+pub(crate) use swap::Swapped;
 
 /// What a life says, and which one.
 type Told = (u32, life::News);
@@ -57,12 +61,7 @@ struct Launch {
     env: String,
     instance: Option<InstanceId>,
     health: Health,
-    memory: u64,
-    start_timeout: Duration,
-    stop_timeout: Duration,
-    restart_delay: Duration,
-    min_uptime: Duration,
-    max_restarts: u32,
+    limits: Limits,
     /// Called at each sign of life.
     alive: Box<dyn Fn() + Send + Sync>,
 }
@@ -90,9 +89,6 @@ impl std::fmt::Debug for Launch {
     }
 }
 
-/// Why there is no swap at the end.
-const ENDING: &str = "the instance is ending";
-
 /// Why there is no app.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the app {reason}")]
@@ -114,7 +110,7 @@ pub(crate) struct App {
 enum Order {
     /// Can a swap be done now?
     Look(oneshot::Sender<SwapState>),
-    Swap(oneshot::Sender<SwapAnswer>),
+    Swap(oneshot::Sender<Swapped>),
     /// Until then at the latest.
     Stop(Instant),
 }
@@ -172,12 +168,7 @@ impl App {
             env: settings.env.clone(),
             instance,
             health: settings.health.clone(),
-            memory: settings.limits.memory.bytes(),
-            start_timeout: settings.limits.start_timeout,
-            stop_timeout: settings.limits.stop_timeout,
-            restart_delay: settings.limits.restart_delay,
-            min_uptime: settings.limits.min_uptime,
-            max_restarts: settings.limits.max_restarts,
+            limits: settings.limits.clone(),
             alive: Box::new(alive),
         };
         let (orders, received) = mpsc::unbounded_channel();
@@ -210,14 +201,15 @@ impl App {
     }
 
     /// Starts a new app beside the old one and moves the requests over, if it gets well.
-    pub(crate) async fn swap(&self) -> SwapAnswer {
-        let ending = || SwapAnswer { reason: Some(ENDING.into()), ..Default::default() };
+    pub(crate) async fn swap(&self) -> Swapped {
+        let ending = || Swapped::Refused(Objection::ending());
         self.order(Order::Swap).await.unwrap_or_else(ending)
     }
 
     /// Whether a swap can be done now, and what came of the last one.
     pub(crate) async fn swap_state(&self) -> SwapState {
-        let ending = || SwapState { reason: Some(ENDING.into()), ..Default::default() };
+        let ending =
+            || SwapState { reason: Some(Objection::ending().reason), ..Default::default() };
         self.order(Order::Look).await.unwrap_or_else(ending)
     }
 

@@ -1,6 +1,5 @@
 //! Does what the state machine says.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +7,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::life::{self, News};
+use super::crashes::Crashes;
+use super::life::News;
+use super::lives::Lives;
 use super::machine::{Action, Event, Machine, State};
-use super::processes::Family;
-use super::swap::{Objection, Swaps};
-use super::{ENDING, Launch, Order, Shared, Standing, Told, id, processes};
-use crate::clock::BootTime;
-use crate::front::route::{Generation, Route};
-use crate::guard::{self, Guard};
+use super::swap::{Objection, Swapped, Swaps};
+use super::{Launch, Order, Shared, Standing, Told, id, processes};
+use crate::front::route::Route;
+use crate::guard::Guard;
 
 /// How often orphans that have ended are taken note of, and how often an app that is on its way up
 /// counts as a sign of life: its own deadline bounds that.
@@ -32,16 +31,15 @@ pub(super) fn start(
 ) {
     let (told, hears) = mpsc::unbounded_channel();
     let (pauses, over) = mpsc::unbounded_channel();
+    let launch = Arc::new(launch);
     let supervisor = Supervisor {
-        launch: Arc::new(launch),
-        guard,
-        count: guard::State::default(),
+        lives: Lives::new(Arc::clone(&launch), told),
+        launch,
+        crashes: Crashes::new(guard),
         route,
         shared,
         standing,
         machine: Machine::new(),
-        lives: BTreeMap::new(),
-        told,
         pauses,
         swaps: Swaps::default(),
         stop_until: None,
@@ -54,15 +52,12 @@ pub(super) fn start(
 
 struct Supervisor {
     launch: Arc<Launch>,
-    guard: Option<Guard>,
-    /// Stands in for the guard's file where there is none: by hand.
-    count: guard::State,
+    crashes: Crashes,
     route: Arc<Route>,
     shared: Arc<Shared>,
     standing: watch::Sender<Standing>,
     machine: Machine,
-    lives: BTreeMap<u32, Life>,
-    told: mpsc::UnboundedSender<Told>,
+    lives: Lives,
     pauses: mpsc::UnboundedSender<()>,
     swaps: Swaps,
     /// Some: the app is being stopped for good, until then at the latest.
@@ -73,14 +68,6 @@ struct Supervisor {
     begun: Instant,
     /// Children have ended since the last look for those that nobody waits for.
     has_orphans: bool,
-}
-
-/// A life under way.
-struct Life {
-    generation: Arc<Generation>,
-    /// None: its process is not there yet.
-    family: Option<Family>,
-    orders: watch::Sender<life::Order>,
 }
 
 impl Supervisor {
@@ -127,9 +114,7 @@ impl Supervisor {
         match news {
             News::Started(family) => {
                 tracing::info!(pid = family.main().as_raw_pid(), "the app is started");
-                if let Some(life) = self.lives.get_mut(&number) {
-                    life.family = Some(family);
-                }
+                self.lives.started(number, family);
             }
             News::Healthy => {
                 self.apply(Event::Healthy(number));
@@ -140,7 +125,7 @@ impl Supervisor {
                 self.apply(Event::Sick(number));
             }
             News::Ended(reason) => {
-                self.lives.remove(&number);
+                self.lives.ended(number);
                 let is_retired = !self.concerns(number);
                 if is_retired {
                     tracing::info!("the old app {reason}");
@@ -169,7 +154,7 @@ impl Supervisor {
                 self.stop_until = Some(until);
                 self.route.close();
                 self.apply(Event::Stop);
-                self.hurry(until);
+                self.lives.hurry(until);
             }
             Order::Look(answer) => {
                 // Who asked may have gone away.
@@ -188,19 +173,6 @@ impl Supervisor {
         }
     }
 
-    /// Gives those that were told to end no longer than until then.
-    fn hurry(&self, until: Instant) {
-        for life in self.lives.values() {
-            life.orders.send_if_modified(|order| match order {
-                life::Order::Retire(at) if *at > until => {
-                    *at = until;
-                    true
-                }
-                _ => false,
-            });
-        }
-    }
-
     /// Why no swap can be done now.
     fn objection(&self) -> Option<Objection> {
         let now = |reason: &str| Some(Objection { reason: reason.into(), restart: false });
@@ -211,16 +183,16 @@ impl Supervisor {
             State::Serving(number) => self.lack_of_memory(number),
             State::Swapping { .. } => now("a swap is under way"),
             State::Starting(_) | State::Down => now("the app is being started"),
-            State::GivenUp | State::Stopping => now(ENDING),
+            State::GivenUp | State::Stopping => Some(Objection::ending()),
         }
     }
 
     /// Says if there is no room for another one like this.
     fn lack_of_memory(&self, number: u32) -> Option<Objection> {
-        let family = self.lives.get(&number)?.family.as_ref()?;
+        let family = self.lives.family(number)?;
         let app = processes::memory(family.members());
         let front = processes::memory([rustix::process::getpid()]);
-        let limit = self.launch.memory;
+        let limit = self.launch.limits.memory.bytes();
         (front + 2 * app > limit).then(|| {
             let megabytes = |bytes: u64| bytes >> 20;
             let (app, limit) = (megabytes(app), megabytes(limit));
@@ -232,7 +204,7 @@ impl Supervisor {
 
     fn look_at_swap(&mut self, number: u32) {
         let lives = &self.lives;
-        self.swaps.look(number, |number| lives.contains_key(&number), &self.reason);
+        self.swaps.look(number, |number| lives.has(number), &self.reason);
     }
 
     fn apply(&mut self, event: Event) {
@@ -254,20 +226,17 @@ impl Supervisor {
             Action::Open(number) => self.open(number),
             Action::Close => self.close(),
             Action::Retire(number) => {
-                let until = Instant::now() + self.launch.stop_timeout;
-                if let Some(life) = self.lives.get(&number) {
-                    let until = self.stop_until.unwrap_or(until);
-                    life.orders.send_replace(life::Order::Retire(until));
-                }
+                let until = Instant::now() + self.launch.limits.stop_timeout;
+                self.lives.retire(number, self.stop_until.unwrap_or(until));
             }
             Action::Count => {
-                let too_often = self.count();
+                let too_often = self.crashes.ended(&self.launch.limits);
                 self.apply(Event::Counted { too_often });
             }
             Action::Pause => {
                 // From start to start: one that served for longer is started again at once.
                 let up = self.begun.elapsed();
-                let delay = self.launch.restart_delay.saturating_sub(up);
+                let delay = self.launch.limits.restart_delay.saturating_sub(up);
                 let pauses = self.pauses.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
@@ -278,11 +247,10 @@ impl Supervisor {
                 self.standing.send_replace(Standing::GivenUp(self.reason.clone()));
             }
             Action::NotSwapped => {
-                let reason = match self.machine.state() {
-                    State::Stopping => ENDING.to_owned(),
-                    _ => format!("the new app {}", self.reason),
-                };
-                self.swaps.fail(reason);
+                self.swaps.end(match self.machine.state() {
+                    State::Stopping => Swapped::Refused(Objection::ending()),
+                    _ => Swapped::Failed(self.reason.clone()),
+                });
             }
             // `obey` has looked before.
             Action::RefuseSwap => {}
@@ -291,34 +259,16 @@ impl Supervisor {
 
     fn begin(&mut self, number: u32) {
         self.begun = Instant::now();
-        let address = match life::address(&self.launch, number) {
-            Ok(address) => address,
-            Err(error) => {
-                let reason = format!("has no port to listen on: {error}");
-                let _ = self.told.send((number, News::Ended(reason)));
-                return;
-            }
-        };
-        let generation = Generation::new(number, address);
-        let (orders, obeys) = watch::channel(life::Order::Run);
-        let told = self.told.clone();
-        tokio::spawn(life::live(Arc::clone(&self.launch), Arc::clone(&generation), obeys, told));
-        self.lives.insert(number, Life { generation, family: None, orders });
+        self.lives.begin(number);
     }
 
     fn open(&mut self, number: u32) {
-        let Some(life) = self.lives.get(&number) else { return };
-        self.route.open(Arc::clone(&life.generation));
+        let Some(generation) = self.lives.generation(number) else { return };
+        self.route.open(Arc::clone(generation));
         self.swaps.opened(number);
-        let now = BootTime::now();
-        self.count = self.count.ready(now);
-        if let Some(guard) = &self.guard
-            && let Err(error) = guard.ready(now)
-        {
-            tracing::warn!("{error}");
-        }
+        self.crashes.ready();
         (self.launch.alive)();
-        let pid = life.family.as_ref().and_then(|family| id(family.main()));
+        let pid = self.lives.family(number).and_then(|family| id(family.main()));
         self.shared.with(|figures| {
             figures.pid = pid;
             figures.generation = number;
@@ -335,18 +285,6 @@ impl Supervisor {
             figures.healthy = false;
         });
         self.standing.send_replace(Standing::Down);
-    }
-
-    /// Tells the crash guard; whether the app has crashed too often.
-    fn count(&mut self) -> bool {
-        let (now, min_uptime) = (BootTime::now(), self.launch.min_uptime);
-        self.count = self.count.child_ended(now, min_uptime);
-        let counted = self.guard.as_ref().map(|guard| guard.child_ended(now, min_uptime));
-        let state = counted.unwrap_or(Ok(self.count)).unwrap_or_else(|error| {
-            tracing::warn!("{error}");
-            self.count
-        });
-        state.crashes > 0 && state.crashes >= self.launch.max_restarts
     }
 }
 

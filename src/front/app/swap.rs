@@ -1,5 +1,7 @@
 //! The swaps that were asked for, and what came of them.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -8,10 +10,46 @@ use crate::health::{SwapAnswer, SwapState};
 
 /// Why there is no swap now.
 #[derive(Debug, Clone)]
-pub(super) struct Objection {
+pub(crate) struct Objection {
     pub(super) reason: String,
     /// A restart of the instance would do.
     pub(super) restart: bool,
+}
+
+impl Objection {
+    /// There is no app any more.
+    pub(super) fn ending() -> Self {
+        Self { reason: "the instance is ending".into(), restart: false }
+    }
+}
+
+/// What came of a swap that somebody asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Swapped {
+    /// The requests go to the new app, and the old one is gone.
+    Done { took: Duration, generation: Option<Number> },
+    /// The new app ended before it was well: how, as the end of a sentence that begins with "the new
+    /// app". The old one serves on.
+    Failed(String),
+    /// It was not begun, or broken off because the instance ends.
+    Refused(Objection),
+}
+
+impl From<Swapped> for SwapAnswer {
+    fn from(swapped: Swapped) -> Self {
+        match swapped {
+            Swapped::Done { took, generation } => {
+                let took_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+                Self { swapped: true, took_ms, generation, ..Self::default() }
+            }
+            Swapped::Failed(how) => {
+                Self { reason: Some(format!("the new app {how}")), ..Self::default() }
+            }
+            Swapped::Refused(Objection { reason, restart }) => {
+                Self { reason: Some(reason), restart, ..Self::default() }
+            }
+        }
+    }
 }
 
 /// All swaps since the start of the front.
@@ -31,7 +69,7 @@ struct Swap {
     begun: Instant,
     /// Requests go to the new one.
     moved: bool,
-    answer: oneshot::Sender<SwapAnswer>,
+    answer: oneshot::Sender<Swapped>,
 }
 
 impl Swaps {
@@ -41,7 +79,7 @@ impl Swaps {
     }
 
     /// This one is to be swapped.
-    pub(super) fn begin(&mut self, old: Number, answer: oneshot::Sender<SwapAnswer>) {
+    pub(super) fn begin(&mut self, old: Number, answer: oneshot::Sender<Swapped>) {
         self.now = Some(Swap { old, new: None, begun: Instant::now(), moved: false, answer });
     }
 
@@ -66,36 +104,29 @@ impl Swaps {
     pub(super) fn look(&mut self, number: Number, is_there: impl Fn(Number) -> bool, reason: &str) {
         let Some(swap) = &self.now else { return };
         if swap.moved && !is_there(swap.old) {
-            let took = u64::try_from(swap.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let generation = swap.new;
-            let took_ms = Some(took);
-            self.end(SwapAnswer { swapped: true, took_ms, generation, ..Default::default() });
+            let (took, generation) = (swap.begun.elapsed(), swap.new);
+            self.end(Swapped::Done { took, generation });
         } else if !swap.moved && swap.new == Some(number) && !is_there(number) {
-            self.fail(format!("the new app {reason}"));
+            self.end(Swapped::Failed(reason.to_owned()));
         }
     }
 
-    /// The one under way is not done.
-    pub(super) fn fail(&mut self, reason: String) {
-        self.end(SwapAnswer { reason: Some(reason), ..Default::default() });
-    }
-
-    fn end(&mut self, outcome: SwapAnswer) {
+    /// This came of the one under way.
+    pub(super) fn end(&mut self, outcome: Swapped) {
         if let Some(swap) = self.now.take() {
             self.settle(swap.answer, outcome);
         }
     }
 
     /// One is not begun.
-    pub(super) fn refuse(&mut self, answer: oneshot::Sender<SwapAnswer>, why: Objection) {
-        let Objection { reason, restart } = why;
-        self.settle(answer, SwapAnswer { reason: Some(reason), restart, ..Default::default() });
+    pub(super) fn refuse(&mut self, answer: oneshot::Sender<Swapped>, why: Objection) {
+        self.settle(answer, Swapped::Refused(why));
     }
 
     /// Keeps what came of a swap, and tells it to the one who asked.
-    fn settle(&mut self, answer: oneshot::Sender<SwapAnswer>, outcome: SwapAnswer) {
+    fn settle(&mut self, answer: oneshot::Sender<Swapped>, outcome: Swapped) {
         self.ended += 1;
-        self.last = Some(outcome.clone());
+        self.last = Some(outcome.clone().into());
         // Who asked may have gone away.
         let _ = answer.send(outcome);
     }
@@ -116,7 +147,7 @@ impl Swaps {
 mod tests {
     use super::*;
 
-    fn begun() -> (Swaps, oneshot::Receiver<SwapAnswer>) {
+    fn begun() -> (Swaps, oneshot::Receiver<Swapped>) {
         let mut swaps = Swaps::default();
         let (answer, answered) = oneshot::channel();
         swaps.begin(1, answer);
@@ -133,7 +164,7 @@ mod tests {
         assert!(answered.try_recv().is_err());
         tokio::time::advance(std::time::Duration::from_secs(2)).await;
         swaps.look(1, |number| number == 2, "ended");
-        let answer = answered.await.unwrap();
+        let answer = SwapAnswer::from(answered.await.unwrap());
         assert_eq!(
             (answer.swapped, answer.took_ms, answer.generation),
             (true, Some(2000), Some(2))
@@ -150,19 +181,19 @@ mod tests {
         assert!(swaps.is_under_way());
         swaps.opened(2);
         swaps.look(2, |number| number == 2, "crashed");
-        assert!(answered.await.unwrap().swapped);
+        assert!(SwapAnswer::from(answered.await.unwrap()).swapped);
     }
 
     #[tokio::test]
     async fn a_swap_fails_with_its_new_one_and_each_is_counted() {
         let (mut swaps, answered) = begun();
         swaps.look(2, |number| number == 1, "exited with code 1");
-        let reason = answered.await.unwrap().reason;
+        let reason = SwapAnswer::from(answered.await.unwrap()).reason;
         assert_eq!(reason.as_deref(), Some("the new app exited with code 1"));
         let (answer, refused) = oneshot::channel();
         let why = Objection { reason: "no memory".into(), restart: true };
         swaps.refuse(answer, why.clone());
-        let refused = refused.await.unwrap();
+        let refused = SwapAnswer::from(refused.await.unwrap());
         assert!(refused.restart && !refused.swapped);
         let state = swaps.state(Some(why));
         assert_eq!((state.possible, state.restart, state.swaps), (false, true, 2));
