@@ -100,6 +100,10 @@ pub(super) enum Failure {
     ))]
     Halted { sentence: String, instance: String },
 
+    #[error("{sentence}")]
+    #[diagnostic(help("`romuoctl reload` rolls the rest"))]
+    Canceled { sentence: String },
+
     #[error("the roll of {app} failed without a verdict ({result})")]
     #[diagnostic(help("`journalctl -u {app}.service -n 20` shows what it said"))]
     NoVerdict { app: AppName, result: String },
@@ -109,6 +113,20 @@ pub(super) enum Failure {
     )]
     #[diagnostic(help("`romuoctl stop` first, then `romuoctl install-units --now`"))]
     OtherPorts { app: AppName, open: String },
+
+    #[error("{app} is being rolled already: {who}")]
+    #[diagnostic(help(
+        "without --no-wait this one follows it; `romuoctl reload --cancel` ends that one early"
+    ))]
+    Rolling { app: AppName, who: String },
+
+    #[error("no roll of {app} is under way, so there is none to cancel")]
+    #[diagnostic(help("`romuoctl status` shows what the last one came to"))]
+    NotRolling { app: AppName },
+
+    #[error("cannot roll {app}: {source}")]
+    #[diagnostic(help("is it root that rolls, and is there room on /run?"))]
+    RollLock { app: AppName, source: crate::roll::LockError },
 
     #[error("no instance of {app} is running, so there is nothing to roll")]
     #[diagnostic(help("`romuoctl start` starts the app"))]

@@ -7,21 +7,34 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::process::Signal;
+use tokio::time::sleep;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle::LastLines;
 use super::output::{Format, Printer};
+use super::roll::who_rolls;
 use crate::clock::BootTime;
-use crate::manager::{ServiceManager, Systemd, Verb};
-use crate::roll::Outcome;
-use crate::unit::JobResult;
+use crate::manager::{ManagerError, ServiceManager, Systemd, Verb};
+use crate::roll::{Lock, Outcome};
+use crate::unit::{ActiveState, AppName, JobResult, UnitName};
 
 /// Time between two frames of the spinner.
 const FRAME: Duration = Duration::from_millis(100);
 
+/// How often is asked whether a roll is over whose end was not heard of.
+const ABSENT: Duration = Duration::from_millis(200);
+
 #[derive(Debug, clap::Args)]
-pub(super) struct Reload {}
+pub(super) struct Reload {
+    /// Fail at once where another roll is under way, and say who rolls
+    #[arg(long)]
+    no_wait: bool,
+    /// End the roll under way after the instances at hand
+    #[arg(long, conflicts_with = "no_wait")]
+    cancel: bool,
+}
 
 impl Reload {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
@@ -31,9 +44,20 @@ impl Reload {
         let unit = app.roll();
         let asked_ms = BootTime::now().milliseconds();
 
+        if self.cancel {
+            return cancel(context, &app, &manager, printer).await;
+        }
+        if Lock::is_taken(&context.roll_lock_path(&app)) {
+            let who = who_rolls(context, &app);
+            if self.no_wait {
+                return Err(Failure::Rolling { app, who });
+            }
+            printer.tell(format!("waiting: {who}"));
+        }
+
         let mut texts = manager.status_texts(&unit).await?;
         let spinner = spinner(printer);
-        let job = manager.run(Verb::Reload, &unit);
+        let job = run(&manager, &unit);
         tokio::pin!(job);
         let result = loop {
             tokio::select! {
@@ -47,16 +71,22 @@ impl Reload {
         let outcome = Outcome::read(&context.outcome_path(&app))
             .filter(|outcome| outcome.started_ms >= asked_ms);
         let Some(outcome) = outcome else {
+            if result == JobResult::Done {
+                // It could not be kept; systemd knows the sentence.
+                printer.say(manager.status(&unit).await?.status_text);
+                return Ok(Exit::Done);
+            }
             return Err(Failure::NoVerdict { app, result: result.to_string() });
         };
         if printer.format == Format::Json {
             printer.answer(&outcome, "");
         }
         match &outcome.halt {
-            None if result == JobResult::Done => {
+            None if outcome.is_done() => {
                 printer.say(&outcome);
                 Ok(Exit::Done)
             }
+            None if outcome.canceled => Err(Failure::Canceled { sentence: outcome.to_string() }),
             None => Err(Failure::NoVerdict { app, result: result.to_string() }),
             Some(halted) => {
                 let (lines, hints) = (halted.journal.clone(), halted.hints.clone());
@@ -67,6 +97,40 @@ impl Reload {
             }
         }
     }
+}
+
+/// Has systemd reload the unit, and waits until it has, also where systemd goes away meanwhile.
+async fn run(manager: &Systemd, unit: &UnitName) -> Result<JobResult, ManagerError> {
+    match manager.run(Verb::Reload, unit).await {
+        Err(ManagerError::Unreachable { .. }) => {}
+        ran => return ran,
+    }
+    manager.back().await?;
+    loop {
+        match manager.status(unit).await {
+            Ok(status) if status.active == ActiveState::Reloading => sleep(ABSENT).await,
+            Ok(status) if status.is_up() => return Ok(JobResult::Done),
+            Ok(_) => return Ok(JobResult::Canceled),
+            Err(ManagerError::Unreachable { .. }) => manager.back().await?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Ends a roll early.
+async fn cancel(
+    context: &Context,
+    app: &AppName,
+    manager: &Systemd,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    if !Lock::is_taken(&context.roll_lock_path(app)) {
+        return Err(Failure::NotRolling { app: app.clone() });
+    }
+    let who = who_rolls(context, app);
+    manager.signal_reload(&app.roll(), Signal::INT.as_raw()).await?;
+    printer.say(format!("the roll ends after the instances at hand: {who}"));
+    Ok(Exit::Done)
 }
 
 /// A spinner on standard error; indicatif shows it on a terminal only.

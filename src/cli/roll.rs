@@ -2,26 +2,43 @@
 //! `systemctl reload NAME.target`, `systemctl reload NAME` and `romuoctl reload` all end here.
 
 use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle::last_lines;
 use super::survey::Survey;
 use crate::clock::BootTime;
-use crate::config::{self, Method, Mode, Settings};
+use crate::config::{self, Method, Mode, OnFailure, Settings};
 use crate::install;
 use crate::journal::Network;
-use crate::manager::{ServiceManager, Systemd};
+use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
 use crate::roll::{
-    Action, Candidate, ControlSockets, Front, HealthProbe, Outcome, Plan, Reason, Roll as Machine,
-    Way, changed, drive,
+    Action, Candidate, ControlSockets, Driver, Front, Gate, HealthProbe, Lock, LockError, Outcome,
+    Patience, Plan, Progress, Reason, Roll as Machine, Rules, Verdict, Way, changed,
 };
-use crate::unit::AppName;
+use crate::unit::{AppName, InstanceId};
+
+/// How long an absence of systemd may last: an upgrade of it takes a few seconds.
+const ABSENCE: Duration = Duration::from_secs(60);
+
+/// What a job may take beyond the timeouts of its unit: systemd's own work.
+const JOB_MARGIN: Duration = Duration::from_secs(5);
+
+/// How often is looked whether another roll has ended.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Roll {}
+pub(super) struct Roll {
+    /// Fail at once where another roll is under way
+    #[arg(long)]
+    no_wait: bool,
+}
 
 impl Roll {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
@@ -29,14 +46,20 @@ impl Roll {
         let started = BootTime::now();
         let (settings, _) = context.settings()?;
         let app = &settings.name;
+        let _lock = self.lock(app, context).await?;
+        let interrupted = Progress::read(&context.progress_path(app));
+        if let Some(before) = &interrupted {
+            let far = before.how_far();
+            announce(&format!("the roll before was interrupted at {far}: this one finishes it"));
+        }
         let manager = Systemd::connect().await?;
-        let survey = Survey::take(app, context.root(), &manager).await?;
-        let plan = Plan::new(candidates(&settings, context, &manager, survey).await?);
-        if plan.order.is_empty() {
+        let whole = Whole::plan(&settings, context, &manager, interrupted.as_ref()).await?;
+        if whole.plan.order.is_empty() {
             return Err(Failure::NothingToRoll { app: app.clone() });
         }
-
-        let mut outcome = roll(&settings, context, &manager, plan, started).await?;
+        let Some(mut outcome) = roll(&settings, context, &manager, whole, started).await? else {
+            return Ok(Exit::Done);
+        };
         if let Some(halted) = &mut outcome.halt
             && let Some(id) = app.instance_of(&halted.unit)
         {
@@ -44,48 +67,222 @@ impl Roll {
             let last = last_lines(&app.instance(id), network).await;
             (halted.journal, halted.hints) = (last.lines, last.hints);
         }
-        keep(context, app, &outcome)?;
+        keep(context, app, &outcome);
         announce(&outcome.to_string());
-        if outcome.is_done() {
-            return Ok(Exit::Done);
+        Ok(if outcome.is_done() { Exit::Done } else { Exit::Failed })
+    }
+
+    /// Waits until no other roll is under way.
+    async fn lock(&self, app: &AppName, context: &Context) -> Result<Lock, Failure> {
+        let path = context.roll_lock_path(app);
+        let mut is_told = false;
+        loop {
+            match Lock::take(&path) {
+                Ok(lock) => return Ok(lock),
+                Err(LockError::Taken) => {
+                    let who = who_rolls(context, app);
+                    if self.no_wait {
+                        return Err(Failure::Rolling { app: app.clone(), who });
+                    }
+                    if !is_told {
+                        announce(&format!("waiting: {who}"));
+                        is_told = true;
+                    }
+                    sleep(LOCK_PAUSE).await;
+                }
+                Err(source) => return Err(Failure::RollLock { app: app.clone(), source }),
+            }
         }
-        Ok(Exit::Failed)
     }
 }
 
+/// Who holds the lock of an app.
+pub(super) fn who_rolls(context: &Context, app: &AppName) -> String {
+    let progress = Progress::read(&context.progress_path(app));
+    progress.map_or_else(
+        || "an instance is just being restarted by itself, or a roll has just begun".to_owned(),
+        |progress| progress.who(BootTime::now()),
+    )
+}
+
+/// All that a roll is about.
+struct Whole {
+    plan: Plan,
+    /// Extra instances that may be started.
+    extra: Vec<InstanceId>,
+    /// Those of them that an interrupted roll has left behind.
+    left: Vec<InstanceId>,
+}
+
+impl Whole {
+    async fn plan(
+        settings: &Settings,
+        context: &Context,
+        manager: &Systemd,
+        interrupted: Option<&Progress>,
+    ) -> Result<Self, Failure> {
+        let app = &settings.name;
+        let mut instances = Survey::instances(app, context.root(), manager).await?;
+        let ids =
+            |list: &[String]| list.iter().filter_map(|id| id.parse().ok()).collect::<Vec<_>>();
+        let enabled = install::installed_instances(context.root(), app).unwrap_or_default();
+        let last = Outcome::read(&context.outcome_path(app));
+        let mut left = interrupted.map(|before| ids(&before.extra)).unwrap_or_default();
+        left.extend(last.map(|outcome| ids(&outcome.kept)).unwrap_or_default());
+        left.retain(|id| !enabled.contains(id) && instances.iter().any(|(one, _)| one == id));
+        instances.retain(|(id, _)| !left.contains(id));
+        let last = instances.iter().map(|(id, _)| *id).max();
+        let new = (1..=settings.reload.surge).filter_map(|more| last?.plus(more));
+        let extra = new.collect();
+        let mut plan = Plan::new(candidates(settings, context, manager, instances).await?);
+        if let Some(before) = interrupted {
+            plan.begin_after(&ids(&before.rolled));
+        }
+        Ok(Self { plan, extra, left })
+    }
+
+    fn rules(&self, settings: &Settings) -> Rules {
+        let reload = &settings.reload;
+        // A program that takes the sockets itself has no control socket: systemd's word is the verdict.
+        let inherits =
+            settings.program.as_ref().is_some_and(|program| program.mode == Mode::Inherit);
+        Rules {
+            parallel: match self.extra.len() {
+                0 => reload.max_unavailable.of(self.plan.order.len()),
+                extra => extra,
+            },
+            extra: self.extra.clone(),
+            goes_on: reload.on_failure == OnFailure::Continue,
+            watches: !reload.watch.is_zero() && !inherits,
+            gate: Gate {
+                good: (!inherits).then_some(reload.probes),
+                failures: settings.health.failures,
+                release: None,
+            },
+        }
+    }
+}
+
+/// Rolls. None: it was told to end at once, because the app is being stopped.
 async fn roll(
     settings: &Settings,
     context: &Context,
     manager: &Systemd,
-    plan: Plan,
+    whole: Whole,
     started: BootTime,
-) -> Result<Outcome, Failure> {
+) -> Result<Option<Outcome>, Failure> {
     let app = &settings.name;
     let sockets = sockets(settings, context);
-    // A program that takes the sockets itself has no control socket: systemd's word is the verdict.
-    let probed = !settings.program.as_ref().is_some_and(|program| program.mode == Mode::Inherit);
-    let machine = Machine::new(plan, probed.then_some(settings.health.failures));
-    let told = |machine: &Machine, action: Action| {
-        let (rolled, all) = machine.progress();
-        let now = match action {
-            Action::Swap(id) => format!("swapping the program of {}", app.instance(id)),
-            Action::Restart(id) => match machine.at_hand().map(|planned| &planned.way) {
-                Some(Way::Restart(reason)) if *reason != Reason::Method => {
-                    format!("restarting {}, because {reason}", app.instance(id))
-                }
-                _ => format!("restarting {}", app.instance(id)),
-            },
-            Action::Probe { instance, .. } => {
-                format!("asking {} for its health", app.instance(instance))
-            }
-            Action::Read(_) | Action::Ask(_) => return,
-        };
-        announce(&format!("{rolled} of {all} instances rolled, {now}"));
+    let limits = &settings.limits;
+    let driver = Driver {
+        app,
+        manager,
+        health: &sockets,
+        patience: Patience {
+            job: limits.start_timeout + limits.stop_timeout + JOB_MARGIN,
+            health: limits.start_timeout,
+            manager: ABSENCE,
+            watch: settings.reload.watch,
+        },
     };
-    let verdict = drive(machine, app, manager, &sockets, told).await;
+    let machine = Machine::new(whole.plan.clone(), whole.rules(settings));
+    let mut keeper = Keeper::new(context.progress_path(app), started, &whole);
+    keeper.note(&machine);
+    let told = |machine: &Machine, action: Option<Action>| {
+        keeper.note(machine);
+        if let Some(now) = action.and_then(|action| what(app, machine, action)) {
+            let (rolled, all) = machine.progress();
+            announce(&format!("{rolled} of {all} instances rolled, {now}"));
+        }
+    };
+    let handler = |kind| signal(kind).map_err(Failure::Runtime);
+    let (mut interrupt, mut terminate) =
+        (handler(SignalKind::interrupt())?, handler(SignalKind::terminate())?);
+    let cancel = async {
+        interrupt.recv().await;
+        announce("canceled: ending after the instances at hand");
+    };
+    let verdict = tokio::select! {
+        biased;
+        // systemd ends the commands of a unit that is stopped; a stop wins over a roll.
+        _ = terminate.recv() => None,
+        verdict = driver.drive(machine, cancel, told) => Some(verdict),
+    };
+    let Some(verdict) = verdict else {
+        announce(&format!("the roll of {app} ended at {}: the app is being stopped", keeper.far()));
+        keeper.remove();
+        return Ok(None);
+    };
     let verdict = verdict.map_err(|error| Failure::Defect(error.to_string()))?;
-    let took = BootTime::now().since(started);
-    Ok(Outcome::new(app, &verdict, started, took))
+    for id in &whole.left {
+        manager.run(Verb::Stop, &app.instance(*id)).await?;
+    }
+    keeper.remove();
+    Ok(Some(outcome(app, &verdict, started)))
+}
+
+fn outcome(app: &AppName, verdict: &Verdict, started: BootTime) -> Outcome {
+    Outcome::new(app, verdict, started, BootTime::now().since(started))
+}
+
+/// What is being done, for a person; none: nothing that takes its time.
+fn what(app: &AppName, machine: &Machine, action: Action) -> Option<String> {
+    Some(match action {
+        Action::Swap(id) => format!("swapping the program of {}", app.instance(id)),
+        Action::Restart(id) => match machine.at_hand(id).map(|planned| &planned.way) {
+            Some(Way::Restart(reason)) if *reason != Reason::Method => {
+                format!("restarting {}, because {reason}", app.instance(id))
+            }
+            _ => format!("restarting {}", app.instance(id)),
+        },
+        Action::Start(id) => format!("starting the extra instance {}", app.instance(id)),
+        Action::Stop(id) => format!("stopping the extra instance {}", app.instance(id)),
+        Action::Watch(id) => format!("watching {} beside its siblings", app.instance(id)),
+        Action::Return(_) => "waiting for systemd, which went away".to_owned(),
+        Action::Probe { instance, good: 0, .. } => {
+            format!("asking {} for its health", app.instance(instance))
+        }
+        Action::Probe { .. } | Action::Read { .. } | Action::Ask(_) => return None,
+    })
+}
+
+/// Keeps how far the roll is, for whoever asks and for the one after it.
+struct Keeper {
+    path: std::path::PathBuf,
+    started: BootTime,
+    extra: Vec<InstanceId>,
+    last: Option<Progress>,
+    is_told: bool,
+}
+
+impl Keeper {
+    fn new(path: std::path::PathBuf, started: BootTime, whole: &Whole) -> Self {
+        let extra = whole.extra.iter().chain(&whole.left).copied().collect();
+        Self { path, started, extra, last: None, is_told: false }
+    }
+
+    fn note(&mut self, machine: &Machine) {
+        let now = Progress::of(machine, self.started, &self.extra);
+        if self.last.as_ref() == Some(&now) {
+            return;
+        }
+        // A full disk is no reason to leave a roll half done.
+        if let Err(error) = now.write(&self.path)
+            && !self.is_told
+        {
+            self.is_told = true;
+            warn(&self.path, "how far the roll is", &error);
+        }
+        self.last = Some(now);
+    }
+
+    fn far(&self) -> String {
+        self.last.as_ref().map(Progress::how_far).unwrap_or_default()
+    }
+
+    fn remove(&self) {
+        Progress::remove(&self.path);
+    }
 }
 
 /// What is known of each instance, and where a swap is the way, what its front and files say to that.
@@ -93,17 +290,17 @@ async fn candidates(
     settings: &Settings,
     context: &Context,
     manager: &Systemd,
-    survey: Survey,
+    instances: Vec<(InstanceId, UnitStatus)>,
 ) -> Result<Vec<Candidate>, Failure> {
     let fronted = settings.program.as_ref().is_some_and(|program| program.mode == Mode::Front);
     if !fronted || settings.reload.method != Method::Swap {
         let candidate = |(id, unit)| Candidate { id, unit, front: None };
-        return Ok(survey.instances.into_iter().map(candidate).collect());
+        return Ok(instances.into_iter().map(candidate).collect());
     }
     let app = &settings.name;
     let configuration = &install::config_path(app);
     let sockets = &sockets(settings, context);
-    let asked = survey.instances.into_iter().map(async |(id, _)| {
+    let asked = instances.into_iter().map(async |(id, _)| {
         // What a unit was made of is not in the list.
         let unit = manager.status(&app.instance(id)).await?;
         let (report, swap) = match unit.main_pid {
@@ -132,8 +329,15 @@ fn announce(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Keeps the outcome for those who ask later.
-fn keep(context: &Context, app: &AppName, outcome: &Outcome) -> Result<(), Failure> {
+/// Keeps the outcome for those who ask later. Where it cannot be kept the roll is none the worse.
+fn keep(context: &Context, app: &AppName, outcome: &Outcome) {
     let path = context.outcome_path(app);
-    outcome.write(&path).map_err(|source| Failure::Write { path, source })
+    if let Err(error) = outcome.write(&path) {
+        warn(&path, "what the roll came to", &error);
+    }
+}
+
+fn warn(path: &Path, what: &str, error: &std::io::Error) {
+    let path = path.display();
+    let _ = writeln!(std::io::stderr(), "{what} could not be kept in {path}: {error}");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 
 use super::context::Context;
 use super::error::Failure;
@@ -51,6 +51,31 @@ impl Survey {
         let ids: BTreeSet<InstanceId> = enabled.into_iter().chain(up).collect();
         let instances = ids.into_iter().map(|id| (id, unit(app.instance(id)))).collect();
         Ok(Self { app: app.clone(), socket, roll, instances })
+    }
+
+    /// Asks systemd with one call however many instances there are, and one for each that is not up:
+    /// what is told of the others is only that they are.
+    pub(super) async fn instances(
+        app: &AppName,
+        root: &Path,
+        manager: &impl ServiceManager,
+    ) -> Result<Vec<(InstanceId, UnitStatus)>, Failure> {
+        let units = manager.names(&[&format!("{app}@*.service")]).await?;
+        let of = |unit: &UnitStatus| app.instance_of(unit.name.as_str());
+        let up = units.iter().filter(|unit| unit.is_up()).filter_map(of);
+        let enabled = install::installed_instances(root, app).unwrap_or_default();
+        let ids: BTreeSet<InstanceId> = enabled.into_iter().chain(up).collect();
+        try_join_all(ids.into_iter().map(async |id| {
+            let listed = units.iter().find(|unit| of(unit) == Some(id) && unit.is_up());
+            Ok((
+                id,
+                match listed {
+                    Some(unit) => unit.clone(),
+                    None => manager.status(&app.instance(id)).await?,
+                },
+            ))
+        }))
+        .await
     }
 
     /// Asks each instance that is up for its health, all at once.

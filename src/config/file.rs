@@ -13,7 +13,8 @@ use super::error::ConfigError;
 use super::listen::Listen;
 use super::reader::Reader;
 use super::report::Report;
-use super::settings::{Method, Mode, Network};
+use super::settings::{Method, Mode, Network, OnFailure};
+use super::share::Share;
 use super::subnet::Subnet;
 use super::typed::{Any, OneOrMore, Time, Variable, Word};
 use super::value::{Instances, Size};
@@ -115,6 +116,21 @@ pub(super) struct Reload {
     /// "swap": the front starts the new child beside the old one and moves the requests over, the
     /// default in front mode. "restart": systemd restarts the instance.
     pub(super) method: Option<Method>,
+    /// How many instances may be rolled at the same time: a number, or percent of all ("25%", rounded
+    /// down, one at the least).
+    pub(super) max_unavailable: Option<Share>,
+    /// How many extra instances are started first and stopped last, wherever instances are
+    /// restarted, so that there are never fewer than before. As many are rolled at the same time then,
+    /// whatever `max_unavailable` says.
+    pub(super) surge: Option<u16>,
+    /// "halt": after an instance that failed the rest is left as it is. "continue": it is rolled, as
+    /// far as no more instances are down than `max_unavailable` allows.
+    pub(super) on_failure: Option<OnFailure>,
+    /// How many good answers in a row an instance has to give until the next one is rolled.
+    pub(super) probes: Option<NonZeroU32>,
+    /// For how long the first instance is compared with its siblings (failed answers, restarts, memory)
+    /// before the rest is rolled; "0s": it is not.
+    pub(super) watch: Option<Time>,
     /// How long an idle connection is kept during a drain; `limits.stop_timeout` at most.
     pub(super) linger: Option<Time>,
 }
@@ -192,6 +208,11 @@ impl File {
             },
             reload: Reload {
                 method: from.value("reload.method"),
+                max_unavailable: from.value("reload.max_unavailable"),
+                surge: from.value("reload.surge"),
+                on_failure: from.value("reload.on_failure"),
+                probes: from.value("reload.probes"),
+                watch: from.value("reload.watch"),
                 linger: from.value("reload.linger"),
             },
             front: Front { trusted_proxies: from.any("front.trusted_proxies") },

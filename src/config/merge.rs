@@ -66,6 +66,11 @@ impl Merged {
         set(&mut limits.hold, file.limits.hold);
         set(&mut limits.body, file.limits.body);
         set(&mut reload.method, file.reload.method);
+        set(&mut reload.max_unavailable, file.reload.max_unavailable);
+        set(&mut reload.surge, file.reload.surge);
+        set(&mut reload.on_failure, file.reload.on_failure);
+        set(&mut reload.probes, file.reload.probes);
+        set(&mut reload.watch, file.reload.watch);
         set(&mut health.path, file.health.path);
         set(&mut health.interval, file.health.interval);
         set(&mut health.failures, file.health.failures);

@@ -23,6 +23,7 @@ mod reader;
 mod report;
 mod schema;
 mod settings;
+mod share;
 mod subnet;
 mod typed;
 mod validate;
@@ -39,8 +40,9 @@ pub use error::{ConfigError, Problem};
 pub use listen::Listen;
 pub use schema::schema;
 pub use settings::{
-    Front, Health, Limits, Method, Mode, Network, Program, Reload, Settings, StaticSite,
+    Front, Health, Limits, Method, Mode, Network, OnFailure, Program, Reload, Settings, StaticSite,
 };
+pub use share::Share;
 pub use subnet::Subnet;
 pub use value::{Instances, Size, ValueError};
 pub use write::to_toml;

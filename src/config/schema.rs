@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::duration::pattern;
 use super::file::File;
 use super::listen::Listen;
-use super::settings::{Method, Mode, Network, Settings};
+use super::settings::{Method, Mode, Network, OnFailure, Settings};
+use super::share::Share;
 use super::subnet::Subnet;
 use super::typed::{Any, OneOrMore, Time, Variable, Word};
 use super::value::{Instances, Size};
@@ -87,6 +88,8 @@ written_as! {
     UserName => { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]{0,30}$" }
     Network => { "type": "string", "enum": ["none", "host"] }
     Mode => { "type": "string", "enum": ["front", "inherit"] }
+    OnFailure => { "type": "string", "enum": ["halt", "continue"] }
+    Share => { "type": ["integer", "string"], "minimum": 1, "maximum": 65535, "pattern": "^(100|[1-9][0-9]?)%$" }
     Method => { "type": "string", "enum": ["swap", "restart"] }
     Subnet => { "type": "string", "examples": ["127.0.0.1", "10.0.0.0/8", "fd00::/8"] }
     Word => { "type": ["string", "integer"] }

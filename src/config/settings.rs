@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::listen::Listen;
+use super::share::Share;
 use super::subnet::Subnet;
 use super::value::{Instances, Size};
 use crate::unit::{AppName, UserName};
@@ -166,8 +167,37 @@ impl Health {
 pub struct Reload {
     /// How an instance gets to run what is new.
     pub method: Method,
+    /// How many instances may be under way at the same time, where no extra ones serve for them.
+    pub max_unavailable: Share,
+    /// How many extra instances are started first and stopped last. As many may be under way then.
+    pub surge: u16,
+    /// What becomes of the rest after an instance that failed.
+    pub on_failure: OnFailure,
+    /// How many good answers in a row an instance has to give.
+    pub probes: u32,
+    /// How long the first good instance is compared with its siblings before the rest is rolled; zero:
+    /// it is not.
+    pub watch: Duration,
     /// How long an idle connection is kept during a drain.
     pub linger: Duration,
+}
+
+/// What becomes of the rest of a roll after an instance that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It is left as it is.
+    Halt,
+    /// It is rolled, as far as no more instances are down than may be.
+    Continue,
+}
+
+impl fmt::Display for OnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Halt => "halt",
+            Self::Continue => "continue",
+        })
+    }
 }
 
 /// How an instance gets to run what is new.
@@ -244,7 +274,15 @@ impl Settings {
                 timeout: Duration::from_secs(2),
                 failures: 3,
             },
-            reload: Reload { method: Method::Restart, linger: Duration::from_secs(2) },
+            reload: Reload {
+                method: Method::Restart,
+                max_unavailable: Share::Count(1),
+                surge: 0,
+                on_failure: OnFailure::Halt,
+                probes: 2,
+                watch: Duration::ZERO,
+                linger: Duration::from_secs(2),
+            },
             front: Front { trusted_proxies: Subnet::loopback().to_vec() },
             site: None,
             program: None,

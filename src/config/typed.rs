@@ -9,7 +9,8 @@ use toml::de::DeValue;
 
 use super::duration::parse_duration;
 use super::listen::Listen;
-use super::settings::{Method, Mode, Network};
+use super::settings::{Method, Mode, Network, OnFailure};
+use super::share::Share;
 use super::subnet::Subnet;
 use super::value::{Instances, Size, ValueError};
 use crate::unit::{AppName, UserName};
@@ -139,6 +140,36 @@ impl FromToml for NonZeroU32 {
         integer(value)
             .and_then(|number| Self::new(u32::try_from(number).ok()?))
             .ok_or_else(|| ValueError::new(value.type_str(), "a whole number, 1 or more"))
+    }
+}
+
+impl FromToml for u16 {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        integer(value)
+            .and_then(|number| Self::try_from(number).ok())
+            .ok_or_else(|| ValueError::new(value.type_str(), "a whole number from 0 to 65535"))
+    }
+}
+
+impl FromToml for Share {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        match integer(value) {
+            Some(count) => count.to_string().parse(),
+            None => match value.as_str() {
+                Some(text) if text.ends_with('%') => text.parse(),
+                _ => Err(ValueError::new(value.type_str(), Self::ALLOWED)),
+            },
+        }
+    }
+}
+
+impl FromToml for OnFailure {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        match value.as_str() {
+            Some("halt") => Ok(Self::Halt),
+            Some("continue") => Ok(Self::Continue),
+            _ => Err(ValueError::new(value.type_str(), "\"halt\" or \"continue\"")),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use toml::Value;
 
 use super::duration::format_duration;
 use super::settings::Settings;
+use super::share::Share;
 use super::value::Instances;
 
 /// The whole of `settings` as the text of a `romuo.toml`: every key, every path absolute, so that
@@ -60,8 +61,17 @@ pub fn to_toml(settings: &Settings) -> String {
     file.value("failures", health.failures);
 
     file.table("reload");
-    file.text("method", settings.reload.method);
-    file.text("linger", format_duration(settings.reload.linger));
+    let reload = &settings.reload;
+    file.text("method", reload.method);
+    match reload.max_unavailable {
+        Share::Count(count) => file.value("max_unavailable", u32::from(count)),
+        Share::Percent(_) => file.text("max_unavailable", reload.max_unavailable),
+    }
+    file.value("surge", u32::from(reload.surge));
+    file.text("on_failure", reload.on_failure);
+    file.value("probes", reload.probes);
+    file.text("watch", format_duration(reload.watch));
+    file.text("linger", format_duration(reload.linger));
 
     file.table("front");
     let proxies = settings.front.trusted_proxies.iter().map(ToString::to_string);

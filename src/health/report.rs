@@ -16,6 +16,9 @@ pub struct Report {
     pub memory: Memory,
     /// Requests answered on the public listeners since it got ready.
     pub requests: u64,
+    /// Those of them whose code says that the server failed: 500 and above.
+    #[serde(default)]
+    pub errors: u64,
     /// Version of the app; `"unknown"` where none is known.
     pub version: String,
     /// Version of the compiler that built `romuo-server`.

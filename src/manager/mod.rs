@@ -48,4 +48,18 @@ pub trait ServiceManager {
     /// # Errors
     /// Where the job cannot be queued, or the manager goes away.
     async fn run(&self, verb: Verb, unit: &UnitName) -> Result<JobResult, ManagerError>;
+
+    /// The names and rough states of the loaded units whose name matches one of the glob `patterns`,
+    /// in one call however many there are: of each whether it is loaded and up.
+    ///
+    /// # Errors
+    /// Where the manager cannot be asked.
+    async fn names(&self, patterns: &[&str]) -> Result<Vec<UnitStatus>, ManagerError>;
+
+    /// Waits until the manager answers again after it had gone away (`daemon-reexec`, a restart of
+    /// the bus), for as long as that takes.
+    ///
+    /// # Errors
+    /// Where it answers that it will not.
+    async fn back(&self) -> Result<(), ManagerError>;
 }

@@ -24,6 +24,9 @@ pub struct UnitStatus {
     pub exited: bool,
     /// Automatic restarts since the last start by hand.
     pub restarts: u32,
+    /// Which run of the unit it is (`InvocationID=`, systemd.exec(5)): each start makes a new one;
+    /// [`ServiceManager::status`](super::ServiceManager::status) alone tells it.
+    pub run: Option<String>,
     /// The main process.
     pub main_pid: Option<u32>,
     /// Memory of the cgroup, in bytes.
@@ -74,6 +77,7 @@ impl UnitStatus {
             exit_status: 0,
             exited: false,
             restarts: 0,
+            run: None,
             main_pid: None,
             memory: None,
             memory_max: None,

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::OnceCell;
+use tokio::time::{interval, sleep};
 use zbus::{Array, Connection, DBusError as _, OwnedObjectPath, Variant};
 
 use super::{ManagerError, ServiceManager, UnitFiles, UnitStatus, Verb};
@@ -20,6 +21,13 @@ const SOCKET: &str = "org.freedesktop.systemd1.Socket";
 
 /// `CLD_EXITED` of waitid(2), as `ExecMainCode` has it.
 const CLD_EXITED: i32 = 1;
+
+/// How often is asked whether a job is still there: its end is told by a signal, which is lost where
+/// systemd or the bus is started anew meanwhile.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Pause before another attempt to reach a manager that went away.
+const RETURN_PAUSE: Duration = Duration::from_millis(100);
 
 /// One row of `ListUnitsByPatterns`: name, description, load, active and sub state, followed unit,
 /// object path, and id, type and path of the job.
@@ -45,6 +53,8 @@ trait Manager {
     fn reload_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
     fn reload(&self) -> zbus::Result<()>;
+    fn get_job(&self, id: u32) -> zbus::Result<OwnedObjectPath>;
+    fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> zbus::Result<()>;
 
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> zbus::Result<String>;
@@ -56,10 +66,71 @@ trait Manager {
 /// The system's systemd.
 #[derive(Debug, Clone)]
 pub struct Systemd {
+    /// Made anew when the other end was.
+    link: Arc<RwLock<Link>>,
+}
+
+/// A connection to it.
+#[derive(Debug, Clone)]
+struct Link {
     connection: Connection,
     manager: ManagerProxy<'static>,
     /// Set once systemd sends signals to this connection: it refuses to be asked twice.
     subscribed: Arc<OnceCell<()>>,
+}
+
+impl Link {
+    async fn connect() -> zbus::Result<Self> {
+        let connection = Connection::system().await?;
+        let manager = ManagerProxy::builder(&connection)
+            .cache_properties(zbus::proxy::CacheProperties::No)
+            .build()
+            .await?;
+        Ok(Self { connection, manager, subscribed: Arc::default() })
+    }
+
+    async fn subscribe(&self) -> zbus::Result<()> {
+        self.subscribed.get_or_try_init(|| self.manager.subscribe()).await.copied()
+    }
+
+    /// Queues a job and waits until it is gone.
+    async fn run(&self, verb: Verb, name: &str) -> zbus::Result<JobResult> {
+        // Subscribe, listen, call: in another order the signal could pass unheard.
+        self.subscribe().await?;
+        let mut removed = self.manager.receive_job_removed().await?;
+        let mode = "replace";
+        let job = match verb {
+            Verb::Start => self.manager.start_unit(name, mode).await?,
+            Verb::Stop => self.manager.stop_unit(name, mode).await?,
+            Verb::Restart => self.manager.restart_unit(name, mode).await?,
+            Verb::Reload => self.manager.reload_unit(name, mode).await?,
+        };
+        let id = job.as_str().rsplit('/').next().and_then(|id| id.parse().ok());
+        let mut looks = interval(LOOK);
+        looks.tick().await;
+        let mut is_gone = false;
+        loop {
+            let signal = tokio::select! {
+                biased;
+                signal = removed.next() => signal,
+                // What was signalled before that answer has been read by now.
+                () = std::future::ready(()), if is_gone => None,
+                _ = looks.tick() => {
+                    if let Some(id) = id {
+                        is_gone = !self.manager.get_job(id).await.is_ok_and(|path| path == job);
+                    }
+                    continue;
+                }
+            };
+            let Some(signal) = signal else {
+                return Err(zbus::Error::Failure("the end of the job was not heard of".into()));
+            };
+            let args = signal.args()?;
+            if args.job == job {
+                return Ok(args.result.parse().unwrap_or_else(|never| match never {}));
+            }
+        }
+    }
 }
 
 impl Systemd {
@@ -68,15 +139,23 @@ impl Systemd {
     /// # Errors
     /// Where no bus answers.
     pub async fn connect() -> Result<Self, ManagerError> {
-        let connect = async {
-            let connection = Connection::system().await?;
-            let manager = ManagerProxy::builder(&connection)
-                .cache_properties(zbus::proxy::CacheProperties::No)
-                .build()
-                .await?;
-            Ok(Self { connection, manager, subscribed: Arc::default() })
-        };
-        connect.await.map_err(|e: zbus::Error| ManagerError::Unreachable { reason: e.to_string() })
+        let link = Link::connect().await;
+        let link = link.map_err(|error| ManagerError::Unreachable { reason: error.to_string() })?;
+        Ok(Self { link: Arc::new(RwLock::new(link)) })
+    }
+
+    fn link(&self) -> Link {
+        self.link.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends a signal to the command that a unit's `ExecReload=` runs now.
+    ///
+    /// # Errors
+    /// Where there is none, or systemd refuses.
+    pub async fn signal_reload(&self, unit: &UnitName, signal: i32) -> Result<(), ManagerError> {
+        let what = format!("signal the reload of {unit}");
+        let sent = self.link().manager.kill_unit(unit.as_str(), "control", signal).await;
+        sent.map_err(|e| failed(&what, Some(unit), &e))
     }
 
     /// The version of the running systemd in its own words, such as `252.38-1~deb12u1`.
@@ -84,7 +163,7 @@ impl Systemd {
     /// # Errors
     /// Where systemd cannot be asked.
     pub async fn version(&self) -> Result<String, ManagerError> {
-        self.manager.version().await.map_err(|e| failed("tell its version", None, &e))
+        self.link().manager.version().await.map_err(|e| failed("tell its version", None, &e))
     }
 
     /// Makes systemd read the unit files again (`systemctl daemon-reload`).
@@ -93,7 +172,7 @@ impl Systemd {
     /// Where systemd cannot be asked, or refuses.
     pub async fn daemon_reload(&self) -> Result<(), ManagerError> {
         let what = "read the unit files again";
-        self.manager.reload().await.map_err(|e| failed(what, None, &e))
+        self.link().manager.reload().await.map_err(|e| failed(what, None, &e))
     }
 
     /// Makes systemd forget failures of an app's units, which would keep them listed after their
@@ -104,9 +183,13 @@ impl Systemd {
     pub async fn forget(&self, app: &AppName) -> Result<(), ManagerError> {
         let what = format!("forget the failures of {app}");
         let instances = format!("{app}@*.service");
-        let rows = self.manager.list_units_by_patterns(&["failed"], &[&instances]).await;
+        let rows = self.link().manager.list_units_by_patterns(&["failed"], &[&instances]).await;
         for row in rows.map_err(|e| failed(&what, None, &e))? {
-            self.manager.reset_failed_unit(&row.0).await.map_err(|e| failed(&what, None, &e))?;
+            self.link()
+                .manager
+                .reset_failed_unit(&row.0)
+                .await
+                .map_err(|e| failed(&what, None, &e))?;
         }
         Ok(())
     }
@@ -120,10 +203,11 @@ impl Systemd {
         unit: &UnitName,
     ) -> Result<impl Stream<Item = String> + Unpin + use<>, ManagerError> {
         let what = format!("watch {unit}");
+        let link = self.link();
         let subscribe = async {
-            self.subscribe().await?;
-            let path = self.manager.load_unit(unit.as_str()).await?;
-            zbus::fdo::PropertiesProxy::builder(&self.connection)
+            link.subscribe().await?;
+            let path = link.manager.load_unit(unit.as_str()).await?;
+            zbus::fdo::PropertiesProxy::builder(&link.connection)
                 .destination(DESTINATION)
                 .path(path)
                 .build()
@@ -139,10 +223,6 @@ impl Systemd {
                 _ => None,
             }
         })))
-    }
-
-    async fn subscribe(&self) -> zbus::Result<()> {
-        self.subscribed.get_or_try_init(|| self.manager.subscribe()).await.copied()
     }
 
     /// Reads the properties of a unit, those of all its interfaces in one call.
@@ -196,48 +276,54 @@ impl Systemd {
         arguments: &B,
     ) -> zbus::Result<zbus::Message> {
         let interface = Some("org.freedesktop.DBus.Properties");
-        self.connection.call_method(Some(DESTINATION), path, interface, method, arguments).await
+        let link = self.link();
+        link.connection.call_method(Some(DESTINATION), path, interface, method, arguments).await
     }
 }
 
 impl ServiceManager for Systemd {
     async fn list(&self, patterns: &[&str]) -> Result<Vec<UnitStatus>, ManagerError> {
-        let rows = self.manager.list_units_by_patterns(&[], patterns).await;
+        let rows = self.link().manager.list_units_by_patterns(&[], patterns).await;
         let rows = rows.map_err(|e| failed("list its units", None, &e))?;
         try_join_all(rows.iter().map(|row| self.read_rest(row))).await
     }
 
     async fn status(&self, unit: &UnitName) -> Result<UnitStatus, ManagerError> {
         let what = format!("load {unit}");
-        let path = self.manager.load_unit(unit.as_str()).await;
+        let path = self.link().manager.load_unit(unit.as_str()).await;
         let path = path.map_err(|e| failed(&what, Some(unit), &e))?;
         self.read(unit.clone(), &path).await
     }
 
     async fn run(&self, verb: Verb, unit: &UnitName) -> Result<JobResult, ManagerError> {
         let what = format!("{} {unit}", verb.word());
-        let run = async {
-            // Subscribe, listen, call: in another order the signal could pass unheard.
-            self.subscribe().await?;
-            let mut removed = self.manager.receive_job_removed().await?;
-            let (name, mode) = (unit.as_str(), "replace");
-            let job = match verb {
-                Verb::Start => self.manager.start_unit(name, mode).await?,
-                Verb::Stop => self.manager.stop_unit(name, mode).await?,
-                Verb::Restart => self.manager.restart_unit(name, mode).await?,
-                Verb::Reload => self.manager.reload_unit(name, mode).await?,
-            };
-            while let Some(signal) = removed.next().await {
-                let args = signal.args()?;
-                if args.job == job {
-                    return Ok(args.result.parse().unwrap_or_else(|never| match never {}));
-                }
-            }
-            Err(zbus::Error::Failure("the connection to systemd ended".into()))
-        };
-        match run.await {
+        match self.link().run(verb, unit.as_str()).await {
             Ok(JobResult::Invalid) => Err(ManagerError::NotActive { unit: unit.clone() }),
             result => result.map_err(|e| failed(&what, Some(unit), &e)),
+        }
+    }
+
+    async fn names(&self, patterns: &[&str]) -> Result<Vec<UnitStatus>, ManagerError> {
+        let rows = self.link().manager.list_units_by_patterns(&[], patterns).await;
+        let rows = rows.map_err(|e| failed("list its units", None, &e))?;
+        let status = |(name, _, load, active, sub, ..): UnitRow| {
+            let Ok(active) = active.parse();
+            let unknown = UnitStatus::unknown(UnitName::loaded(&name));
+            UnitStatus { loaded: load == "loaded", active, sub, ..unknown }
+        };
+        Ok(rows.into_iter().map(status).collect())
+    }
+
+    async fn back(&self) -> Result<(), ManagerError> {
+        loop {
+            // Anew in any case: a bus that was started anew knows nothing of this connection.
+            if let Ok(link) = Link::connect().await
+                && link.manager.version().await.is_ok()
+            {
+                *self.link.write().unwrap_or_else(PoisonError::into_inner) = link;
+                return Ok(());
+            }
+            sleep(RETURN_PAUSE).await;
         }
     }
 }
@@ -275,7 +361,15 @@ fn failed(what: &str, unit: Option<&UnitName>, error: &zbus::Error) -> ManagerEr
             | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
             _,
         ) => ManagerError::Denied { what, reason },
-        ("", _) => ManagerError::Unreachable { reason },
+        // It went away in the middle of the answer, or nobody has its name at the moment.
+        (
+            ""
+            | "org.freedesktop.DBus.Error.NoReply"
+            | "org.freedesktop.DBus.Error.ServiceUnknown"
+            | "org.freedesktop.DBus.Error.NameHasNoOwner"
+            | "org.freedesktop.DBus.Error.Disconnected",
+            _,
+        ) => ManagerError::Unreachable { reason },
         _ => ManagerError::Failed { what, reason },
     }
 }
@@ -320,6 +414,15 @@ impl<'a> Properties<'a> {
         texts.filter_map(|value| value.downcast_ref::<&str>().ok()).collect()
     }
 
+    /// A list of bytes, in hexadecimal digits; none: it is empty.
+    fn bytes(&self, key: &str) -> Option<String> {
+        let bytes = self.list(key).iter();
+        let digits = bytes
+            .filter_map(|value| value.downcast_ref::<u8>().ok())
+            .fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"));
+        (!digits.is_empty()).then_some(digits)
+    }
+
     /// The program of `ExecStart`, a list of structures that begin with its path.
     fn program(&self) -> Option<PathBuf> {
         match self.list("ExecStart").first()? {
@@ -353,6 +456,7 @@ fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
         name,
         loaded: properties.text("LoadState") == "loaded",
         active,
+        run: properties.bytes("InvocationID"),
         sub: properties.text("SubState").into(),
         result,
         exit_status: exit_status.and_then(|v| v.downcast_ref::<i32>().ok()).unwrap_or_default(),

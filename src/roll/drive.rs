@@ -1,16 +1,37 @@
 //! Does what the state machine says.
 
+use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::canary::{self, Sample};
 use super::machine::{Action, Event, IllegalEvent, Roll, Verdict};
 use crate::health::{self, ProbeError, Report, SwapState};
 use crate::manager::{ManagerError, ServiceManager, Verb};
 use crate::unit::{AppName, InstanceId, JobResult};
 
-/// Pause between two probes of an instance that is up but did not answer well: long enough that a
+/// Pause before another probe of an instance that is up but did not answer well: long enough that a
 /// few of them outlast a hiccup, short against the time a restart takes.
 const PROBE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Pause between two good probes: a crash right after the first request shows within it.
+const GOOD_PAUSE: Duration = Duration::from_millis(20);
+
+/// Pause before the state of a unit is read that may be in the middle of something.
+const SETTLE_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a watched instance and its siblings are asked for their figures.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// How many times in a row a watched instance may not answer.
+const MUTE: u32 = 3;
 
 /// Asks one instance for its health.
 #[expect(async_fn_in_trait, reason = "used with concrete types only; no caller needs Send bounds")]
@@ -39,54 +60,202 @@ pub struct ControlSockets {
 
 impl HealthProbe for ControlSockets {
     async fn probe(&self, instance: InstanceId) -> Result<Report, ProbeError> {
-        health::probe(&health::control_socket(&self.folder, instance), self.timeout).await
+        health::probe(&self.path(instance), self.timeout).await
     }
 
     async fn may_swap(&self, instance: InstanceId) -> Result<SwapState, ProbeError> {
-        health::may_swap(&health::control_socket(&self.folder, instance), self.timeout).await
+        health::may_swap(&self.path(instance), self.timeout).await
     }
 }
 
-/// Drives a roll to its end. `told` hears of each action before it is done.
-///
-/// # Errors
-/// Only where the machine and this driver disagree, which is a defect of romuo.
-pub async fn drive(
-    mut roll: Roll,
-    app: &AppName,
-    manager: &impl ServiceManager,
-    health: &impl HealthProbe,
-    mut told: impl FnMut(&Roll, Action),
-) -> Result<Verdict, IllegalEvent> {
-    while let Some(action) = roll.action() {
-        told(&roll, action);
-        let event = match action {
-            Action::Swap(id) => match manager.run(Verb::Reload, &app.instance(id)).await {
-                Ok(result) => Event::Job(result),
+impl ControlSockets {
+    fn path(&self, instance: InstanceId) -> PathBuf {
+        health::control_socket(&self.folder, instance)
+    }
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// A job, until the unit is up.
+    pub job: Duration,
+    /// From there until it is healthy.
+    pub health: Duration,
+    /// An absence of the service manager, and an answer of it.
+    pub manager: Duration,
+    /// How long the first good instance is watched.
+    pub watch: Duration,
+}
+
+/// What a driver works with.
+#[derive(Debug)]
+pub struct Driver<'a, M, H> {
+    /// The app.
+    pub app: &'a AppName,
+    /// Who does the jobs.
+    pub manager: &'a M,
+    /// Who is asked for the health of instances.
+    pub health: &'a H,
+    /// How long things may take.
+    pub patience: Patience,
+}
+
+impl<M: ServiceManager, H: HealthProbe> Driver<'_, M, H> {
+    /// Drives a roll to its end. When `cancel` is ready no more instances are begun. `told` hears of
+    /// each action before it is done, and of each change without one.
+    ///
+    /// # Errors
+    /// Only where the machine and this driver disagree, which is a defect of romuo.
+    pub async fn drive(
+        &self,
+        mut roll: Roll,
+        cancel: impl Future<Output = ()>,
+        mut told: impl FnMut(&Roll, Option<Action>),
+    ) -> Result<Verdict, IllegalEvent> {
+        let mut cancel = pin!(cancel);
+        let mut is_canceled = false;
+        let mut until = BTreeMap::new();
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            for action in roll.actions() {
+                told(&roll, Some(action));
+                let instance = action.instance();
+                let deadline = self.deadline(action, until.get(&instance).copied());
+                until.insert(instance, deadline);
+                let siblings = roll.siblings();
+                under_way
+                    .push(async move { (instance, self.within(deadline, action, siblings).await) });
+            }
+            let ended = tokio::select! {
+                biased;
+                () = &mut cancel, if !is_canceled => {
+                    is_canceled = true;
+                    roll.cancel();
+                    None
+                }
+                ended = under_way.next() => match ended {
+                    Some(ended) => Some(ended),
+                    None => return Ok(roll.verdict()),
+                },
+            };
+            if let Some((instance, event)) = ended {
+                roll.apply(instance, event)?;
+            }
+            told(&roll, None);
+        }
+    }
+
+    /// Until when an action may take, whose instance has had time until `running`.
+    fn deadline(&self, action: Action, running: Option<Instant>) -> Instant {
+        let from_now = |time| Instant::now() + time;
+        match action {
+            Action::Swap(_) | Action::Restart(_) | Action::Start(_) | Action::Stop(_) => {
+                from_now(self.patience.job)
+            }
+            Action::Probe { good: 0, failed: 0, .. } => from_now(self.patience.health),
+            Action::Return(_) => from_now(self.patience.manager),
+            // It ends by itself.
+            Action::Watch(_) => from_now(self.patience.watch + self.patience.health),
+            Action::Ask(_) | Action::Read { .. } | Action::Probe { .. } => {
+                let least = from_now(self.patience.manager);
+                running.map_or(least, |running| match action {
+                    Action::Read { settling: true, .. } | Action::Probe { .. } => running,
+                    _ => running.max(least),
+                })
+            }
+        }
+    }
+
+    async fn within(&self, deadline: Instant, action: Action, siblings: Vec<InstanceId>) -> Event {
+        tokio::select! {
+            biased;
+            event = self.act(action, siblings) => event,
+            () = sleep_until(deadline) => Event::Deadline,
+        }
+    }
+
+    async fn act(&self, action: Action, siblings: Vec<InstanceId>) -> Event {
+        match action {
+            Action::Swap(id) => match self.run(Verb::Reload, id).await {
                 Err(ManagerError::NotActive { .. }) => Event::Job(JobResult::Invalid),
-                Err(error) => Event::Trouble(error.to_string()),
+                ran => job(ran),
             },
+            Action::Restart(id) => job(self.run(Verb::Restart, id).await),
+            Action::Start(id) => job(self.run(Verb::Start, id).await),
+            Action::Stop(id) => job(self.run(Verb::Stop, id).await),
             Action::Ask(id) => {
-                let answer = health.may_swap(id).await;
+                let answer = self.health.may_swap(id).await;
                 Event::Swap(answer.map(Box::new).map_err(|error| error.to_string()))
             }
-            Action::Restart(id) => match manager.run(Verb::Restart, &app.instance(id)).await {
-                Ok(result) => Event::Job(result),
-                Err(error) => Event::Trouble(error.to_string()),
-            },
-            Action::Read(id) => match manager.status(&app.instance(id)).await {
-                Ok(status) => Event::Status(Box::new(status)),
-                Err(error) => Event::Trouble(error.to_string()),
-            },
-            Action::Probe { instance, failed } => {
-                if failed > 0 {
-                    tokio::time::sleep(PROBE_PAUSE).await;
+            Action::Read { instance, settling } => {
+                if settling {
+                    sleep(SETTLE_PAUSE).await;
                 }
-                let answer = health.probe(instance).await;
+                match self.manager.status(&self.app.instance(instance)).await {
+                    Ok(status) => Event::Status(Box::new(status)),
+                    Err(error) => trouble(error),
+                }
+            }
+            Action::Probe { instance, good, failed } => {
+                if failed > 0 {
+                    sleep(PROBE_PAUSE).await;
+                } else if good > 0 {
+                    sleep(GOOD_PAUSE).await;
+                }
+                let answer = self.health.probe(instance).await;
                 Event::Probe(answer.map(Box::new).map_err(|error| error.to_string()))
             }
-        };
-        roll.apply(event)?;
+            Action::Watch(instance) => Event::Watched(self.watch(instance, &siblings).await),
+            Action::Return(_) => match self.manager.back().await {
+                Ok(()) => Event::Back,
+                Err(error) => Event::Trouble(error.to_string()),
+            },
+        }
     }
-    Ok(roll.verdict())
+
+    async fn run(&self, verb: Verb, instance: InstanceId) -> Result<JobResult, ManagerError> {
+        self.manager.run(verb, &self.app.instance(instance)).await
+    }
+
+    /// Compares an instance with its siblings for a while; ends as soon as it is worse.
+    async fn watch(&self, instance: InstanceId, siblings: &[InstanceId]) -> Result<(), String> {
+        let end = Instant::now() + self.patience.watch;
+        let sample = async |id: InstanceId| self.health.probe(id).await.map(|it| Sample::of(&it));
+        let all = async || join_all(siblings.iter().map(|id| sample(*id))).await;
+        let (first, theirs) = (sample(instance).await, all().await);
+        let before = first.map_err(|error| format!("does not tell its figures: {error}"))?;
+        let mut mute = 0;
+        while Instant::now() < end {
+            sleep_until(end.min(Instant::now() + WATCH_EVERY)).await;
+            let (ours, now) = (sample(instance).await, all().await);
+            let ours = match ours {
+                Ok(ours) => ours,
+                Err(error) => {
+                    mute += 1;
+                    if mute >= MUTE {
+                        return Err(format!("does not answer while it is watched: {error}"));
+                    }
+                    continue;
+                }
+            };
+            mute = 0;
+            let both = |(before, now): (&Result<Sample, _>, &Result<Sample, _>)| {
+                Some((*before.as_ref().ok()?, *now.as_ref().ok()?))
+            };
+            let siblings: Vec<_> = theirs.iter().zip(&now).filter_map(both).collect();
+            canary::compare((before, ours), &siblings)?;
+        }
+        Ok(())
+    }
+}
+
+fn job(ran: Result<JobResult, ManagerError>) -> Event {
+    ran.map_or_else(trouble, Event::Job)
+}
+
+fn trouble(error: ManagerError) -> Event {
+    match error {
+        ManagerError::Unreachable { reason } => Event::Lost(reason),
+        error => Event::Trouble(error.to_string()),
+    }
 }

@@ -1,39 +1,55 @@
-//! The state machine of a roll.
+//! The state machine of a roll. Pure.
 
-use crate::health::{Report, Status, SwapAnswer, SwapState};
+use std::collections::{BTreeMap, VecDeque};
+
+use super::plan::{Plan, Planned, Reason, Way};
+use super::turn::{End, Gate, Step, Task, Turn};
+use crate::health::{Report, SwapState};
 use crate::manager::UnitStatus;
 use crate::unit::{InstanceId, JobResult};
 
-use super::outcome::SWAPPED;
-use super::plan::{Plan, Planned, Reason, Way};
-
-/// A roll under way: what to do next ([`Roll::action`]) and what came of it ([`Roll::apply`]).
+/// How a roll goes through the instances.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Roll {
-    plan: Plan,
-    /// How many of `plan.order` are rolled.
-    rolled: usize,
-    /// How many probes in a row may fail before an instance counts as unhealthy; none: that it is
-    /// up is enough.
-    probes: Option<u32>,
-    step: Step,
+pub struct Rules {
+    /// How many instances may be under way at the same time.
+    pub parallel: usize,
+    /// Extra instances, which serve while others are restarted. Capacity stays whole if there are as
+    /// many as may be under way.
+    pub extra: Vec<InstanceId>,
+    /// Whether the rest is rolled after one that failed.
+    pub goes_on: bool,
+    /// Whether the first good one is watched before the rest is rolled.
+    pub watches: bool,
+    /// When an instance counts as good.
+    pub gate: Gate,
 }
 
-/// Where the roll is with the instance at hand.
+/// A roll under way: what to do next ([`Roll::actions`]) and what came of it ([`Roll::apply`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
-    /// As the plan says.
-    Begin,
-    Ask {
-        job: JobResult,
-    },
-    Read {
-        job: JobResult,
-    },
-    Probe {
-        failed: u32,
-    },
-    Halted(Halt),
+pub struct Roll {
+    rules: Rules,
+    waiting: VecDeque<Planned>,
+    turns: BTreeMap<InstanceId, Turn>,
+    extra: Extra,
+    rolled: Vec<Planned>,
+    stopped: Vec<InstanceId>,
+    failed: Vec<Failed>,
+    is_canceled: bool,
+    /// An extra instance did not come up: nobody is restarted in its shelter.
+    lacks_extra: bool,
+    /// One was good, and was watched if that is wanted.
+    is_proven: bool,
+    all: usize,
+}
+
+/// The extra instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extra {
+    NotNeeded,
+    Coming,
+    Serving,
+    Leaving,
+    Gone,
 }
 
 /// What the driver is to do next.
@@ -46,15 +62,48 @@ pub enum Action {
     Ask(InstanceId),
     /// Restart this instance and wait for the job; answer with [`Event::Job`].
     Restart(InstanceId),
+    /// Start this extra instance and wait for the job; answer with [`Event::Job`].
+    Start(InstanceId),
+    /// Stop this extra instance and wait for the job; answer with [`Event::Job`].
+    Stop(InstanceId),
     /// Read its state; answer with [`Event::Status`].
-    Read(InstanceId),
+    Read {
+        /// The instance.
+        instance: InstanceId,
+        /// It may be in the middle of something: pause first.
+        settling: bool,
+    },
     /// Ask it for its health; answer with [`Event::Probe`].
     Probe {
         /// The instance.
         instance: InstanceId,
-        /// How many probes of it have failed so far: pause first where there was one.
+        /// How many probes of it in a row were good so far.
+        good: u32,
+        /// How many in a row have failed: pause first where there was one.
         failed: u32,
     },
+    /// Compare it with its siblings for a while; answer with [`Event::Watched`].
+    Watch(InstanceId),
+    /// Wait until the service manager is back; answer with [`Event::Back`].
+    Return(InstanceId),
+}
+
+impl Action {
+    /// The instance that it is about.
+    #[must_use]
+    pub fn instance(self) -> InstanceId {
+        match self {
+            Self::Swap(instance)
+            | Self::Ask(instance)
+            | Self::Restart(instance)
+            | Self::Start(instance)
+            | Self::Stop(instance)
+            | Self::Watch(instance)
+            | Self::Return(instance)
+            | Self::Read { instance, .. }
+            | Self::Probe { instance, .. } => instance,
+        }
+    }
 }
 
 /// What came of an action.
@@ -68,29 +117,44 @@ pub enum Event {
     Status(Box<UnitStatus>),
     /// What the instance says of its health, or why it says nothing.
     Probe(Result<Box<Report>, String>),
-    /// The service manager could not be asked.
+    /// It was watched long enough, or is worse than its siblings: the end of a sentence that begins
+    /// with its name.
+    Watched(Result<(), String>),
+    /// The service manager went away.
+    Lost(String),
+    /// The service manager is back.
+    Back,
+    /// The service manager refused.
     Trouble(String),
+    /// It took too long.
+    Deadline,
 }
 
 /// An event that does not answer the action at hand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the roll was told {event:?}, which does not answer {action:?}")]
+#[error("the roll was told {event:?} of instance {instance}, which does not answer {action:?}")]
 pub struct IllegalEvent {
-    /// What was to be done; none: the roll had ended.
+    /// Of whom it was told.
+    pub instance: InstanceId,
+    /// What was to be done; none: nothing.
     pub action: Option<Action>,
     /// What came.
     pub event: Event,
 }
 
-/// Why a roll stopped half way.
+/// An instance that does not serve what is new.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Halt {
-    /// The instance that did not come up healthy.
+pub struct Failed {
+    /// The instance.
     pub instance: InstanceId,
     /// What is wrong with it: the end of a sentence that begins with its name.
     pub reason: String,
     /// It keeps serving what it ran before.
     pub serves_on: bool,
+    /// It was restarted once more, and serves.
+    pub is_put_back: bool,
+    /// It served before the roll.
+    pub served: bool,
 }
 
 /// How a roll ended.
@@ -100,188 +164,209 @@ pub struct Verdict {
     pub rolled: Vec<Planned>,
     /// Left alone, because someone had stopped them.
     pub stopped: Vec<InstanceId>,
-    /// Not touched, because the roll halted before.
+    /// Not touched, because the roll ended before.
     pub untouched: Vec<InstanceId>,
-    /// Where it halted, if it did.
-    pub halt: Option<Halt>,
+    /// Those that did not come up healthy, in the order in which that was found.
+    pub failed: Vec<Failed>,
+    /// Someone ended the roll before its time.
+    pub is_canceled: bool,
+    /// Extra instances that serve on in the place of those that failed.
+    pub kept: Vec<InstanceId>,
 }
 
 impl Roll {
-    /// A roll that has done nothing yet. An instance may fail `probes` health probes in a row after
-    /// its turn, one at the least, before it counts as unhealthy. None: it has no control socket to
-    /// be asked on, and its being up is the verdict.
+    /// A roll that has done nothing yet.
     #[must_use]
-    pub fn new(plan: Plan, probes: Option<u32>) -> Self {
-        Self { plan, rolled: 0, probes: probes.map(|count| count.max(1)), step: Step::Begin }
-    }
-
-    /// What to do next; none: the roll has ended.
-    #[must_use]
-    pub fn action(&self) -> Option<Action> {
-        let Planned { id: instance, way } = self.plan.order.get(self.rolled)?;
-        let instance = *instance;
-        match (&self.step, way) {
-            (Step::Begin, Way::Swap { .. }) => Some(Action::Swap(instance)),
-            (Step::Begin, Way::Restart(_)) => Some(Action::Restart(instance)),
-            (Step::Ask { .. }, _) => Some(Action::Ask(instance)),
-            (Step::Read { .. }, _) => Some(Action::Read(instance)),
-            (Step::Probe { failed }, _) => Some(Action::Probe { instance, failed: *failed }),
-            (Step::Halted(_), _) => None,
+    pub fn new(plan: Plan, rules: Rules) -> Self {
+        Self {
+            rules: Rules { parallel: rules.parallel.max(1), ..rules },
+            all: plan.order.len(),
+            waiting: plan.order.into(),
+            turns: BTreeMap::new(),
+            extra: Extra::NotNeeded,
+            rolled: Vec::new(),
+            stopped: plan.stopped,
+            failed: Vec::new(),
+            is_canceled: false,
+            lacks_extra: false,
+            is_proven: false,
         }
     }
 
-    /// The instance at hand, and how it is rolled; none: the roll has ended.
-    #[must_use]
-    pub fn at_hand(&self) -> Option<&Planned> {
-        self.action().and_then(|_| self.plan.order.get(self.rolled))
+    /// What is to be done now that is not under way yet. The roll is over when nothing is under way
+    /// and this is empty.
+    pub fn actions(&mut self) -> Vec<Action> {
+        self.begin();
+        let due = |turn: &mut Turn| {
+            let action = turn.action().filter(|_| !turn.is_issued)?;
+            turn.is_issued = true;
+            Some(action)
+        };
+        self.turns.values_mut().filter_map(due).collect()
     }
 
-    /// Takes what came of the action at hand.
+    /// Takes what came of an action.
     ///
     /// # Errors
-    /// Where the event does not answer the action at hand; the roll is as it was.
-    pub fn apply(&mut self, event: Event) -> Result<(), IllegalEvent> {
-        let action = self.action();
-        let Some(planned) = self.plan.order.get_mut(self.rolled) else {
-            return Err(IllegalEvent { action, event });
+    /// Where the event does not answer an action that is under way; the roll is as it was.
+    pub fn apply(&mut self, instance: InstanceId, event: Event) -> Result<(), IllegalEvent> {
+        let waits = !self.rules.extra.is_empty() && self.extra != Extra::Serving;
+        let Some(turn) = self.turns.get_mut(&instance).filter(|turn| turn.is_issued) else {
+            return Err(IllegalEvent { instance, action: None, event });
         };
-        let instance = planned.id;
-        let halt = |reason| Step::Halted(Halt { instance, reason, serves_on: false });
-        let step = match (&self.step, &planned.way, event) {
-            (Step::Halted(_), _, event) => return Err(IllegalEvent { action, event }),
-            (_, _, Event::Trouble(reason)) => halt(format!("could not be rolled: {reason}")),
-            // It went down, or lost its reload, since the plan was made.
-            (Step::Begin, Way::Swap { .. }, Event::Job(JobResult::Invalid)) => {
-                planned.way = Way::Restart(Reason::Down);
-                Step::Begin
-            }
-            // A job that failed says only that; its front knows why.
-            (Step::Begin, Way::Swap { .. }, Event::Job(job)) if job != JobResult::Done => {
-                Step::Ask { job }
-            }
-            // Whatever became of the job, the state of the unit has the last word.
-            (Step::Begin, _, Event::Job(job)) => Step::Read { job },
-            (Step::Ask { job }, Way::Swap { before }, Event::Swap(answer)) => {
-                match Failed::of(answer, *before, job) {
-                    Failed::Not => Step::Read { job: JobResult::Done },
-                    Failed::Restart(reason) => {
-                        planned.way = Way::Restart(reason);
-                        Step::Begin
-                    }
-                    Failed::ServesOn(reason) => {
-                        let reason = format!("was not swapped: {reason}");
-                        Step::Halted(Halt { instance, reason, serves_on: true })
-                    }
-                    Failed::Unknown => Step::Read { job: job.clone() },
-                }
-            }
-            (Step::Read { job: JobResult::Canceled }, way, Event::Status(_)) => {
-                halt(format!("was not {}: someone canceled it", way.done()))
-            }
-            (Step::Read { job: JobResult::Done }, _, Event::Status(status)) if status.is_up() => {
-                match self.probes {
-                    Some(_) => Step::Probe { failed: 0 },
-                    None => self.next(),
-                }
-            }
-            (Step::Read { job }, Way::Swap { .. }, Event::Status(status)) if status.is_up() => {
-                halt(format!(
-                    "was not swapped: its reload ended as \"{job}\", and its front does not say why"
-                ))
-            }
-            (Step::Read { .. }, _, Event::Status(status)) => halt(status.why_down()),
-            (Step::Probe { failed }, _, Event::Probe(answer)) => match judge(instance, answer) {
-                Ok(()) => self.next(),
-                Err(_) if failed + 1 < self.probes.unwrap_or(1) => {
-                    Step::Probe { failed: failed + 1 }
-                }
-                Err(reason) => halt(format!("is up but not healthy: {reason}")),
-            },
-            (_, _, event) => return Err(IllegalEvent { action, event }),
-        };
-        self.step = step;
+        if let Err(event) = turn.apply(&self.rules.gate, waits, event) {
+            return Err(IllegalEvent { instance, action: turn.action(), event });
+        }
+        if matches!(turn.step, Step::Over(_))
+            && let Some(turn) = self.turns.remove(&instance)
+        {
+            self.settle(turn);
+        }
         Ok(())
     }
 
-    /// The instance at hand is rolled.
-    fn next(&mut self) -> Step {
-        self.rolled += 1;
-        Step::Begin
+    /// Begins no more turns: those under way come to their end.
+    pub fn cancel(&mut self) {
+        self.is_canceled = true;
+    }
+
+    /// The instance at hand, and how it is rolled; none: it has no turn now.
+    #[must_use]
+    pub fn at_hand(&self, instance: InstanceId) -> Option<&Planned> {
+        self.turns.get(&instance).map(|turn| &turn.planned)
+    }
+
+    /// Instances whose turn is now, extra ones too.
+    pub fn under_way(&self) -> impl Iterator<Item = InstanceId> {
+        self.turns.keys().copied()
+    }
+
+    /// Instances that serve and are not under way: what a canary is compared with.
+    #[must_use]
+    pub fn siblings(&self) -> Vec<InstanceId> {
+        self.waiting.iter().filter(|planned| planned.serves).map(|planned| planned.id).collect()
     }
 
     /// How many instances are rolled, and how many are to be rolled in all.
     #[must_use]
     pub fn progress(&self) -> (usize, usize) {
-        (self.rolled, self.plan.order.len())
+        (self.rolled.len(), self.all)
     }
 
     /// How it ended, or stands.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let (rolled, rest) = self.plan.order.split_at(self.rolled);
-        let halt = match &self.step {
-            Step::Halted(halt) => Some(halt.clone()),
-            _ => None,
-        };
-        let rest = rest.iter().map(|planned| planned.id);
         Verdict {
-            rolled: rolled.to_vec(),
-            stopped: self.plan.stopped.clone(),
-            untouched: rest.skip(usize::from(halt.is_some())).collect(),
-            halt,
+            rolled: self.rolled.clone(),
+            stopped: self.stopped.clone(),
+            untouched: self.waiting.iter().map(|planned| planned.id).collect(),
+            failed: self.failed.clone(),
+            is_canceled: self.is_canceled,
+            kept: self.kept().to_vec(),
         }
     }
-}
 
-impl Way {
-    /// What it has done to an instance, as a participle.
-    #[must_use]
-    pub fn done(&self) -> &'static str {
-        match self {
-            Self::Swap { .. } => SWAPPED,
-            Self::Restart(_) => "restarted",
+    /// Begins the turns that may begin.
+    fn begin(&mut self) {
+        while self.may_begin()
+            && let Some(planned) = self.waiting.pop_front()
+        {
+            let has_siblings = self.waiting.iter().any(|planned| planned.serves);
+            let is_canary = self.rules.watches && !self.is_proven && has_siblings;
+            self.turns.insert(planned.id, Turn::new(planned, Task::Renew, is_canary));
+        }
+        if self.lacks_extra {
+            self.put_back_waiting();
+        }
+        match self.extra {
+            Extra::NotNeeded if self.turns.values().any(|turn| turn.step == Step::Hold) => {
+                self.extra = Extra::Coming;
+                self.give_extra(Task::Begin, 0);
+            }
+            Extra::Coming if self.is_free() && !self.lacks_extra && !self.turns.is_empty() => {
+                self.extra = Extra::Serving;
+                self.turns.values_mut().for_each(Turn::go_on);
+            }
+            Extra::Coming | Extra::Serving if self.turns.is_empty() => {
+                let kept = self.kept().len();
+                self.extra = Extra::Leaving;
+                self.give_extra(Task::End, kept);
+            }
+            Extra::Leaving if self.turns.is_empty() => self.extra = Extra::Gone,
+            _ => {}
         }
     }
-}
 
-/// What a swap came to whose job did not end well.
-enum Failed {
-    /// It did end well: only the one who asked for it was lost.
-    Not,
-    /// A restart does what it could not.
-    Restart(Reason),
-    /// The old program serves on.
-    ServesOn(String),
-    /// The front does not know of it, or cannot say.
-    Unknown,
-}
+    /// Whether one more instance may be touched: no more are down because of the roll than may be.
+    fn may_begin(&self) -> bool {
+        let has_ended = self.is_canceled || (!self.failed.is_empty() && !self.rules.goes_on);
+        let is_leaving = matches!(self.extra, Extra::Leaving | Extra::Gone);
+        let renewed = self.turns.values().filter(|turn| turn.task == Task::Renew);
+        let allowed = if self.rules.watches && !self.is_proven { 1 } else { self.rules.parallel };
+        !has_ended && !is_leaving && renewed.count() + self.hurt() < allowed
+    }
 
-impl Failed {
-    fn of(answer: Result<Box<SwapState>, String>, before: u64, job: &JobResult) -> Self {
-        let Ok(state) = answer else { return Self::Unknown };
-        let reason =
-            |said: Option<String>| said.unwrap_or_else(|| format!("its reload ended as \"{job}\""));
-        match state.last {
-            Some(last) if state.swaps > before => match last {
-                SwapAnswer { swapped: true, .. } => Self::Not,
-                SwapAnswer { restart: true, reason, .. } => Self::Restart(Reason::refused(reason)),
-                SwapAnswer { reason: said, .. } => Self::ServesOn(reason(said)),
-            },
-            _ => Self::Unknown,
+    /// How many instances are down because of the roll, for good.
+    fn hurt(&self) -> usize {
+        let is_hurt = |one: &&Failed| one.served && !one.serves_on && !one.is_put_back;
+        self.failed.iter().filter(is_hurt).count()
+    }
+
+    /// Extra instances that are to serve on: as many as are down.
+    fn kept(&self) -> &[InstanceId] {
+        match self.extra {
+            Extra::Serving | Extra::Leaving | Extra::Gone if !self.lacks_extra => {
+                &self.rules.extra[..self.hurt().min(self.rules.extra.len())]
+            }
+            _ => &[],
         }
     }
-}
 
-/// Whether an answer to a probe shows a healthy instance, and the right one.
-fn judge(instance: InstanceId, answer: Result<Box<Report>, String>) -> Result<(), String> {
-    let report = answer?;
-    match report.status {
-        Status::Ok => {}
-        Status::Draining => return Err("it is draining".into()),
-        Status::Failing => return Err("its program is down or does not answer well".into()),
+    /// Whether no extra instance is on its way.
+    fn is_free(&self) -> bool {
+        self.turns.values().all(|turn| turn.task == Task::Renew)
     }
-    match report.instance {
-        Some(id) if id == instance.to_string() => Ok(()),
-        id => Err(format!("the answer came from instance {}", id.as_deref().unwrap_or("none"))),
+
+    /// Gives a task to the extra instances, but for the first few.
+    fn give_extra(&mut self, task: Task, but: usize) {
+        for id in self.rules.extra.iter().skip(but) {
+            let planned = Planned { id: *id, way: Way::Restart(Reason::Method), serves: false };
+            self.turns.insert(*id, Turn::new(planned, task, false));
+        }
+    }
+
+    /// Takes note of how a turn ended.
+    fn settle(&mut self, turn: Turn) {
+        let Step::Over(end) = turn.step else { return };
+        match (turn.task, end) {
+            (Task::Renew, End::Good) => {
+                self.is_proven = true;
+                self.rolled.push(turn.planned);
+            }
+            (Task::Renew, End::Stopped) => self.stopped.push(turn.planned.id),
+            (Task::Renew, End::Failed(failed)) => self.failed.push(failed),
+            (Task::Renew, End::Canceled(failed)) => {
+                self.is_canceled = true;
+                self.failed.push(failed);
+            }
+            (Task::Begin, End::Failed(failed) | End::Canceled(failed)) => {
+                let reason = format!("{} (an extra instance, by reload.surge)", failed.reason);
+                self.failed.push(Failed { reason, ..failed });
+                self.rules.goes_on = false;
+                self.lacks_extra = true;
+            }
+            (Task::Begin | Task::End, _) => {}
+        }
+    }
+
+    /// Those that waited for the extra instances have not been touched.
+    fn put_back_waiting(&mut self) {
+        let (held, rest): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.turns)
+            .into_iter()
+            .partition(|(_, turn)| turn.step == Step::Hold);
+        self.turns = rest;
+        for turn in held.into_values().rev() {
+            self.waiting.push_front(turn.planned);
+        }
     }
 }

@@ -1,21 +1,30 @@
-//! The roll: brings the instances one at a time to run what is new, by swap or by restart, and halts
+//! The roll: brings the instances to run what is new, by swap or by restart, a few at a time, and halts
 //! at the first that does not come up healthy.
 //!
-//! [`Plan`] says how each instance is rolled, and why so. [`Roll`] is the state machine: pure, it
-//! says what to do next and is told what came of it. [`drive`] does what it says, through a
-//! [`ServiceManager`](crate::manager::ServiceManager) and a [`HealthProbe`]. [`Outcome`] is what is
-//! kept of a roll for those who ask afterwards.
+//! [`Plan`] says how each instance is rolled, and why so. [`Roll`] is the state machine, made of one
+//! turn for each instance (`turn`): pure, it says what to do next and is told what came of it.
+//! [`Driver`] does what it says, through a [`ServiceManager`](crate::manager::ServiceManager) and a
+//! [`HealthProbe`]. `canary` compares the first good instance with its siblings. [`Outcome`] is what
+//! is kept of a roll for those who ask afterwards, and [`Progress`] while it is under way, under a
+//! [`Lock`].
 
+mod canary;
 mod changed;
 mod drive;
+mod lock;
 mod machine;
 mod outcome;
 mod plan;
+mod progress;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use changed::changed;
-pub use drive::{ControlSockets, HealthProbe, drive};
-pub use machine::{Action, Event, Halt, IllegalEvent, Roll, Verdict};
+pub use drive::{ControlSockets, Driver, HealthProbe, Patience};
+pub use lock::{Lock, LockError};
+pub use machine::{Action, Event, Failed, IllegalEvent, Roll, Rules, Verdict};
 pub use outcome::{Outcome, Rolled};
 pub use plan::{Candidate, Front, Plan, Planned, Reason, Way};
+pub use progress::Progress;
+pub use turn::Gate;

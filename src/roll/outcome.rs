@@ -1,21 +1,25 @@
 //! What is kept of a roll: one sentence and its details, in a file that outlives the roller.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::machine::Verdict;
+use super::machine::{Failed, Verdict};
 use super::plan::{Planned, Reason, Way};
 use crate::clock::BootTime;
 use crate::unit::{AppName, InstanceId};
 
 /// The most that is read of an outcome, in bytes: it holds some ids and a few journal lines.
 const FILE_MAX: u64 = 1 << 20;
+
+/// It holds lines of the journal, which are not for everybody.
+const MODE: u32 = 0o600;
 
 /// [`Rolled::done`] of a swap.
 pub(super) const SWAPPED: &str = "swapped";
@@ -41,8 +45,17 @@ pub struct Outcome {
     pub stopped: Vec<String>,
     /// Ids of those that were not touched because the roll halted before.
     pub untouched: Vec<String>,
-    /// Where it halted.
+    /// Where it halted, or what failed first.
     pub halt: Option<Halted>,
+    /// All that failed, of a roll that goes on after a failure.
+    #[serde(default)]
+    pub failed: Vec<Halted>,
+    /// Someone ended it before its time.
+    #[serde(default)]
+    pub canceled: bool,
+    /// Ids of extra instances that serve on in the place of those that failed.
+    #[serde(default)]
+    pub kept: Vec<String>,
 }
 
 /// How an instance was rolled.
@@ -66,6 +79,9 @@ pub struct Halted {
     /// It keeps serving what it ran before.
     #[serde(default)]
     pub serves_on: bool,
+    /// It was restarted once more, and serves.
+    #[serde(default)]
+    pub put_back: bool,
     /// The last lines of its journal.
     pub journal: Vec<String>,
     /// What is known of those: what they mean, and what is to be done.
@@ -79,6 +95,7 @@ impl Outcome {
     pub fn new(app: &AppName, verdict: &Verdict, started: BootTime, took: Duration) -> Self {
         let ids = |list: &[InstanceId]| list.iter().map(ToString::to_string).collect();
         let how: Vec<_> = verdict.rolled.iter().map(Rolled::new).collect();
+        let failed: Vec<_> = verdict.failed.iter().map(|one| Halted::new(app, one)).collect();
         Self {
             app: app.to_string(),
             started_ms: started.milliseconds(),
@@ -87,13 +104,10 @@ impl Outcome {
             how,
             stopped: ids(&verdict.stopped),
             untouched: ids(&verdict.untouched),
-            halt: verdict.halt.as_ref().map(|halt| Halted {
-                unit: app.instance(halt.instance).to_string(),
-                reason: halt.reason.clone(),
-                serves_on: halt.serves_on,
-                journal: Vec::new(),
-                hints: Vec::new(),
-            }),
+            halt: failed.first().cloned(),
+            failed,
+            canceled: verdict.is_canceled,
+            kept: ids(&verdict.kept),
         }
     }
 
@@ -102,12 +116,7 @@ impl Outcome {
     /// # Errors
     /// Where the folder cannot be written to; the earlier one is still there then.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let mut file = NamedTempFile::new_in(folder)?;
-        serde_json::to_writer(&mut file, self)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
+        write_atomically(self, path, MODE)
     }
 
     /// What is kept at `path`; none where nothing is, or nothing that can be read.
@@ -127,7 +136,20 @@ impl Outcome {
     /// Whether every instance that was to be rolled is rolled.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.halt.is_none()
+        self.halt.is_none() && self.untouched.is_empty()
+    }
+}
+
+impl Halted {
+    fn new(app: &AppName, failed: &Failed) -> Self {
+        Self {
+            unit: app.instance(failed.instance).to_string(),
+            reason: failed.reason.clone(),
+            serves_on: failed.serves_on,
+            put_back: failed.is_put_back,
+            journal: Vec::new(),
+            hints: Vec::new(),
+        }
     }
 }
 
@@ -170,27 +192,38 @@ impl fmt::Display for Outcome {
     /// The outcome in one sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { app, rolled, untouched, stopped, .. } = self;
-        let all = rolled.len() + untouched.len() + usize::from(self.halt.is_some());
+        let all = rolled.len() + untouched.len() + self.failed.len();
         #[expect(clippy::cast_precision_loss, reason = "seconds for a person, rounded anyway")]
         let seconds = self.took_ms as f64 / 1000.0;
         match &self.halt {
+            None if self.canceled => {
+                write!(f, "the roll of {app} was canceled at {} of {all}", rolled.len())?;
+                write_untouched(f, untouched)?;
+            }
             None => {
                 write!(f, "rolled {} of {all} instances of {app} in {seconds:.1} s", rolled.len())?;
                 if let Some(ways) = ways(&self.how) {
                     write!(f, ": {ways}")?;
                 }
             }
-            Some(Halted { unit, reason, serves_on, .. }) => {
+            Some(Halted { unit, reason, serves_on, put_back, .. }) => {
                 write!(f, "the roll of {app} halted: {unit} {reason}")?;
                 let id = self.halted_at();
                 if let (true, Some(id)) = (serves_on, id) {
                     write!(f, "; instance {id} keeps serving what it ran")?;
                 }
-                match untouched.as_slice() {
-                    [] => {}
-                    [one] => write!(f, "; instance {one} was not touched")?,
-                    many => write!(f, "; instances {} were not touched", many.join(", "))?,
+                if let (true, Some(id)) = (put_back, id) {
+                    write!(f, "; instance {id} was restarted once more, and serves")?;
                 }
+                for other in self.failed.iter().skip(1) {
+                    write!(f, "; {} {}", other.unit, other.reason)?;
+                }
+                match self.kept.as_slice() {
+                    [] => {}
+                    [one] => write!(f, "; the extra instance {one} serves on")?,
+                    many => write!(f, "; the extra instances {} serve on", many.join(", "))?,
+                }
+                write_untouched(f, untouched)?;
                 if !rolled.is_empty() {
                     write!(f, "; rolled before: {}", rolled.join(", "))?;
                 }
@@ -202,4 +235,23 @@ impl fmt::Display for Outcome {
             write!(f, "; left stopped: {}", stopped.join(", "))
         }
     }
+}
+
+fn write_untouched(f: &mut fmt::Formatter<'_>, untouched: &[String]) -> fmt::Result {
+    match untouched {
+        [] => Ok(()),
+        [one] => write!(f, "; instance {one} was not touched"),
+        many => write!(f, "; instances {} were not touched", many.join(", ")),
+    }
+}
+
+/// Writes a value as JSON to `path`, in place of an earlier one: whole or not at all.
+pub(super) fn write_atomically(value: &impl Serialize, path: &Path, mode: u32) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut file = NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&mut file, value)?;
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }

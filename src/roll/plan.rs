@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use super::outcome::SWAPPED;
+use super::turn::is_stopped;
 use crate::health::{Report, Status, SwapState};
 use crate::manager::UnitStatus;
-use crate::unit::{ActiveState, InstanceId};
+use crate::unit::InstanceId;
 
 /// The instances of a roll.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +24,8 @@ pub struct Planned {
     pub id: InstanceId,
     /// How.
     pub way: Way,
+    /// Whether it serves before the roll.
+    pub serves: bool,
 }
 
 /// How an instance gets to run what is new.
@@ -110,11 +114,20 @@ impl Plan {
         candidates.sort_by_key(|candidate| (candidate.serves(), candidate.id));
         let (stopped, order): (Vec<_>, Vec<_>) =
             candidates.into_iter().partition(|candidate| is_stopped(&candidate.unit));
-        let planned = |candidate: Candidate| Planned { id: candidate.id, way: candidate.way() };
+        let planned = |candidate: Candidate| Planned {
+            id: candidate.id,
+            serves: candidate.serves(),
+            way: candidate.way(),
+        };
         Self {
             order: order.into_iter().map(planned).collect(),
             stopped: stopped.into_iter().map(|candidate| candidate.id).collect(),
         }
+    }
+
+    /// Puts those last that an earlier roll, which did not come to its end, has rolled already.
+    pub fn begin_after(&mut self, rolled: &[InstanceId]) {
+        self.order.sort_by_key(|planned| planned.serves && rolled.contains(&planned.id));
     }
 
     /// Whether a swap is the way of any instance.
@@ -166,10 +179,13 @@ impl Reason {
     }
 }
 
-fn is_stopped(status: &UnitStatus) -> bool {
-    match status.active {
-        ActiveState::Inactive => !status.is_errored(),
-        ActiveState::Deactivating => true,
-        _ => false,
+impl Way {
+    /// What it has done to an instance, as a participle.
+    #[must_use]
+    pub fn done(&self) -> &'static str {
+        match self {
+            Self::Swap { .. } => SWAPPED,
+            Self::Restart(_) => "restarted",
+        }
     }
 }

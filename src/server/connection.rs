@@ -1,7 +1,6 @@
 //! One connection from its first byte to its last.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::bounds::Bounds;
 use super::crowd::Crowd;
 use super::drain::Drain;
+use super::figures::Answers;
 use super::http1::{self, Left};
 use super::http2;
 use super::stream::Stream;
@@ -41,7 +41,7 @@ pub(super) enum Handler {
 pub(super) struct Host {
     pub(super) handler: Handler,
     /// Responses so far.
-    pub(super) answered: Arc<AtomicU64>,
+    pub(super) answered: Arc<Answers>,
     pub(super) drain: Drain,
     /// How long an idle connection is kept during a drain.
     pub(super) linger: Duration,

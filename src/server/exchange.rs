@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -66,7 +65,7 @@ impl Exchange {
             // `new` makes a peer for every front.
             (Handler::Front(..), None) => (Response::new(Kind::Router(Body::empty())), None),
         };
-        self.host.answered.fetch_add(1, Relaxed);
+        self.host.answered.note(response.status());
         if version < Version::HTTP_2 && tunnel.is_none() && self.host.drain.has_begun() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -1,7 +1,10 @@
 //! The figures behind `/health` and the status line.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+use http::StatusCode;
 
 use super::drain::Drain;
 use super::memory::{self, CgroupMemory};
@@ -15,6 +18,31 @@ const RUST_VERSION: &str = env!("ROMUO_RUST_VERSION");
 
 /// Shift from bytes to MB of 2^20 bytes.
 const MB: u32 = 20;
+
+/// Answers on the public listeners.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    all: AtomicU64,
+    /// Those that say that the server failed (RFC 9110, 15.6).
+    failed: AtomicU64,
+}
+
+impl Answers {
+    pub(super) fn note(&self, code: StatusCode) {
+        self.all.fetch_add(1, Relaxed);
+        if code.is_server_error() {
+            self.failed.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(super) fn all(&self) -> u64 {
+        self.all.load(Relaxed)
+    }
+
+    pub(super) fn failed(&self) -> u64 {
+        self.failed.load(Relaxed)
+    }
+}
 
 /// What the health report needs to know.
 #[derive(Debug)]
@@ -53,7 +81,7 @@ impl Figures {
     }
 
     /// The report of this moment.
-    pub(super) fn report(&self, requests: u64) -> Report {
+    pub(super) fn report(&self, answers: &Answers) -> Report {
         let uptime = self.ready.get().map_or(Duration::ZERO, Instant::elapsed);
         let app = self.app.get().map(App::report);
         Report {
@@ -69,7 +97,8 @@ impl Figures {
                 total: memory::of_machine() >> MB,
                 heap_total: memory::of_heap() >> MB,
             },
-            requests,
+            requests: answers.all(),
+            errors: answers.failed(),
             version: self.version.clone(),
             rust_version: RUST_VERSION.into(),
             env: self.env.clone(),

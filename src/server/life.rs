@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -15,7 +14,7 @@ use super::control::ControlFolder;
 use super::crowd::Crowd;
 use super::drain::Drain;
 use super::error::ServerError;
-use super::figures::Figures;
+use super::figures::{Answers, Figures};
 use super::fronted::{self, Fronted};
 use super::notify;
 use super::router::{self, Health};
@@ -55,7 +54,7 @@ pub(super) async fn live(
 
     // Who answers.
     let figures = Arc::new(Figures::new(&settings, instance, drain.clone()));
-    let answered = Arc::new(AtomicU64::new(0));
+    let answered = Arc::new(Answers::default());
     let health = Health::new(Arc::clone(&figures), Arc::clone(&answered));
     let fronted = Fronted::of(&settings, instance, &drain)?;
     let public = Host {
@@ -112,7 +111,7 @@ pub(super) async fn live(
     }
 
     let serving = || {
-        let (requests, open) = (answered.load(Relaxed), door.open());
+        let (requests, open) = (answered.all(), door.open());
         let whose = app.as_ref().map(|app| status_of(&app.report())).unwrap_or_default();
         format!("serving {}: {whose}{requests} requests, {open} connections", addresses.join(", "))
     };
@@ -196,7 +195,7 @@ async fn probe_itself(
 /// A server on its way out.
 struct Ending<'a> {
     door: &'a Door,
-    answered: &'a AtomicU64,
+    answered: &'a Answers,
     pulse: &'a Pulse,
     settings: &'a Settings,
 }
@@ -214,11 +213,7 @@ impl Ending<'_> {
     ) -> Instant {
         let draining = || format!("draining: {} connections left", self.door.open());
         notify::stopping(&draining(), self.settings.limits.stop_timeout + EXIT_MARGIN);
-        tracing::info!(
-            connections = self.door.open(),
-            requests = self.answered.load(Relaxed),
-            "draining"
-        );
+        tracing::info!(connections = self.door.open(), requests = self.answered.all(), "draining");
 
         let empty = async {
             if by_hand {
@@ -236,7 +231,7 @@ impl Ending<'_> {
         };
         tokio::select! {
             biased;
-            () = empty => tracing::info!(requests = self.answered.load(Relaxed), "drained"),
+            () = empty => tracing::info!(requests = self.answered.all(), "drained"),
             () = sleep_until(cap) => {
                 tracing::warn!(connections = self.door.open(), "out of time: cutting what is left");
             }

@@ -1,7 +1,6 @@
 //! What is answered at which path.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +11,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 
 use super::bounds::DISCARD_SIZE;
-use super::figures::Figures;
+use super::figures::{Answers, Figures};
 use super::site::Site;
 use crate::health::Status;
 
@@ -46,11 +45,11 @@ fn literal(path: &str) -> String {
 pub(super) struct Health {
     figures: Arc<Figures>,
     /// Responses on the public listeners.
-    answered: Arc<AtomicU64>,
+    answered: Arc<Answers>,
 }
 
 impl Health {
-    pub(super) fn new(figures: Arc<Figures>, answered: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(figures: Arc<Figures>, answered: Arc<Answers>) -> Self {
         Self { figures, answered }
     }
 
@@ -58,7 +57,7 @@ impl Health {
         if let Err(refusal) = only_reads(request).await {
             return refusal;
         }
-        let report = self.figures.report(self.answered.load(Relaxed));
+        let report = self.figures.report(&self.answered);
         let code = match report.status {
             Status::Ok => StatusCode::OK,
             Status::Draining | Status::Failing => StatusCode::SERVICE_UNAVAILABLE,

@@ -115,6 +115,12 @@ impl InstanceId {
         (1..=count.get()).filter_map(NonZeroU16::new).map(Self)
     }
 
+    /// The id so many further on; none: there is no such id.
+    #[must_use]
+    pub fn plus(self, more: u16) -> Option<Self> {
+        self.0.checked_add(more).map(Self)
+    }
+
     /// The id as a number.
     #[must_use]
     pub fn get(self) -> u16 {

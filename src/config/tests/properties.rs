@@ -11,8 +11,8 @@ use proptest::prelude::*;
 
 use crate::config::duration::MAX_MICROS;
 use crate::config::{
-    Front, Health, Instances, Limits, Listen, Method, Mode, Network, Program, Reload, Settings,
-    Size, StaticSite, format_duration, parse, parse_duration, to_toml,
+    Front, Health, Instances, Limits, Listen, Method, Mode, Network, OnFailure, Program, Reload,
+    Settings, Share, Size, StaticSite, format_duration, parse, parse_duration, to_toml,
 };
 
 /// Durations that the file can say, from `least` microseconds.
@@ -111,7 +111,9 @@ prop_compose! {
         host in any::<bool>(),
         limits in limits(),
         health in healths(),
-        linger in durations(0),
+        (linger, watch) in (durations(0), durations(0)),
+        (count, percent, surge) in (1..=u16::MAX, option::of(1..=100_u8), any::<u16>()),
+        (continues, probes) in (any::<bool>(), 1..=u32::MAX),
         (site, program) in (option::of(sites()), option::of(programs())),
         swaps in any::<bool>(),
         proxies in vec(any::<(IpAddr, u8)>(), 0..3),
@@ -124,7 +126,15 @@ prop_compose! {
         }
         let is_front = program.as_ref().is_some_and(|program| program.mode == Mode::Front);
         let method = if swaps && is_front { Method::Swap } else { Method::Restart };
-        let reload = Reload { method, linger: linger.min(limits.stop_timeout) };
+        let reload = Reload {
+            method,
+            max_unavailable: percent.map_or(Share::Count(count), Share::Percent),
+            surge,
+            on_failure: if continues { OnFailure::Continue } else { OnFailure::Halt },
+            probes,
+            watch,
+            linger: linger.min(limits.stop_timeout),
+        };
         let proxies = proxies.into_iter().map(|(address, prefix)| {
             let most = if address.is_ipv4() { 32 } else { 128 };
             format!("{address}/{}", prefix.min(most)).parse().unwrap()
@@ -180,6 +190,8 @@ const KEYS: &[&str] = &[
     "health.interval",
     "limits.stop_timeout",
     "reload.linger",
+    "reload.max_unavailable",
+    "reload.surge",
     "static.root",
     "static.fallback",
 ];

@@ -213,6 +213,11 @@ failures = 3
 
 [reload]
 method = "restart"
+max_unavailable = 1
+surge = 0
+on_failure = "halt"
+probes = 2
+watch = "0s"
 linger = "2s"
 
 [front]

@@ -7,15 +7,49 @@ use crate::clock::BootTime;
 
 const STARTED: BootTime = BootTime::ZERO;
 
+fn failed(number: u16, reason: &str, serves_on: bool) -> Failed {
+    let (instance, reason) = (id(number), reason.into());
+    Failed { instance, reason, serves_on, is_put_back: false, served: true }
+}
+
+#[test]
+fn an_outcome_tells_of_all_that_failed_and_of_one_that_was_put_back_or_canceled() {
+    let app = AppName::default();
+    let back = Failed { is_put_back: true, ..failed(1, "exited with code 1", false) };
+    let verdict = Verdict {
+        rolled: vec![planned(id(2))],
+        stopped: vec![],
+        untouched: vec![],
+        failed: vec![back, failed(3, "is active", false)],
+        is_canceled: false,
+        kept: vec![],
+    };
+    let outcome = Outcome::new(&app, &verdict, STARTED, Duration::ZERO);
+    assert_eq!(
+        outcome.to_string(),
+        "the roll of romuo halted: romuo@1.service exited with code 1; instance 1 was restarted once \
+         more, and serves; romuo@3.service is active; rolled before: 2"
+    );
+    assert!(!outcome.is_done());
+    let verdict = Verdict { failed: vec![], untouched: vec![id(1)], is_canceled: true, ..verdict };
+    let outcome = Outcome::new(&app, &verdict, STARTED, Duration::ZERO);
+    assert_eq!(
+        outcome.to_string(),
+        "the roll of romuo was canceled at 1 of 2; instance 1 was not touched"
+    );
+    assert!(!outcome.is_done());
+}
+
 #[test]
 fn an_outcome_says_in_one_sentence_what_happened() {
-    let id = |text: &str| text.parse::<InstanceId>().unwrap();
     let app = AppName::default();
     let done = Verdict {
-        rolled: vec![planned(id("1")), planned(id("2"))],
-        stopped: vec![id("4")],
+        rolled: vec![planned(id(1)), planned(id(2))],
+        stopped: vec![id(4)],
         untouched: vec![],
-        halt: None,
+        failed: vec![],
+        is_canceled: false,
+        kept: vec![],
     };
     assert_eq!(
         Outcome::new(&app, &done, STARTED, Duration::from_millis(4240)).to_string(),
@@ -24,12 +58,10 @@ fn an_outcome_says_in_one_sentence_what_happened() {
     let halted = Verdict {
         rolled: vec![],
         stopped: vec![],
-        untouched: vec![id("2"), id("3")],
-        halt: Some(Halt {
-            instance: id("1"),
-            reason: "exited with code 1".into(),
-            serves_on: false,
-        }),
+        untouched: vec![id(2), id(3)],
+        failed: vec![failed(1, "exited with code 1", false)],
+        is_canceled: false,
+        kept: vec![],
     };
     assert_eq!(
         Outcome::new(&app, &halted, STARTED, Duration::from_millis(1)).to_string(),
@@ -39,12 +71,20 @@ fn an_outcome_says_in_one_sentence_what_happened() {
 
 #[test]
 fn an_outcome_says_how_each_instance_was_rolled_and_why() {
-    let one = |text: &str, way| Planned { id: text.parse().unwrap(), way };
+    let one = |text: &str, way| Planned { id: text.parse().unwrap(), way, serves: true };
     let app: AppName = "shop".parse().unwrap();
     let swap = || Way::Swap { before: 0 };
     let restart = Way::Restart;
     let said = |rolled: Vec<Planned>| {
-        let verdict = Verdict { rolled, stopped: vec![], untouched: vec![], halt: None };
+        let none = Vec::new();
+        let verdict = Verdict {
+            rolled,
+            stopped: vec![],
+            untouched: none,
+            failed: vec![],
+            is_canceled: false,
+            kept: vec![],
+        };
         Outcome::new(&app, &verdict, STARTED, Duration::from_millis(1200))
     };
     let mixed = said(vec![one("1", swap()), one("2", restart(Reason::Unit))]);
@@ -64,13 +104,15 @@ fn an_outcome_says_how_each_instance_was_rolled_and_why() {
         "rolled 4 of 4 instances of shop in 1.2 s: restarted 1, 3, because their configuration \
          changed; swapped 2; restarted 4, because no memory for two"
     );
-    let halt = Halt {
-        instance: "1".parse().unwrap(),
-        reason: "was not swapped: the new program answered 500 on /health".into(),
-        serves_on: true,
+    let reason = "was not swapped: the new program answered 500 on /health";
+    let verdict = Verdict {
+        rolled: vec![],
+        stopped: vec![],
+        untouched: vec![id(2)],
+        failed: vec![failed(1, reason, true)],
+        is_canceled: false,
+        kept: vec![],
     };
-    let untouched = vec!["2".parse().unwrap()];
-    let verdict = Verdict { rolled: vec![], stopped: vec![], untouched, halt: Some(halt) };
     let outcome = Outcome::new(&app, &verdict, STARTED, Duration::ZERO);
     assert_eq!(
         outcome.to_string(),

@@ -2,12 +2,13 @@
 
 use super::simulated::BEFORE;
 use super::*;
-use crate::health::{AppReport, Memory, Report, Status};
+use crate::health::{AppReport, Report, Status};
+use crate::manager::UnitFiles;
 
 #[test]
 fn each_reason_for_a_restart_is_found_before_a_swap_is_tried() {
     let (app, one): (_, InstanceId) = (AppName::default(), "1".parse().unwrap());
-    let up = status(&app, one, ActiveState::Active, ServiceResult::Success);
+    let up = unit(&app, one, ActiveState::Active, ServiceResult::Success);
     let way = |unit: &UnitStatus, front: Option<Front>| {
         let plan = Plan::new(vec![Candidate { id: one, unit: unit.clone(), front }]);
         plan.order[0].way.clone()
@@ -16,7 +17,7 @@ fn each_reason_for_a_restart_is_found_before_a_swap_is_tried() {
     assert_eq!(way(&up, None), Way::Restart(Reason::Method));
     let changed = Some(front(Some(Reason::Server)));
     assert_eq!(way(&up, changed.clone()), Way::Restart(Reason::Server));
-    let crashed = status(&app, one, ActiveState::Activating, ServiceResult::Signal);
+    let crashed = unit(&app, one, ActiveState::Activating, ServiceResult::Signal);
     assert_eq!(way(&crashed, changed), Way::Restart(Reason::Down));
     let rigid = UnitStatus { files: UnitFiles::default(), ..up.clone() };
     assert_eq!(way(&rigid, Some(front(None))), Way::Restart(Reason::NoReload));
@@ -41,21 +42,13 @@ fn an_instance_whose_program_is_down_is_rolled_first_and_by_restart() {
     let ids: [InstanceId; 2] = ["1".parse().unwrap(), "2".parse().unwrap()];
     let report = |status, healthy| Report {
         status,
-        timestamp: String::new(),
-        uptime: "0s".into(),
-        memory: Memory { used: 1, total: 2, heap_total: 1 },
-        requests: 0,
-        version: "1".into(),
-        rust_version: "1".into(),
-        env: "test".into(),
-        instance: None,
-        release: None,
         app: Some(AppReport { pid: None, restarts: 3, generation: 4, healthy }),
+        ..super::report()
     };
     let fronts = [report(Status::Ok, true), report(Status::Failing, false)];
     let candidates = ids.into_iter().zip(fronts).map(|(id, report)| Candidate {
         id,
-        unit: status(&app, id, ActiveState::Active, ServiceResult::Success),
+        unit: unit(&app, id, ActiveState::Active, ServiceResult::Success),
         front: Some(Front { report: Some(Box::new(report)), ..front(None) }),
     });
     let plan = Plan::new(candidates.collect());

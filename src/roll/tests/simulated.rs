@@ -1,31 +1,42 @@
-//! A service manager and fronts that meet their fates.
+//! A service manager and instances that meet their fates, in paused time.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use super::super::HealthProbe;
-use crate::health::{Memory, ProbeError, Report, Status, SwapAnswer, SwapState};
-use crate::manager::{ManagerError, ServiceManager, UnitStatus, Verb};
+use crate::health::{AppReport, Memory, ProbeError, Report, Status, SwapAnswer, SwapState};
+use crate::manager::{ManagerError, ServiceManager, UnitFiles, UnitStatus, Verb};
 use crate::unit::{ActiveState, AppName, InstanceId, JobResult, ServiceResult, UnitName};
 
-/// What becomes of one instance when it is restarted.
+/// What becomes of one instance when it is started.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fate {
     /// Comes up, and answers well from the probe after so many failed ones.
     Healthy { after: u32 },
+    /// Comes up, but never answers well.
+    Sick,
     /// Comes up, but says that it is another instance.
     Impostor,
-    /// Comes up, but answers that it is draining.
-    Draining,
+    /// Comes up, but runs the old release.
+    OldRelease,
+    /// Comes up and is started again by itself after its first good answer, once.
+    Restarts,
     /// The start fails.
     Fails,
     /// The start is skipped by the crash guard, with a job that is "done".
     Guarded,
+    /// The job does not end.
+    Hangs,
     /// Someone cancels the job.
     Canceled,
-    /// The manager goes away.
-    ManagerLost,
+    /// The manager refuses.
+    Refused,
+    /// The manager goes away for a while, before or after it has done the job.
+    ManagerLost { done: bool, comes_back: bool },
 }
 
 /// What becomes of a swap of one instance.
@@ -47,18 +58,10 @@ pub(super) enum SwapFate {
     FrontDies,
     /// Someone cancels the job.
     Canceled,
-    /// The manager goes away.
-    ManagerLost,
-}
-
-impl SwapFate {
-    pub(super) fn is_good(self) -> bool {
-        matches!(self, Self::Done | Self::DoneUnheard)
-    }
-
-    pub(super) fn restarts(self) -> bool {
-        matches!(self, Self::NeedsRestart | Self::Gone)
-    }
+    /// The job does not end.
+    Hangs,
+    /// The manager goes away for a while, before or after it has done the job.
+    ManagerLost { done: bool },
 }
 
 /// How many swaps a front has ended before the roll.
@@ -66,123 +69,354 @@ pub(super) const BEFORE: u64 = 7;
 
 pub(super) const PROBES: u32 = 3;
 
-impl Fate {
-    pub(super) fn is_good(self) -> bool {
-        matches!(self, Self::Healthy { after } if after < PROBES)
+/// What the instances are to run.
+pub(super) const RELEASE: &str = "new";
+
+/// How long a job takes, and an absence of the manager.
+const JOB: Duration = Duration::from_secs(3);
+const ABSENCE: Duration = Duration::from_secs(5);
+
+/// An instance and what becomes of it.
+#[derive(Debug, Clone)]
+pub(super) struct Instance {
+    pub(super) unit: UnitStatus,
+    /// One for each start; the last counts for all further ones.
+    pub(super) fates: Vec<Fate>,
+    pub(super) swap: SwapFate,
+    /// Its requests are answered.
+    pub(super) serves: bool,
+    pub(super) starts: usize,
+    pub(super) swaps: u64,
+    release: &'static str,
+    probed: u32,
+}
+
+impl Instance {
+    pub(super) fn new(unit: UnitStatus, fates: Vec<Fate>, swap: SwapFate) -> Self {
+        let serves = unit.is_up();
+        Self { unit, fates, swap, serves, starts: 0, swaps: 0, release: "old", probed: 0 }
+    }
+
+    fn fate(&self) -> Fate {
+        let at = self.starts.clamp(1, self.fates.len()) - 1;
+        self.fates[at]
+    }
+
+    fn is(&mut self, active: ActiveState, result: ServiceResult) {
+        if active == ActiveState::Active {
+            self.unit.run = Some(format!("{}-{}", self.unit.name, self.starts));
+        }
+        (self.unit.active, self.unit.result) = (active, result);
+    }
+
+    /// What the start that has just been begun comes to.
+    fn come_up(&mut self) -> JobResult {
+        (self.release, self.probed, self.serves) = (RELEASE, 0, false);
+        match self.fate() {
+            Fate::Fails => {
+                self.is(ActiveState::Activating, ServiceResult::ExitCode);
+                JobResult::Failed
+            }
+            Fate::Guarded => {
+                self.is(ActiveState::Inactive, ServiceResult::ExecCondition);
+                JobResult::Done
+            }
+            fate => {
+                self.is(ActiveState::Active, ServiceResult::Success);
+                self.serves = match fate {
+                    Fate::Healthy { after } => after < PROBES,
+                    fate => !matches!(fate, Fate::Sick | Fate::Impostor),
+                };
+                if fate == Fate::OldRelease {
+                    self.release = "old";
+                }
+                JobResult::Done
+            }
+        }
     }
 }
 
-/// A service manager whose instances meet their fates, and that writes down what is asked of it.
-pub(super) struct Simulated {
-    pub(super) app: AppName,
-    pub(super) fates: BTreeMap<InstanceId, Fate>,
-    pub(super) swap_fates: BTreeMap<InstanceId, SwapFate>,
-    pub(super) units: RefCell<BTreeMap<InstanceId, UnitStatus>>,
-    pub(super) probed: RefCell<BTreeMap<InstanceId, u32>>,
-    pub(super) restarts: RefCell<Vec<InstanceId>>,
-    pub(super) swaps: RefCell<Vec<InstanceId>>,
+/// What someone does at its time, whatever the roll does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Deed {
+    /// Crashes an instance; it comes back after a while.
+    Crash(u16),
+    /// Stops an instance by hand.
+    Stop(u16),
+    /// Restarts the manager.
+    Reexec,
 }
 
-impl Simulated {
+/// The machine, which writes down how low its capacity was.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) app: AppName,
+    pub(super) instances: RefCell<BTreeMap<InstanceId, Instance>>,
+    /// The extra ones.
+    pub(super) extra: Vec<InstanceId>,
+    away_until: Cell<Option<Instant>>,
+    /// Of those that served at the begin: down because of the roll.
+    pub(super) hurt: RefCell<BTreeSet<InstanceId>>,
+    /// The most of them at one time, less the extra ones that served then.
+    pub(super) most_hurt: Cell<usize>,
+    pub(super) log: RefCell<Vec<(Verb, InstanceId)>>,
+}
+
+impl World {
+    pub(super) fn new(instances: BTreeMap<InstanceId, Instance>, extra: Vec<InstanceId>) -> Self {
+        Self {
+            app: AppName::default(),
+            instances: RefCell::new(instances),
+            extra,
+            away_until: Cell::new(None),
+            hurt: RefCell::default(),
+            most_hurt: Cell::new(0),
+            log: RefCell::default(),
+        }
+    }
+
     fn id(&self, unit: &UnitName) -> InstanceId {
         self.app.instance_of(unit.as_str()).unwrap()
     }
 
-    fn reload(&self, id: InstanceId) -> Result<JobResult, ManagerError> {
-        self.swaps.borrow_mut().push(id);
-        let mut units = self.units.borrow_mut();
-        let unit = units.get_mut(&id).unwrap();
-        assert!(unit.is_up(), "only who is up is asked for a swap");
-        Ok(match self.swap_fates[&id] {
-            SwapFate::Done => JobResult::Done,
-            SwapFate::FrontDies => {
-                (unit.active, unit.result) = (ActiveState::Activating, ServiceResult::Signal);
+    fn with<T>(&self, id: InstanceId, what: impl FnOnce(&mut Instance) -> T) -> T {
+        what(self.instances.borrow_mut().get_mut(&id).unwrap())
+    }
+
+    /// The roll has taken an instance from its clients, or it serves again.
+    fn touch(&self, id: InstanceId, served: bool) {
+        let is_up = self.instances.borrow()[&id].serves;
+        if is_up {
+            self.hurt.borrow_mut().remove(&id);
+        } else if served && !self.extra.contains(&id) {
+            self.hurt.borrow_mut().insert(id);
+        }
+        let hurt = self.hurt.borrow().len();
+        let instances = self.instances.borrow();
+        let extra = self.extra.iter().filter(|id| instances[id].serves).count();
+        self.most_hurt.set(self.most_hurt.get().max(hurt.saturating_sub(extra)));
+    }
+
+    fn here(&self) -> Result<(), ManagerError> {
+        match self.away_until.get() {
+            Some(until) if Instant::now() < until => {
+                Err(ManagerError::Unreachable { reason: "connection reset".into() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn goes_away(&self, comes_back: bool) -> ManagerError {
+        let far = if comes_back { ABSENCE } else { Duration::from_secs(1 << 30) };
+        self.away_until.set(Some(Instant::now() + far));
+        ManagerError::Unreachable { reason: "connection reset".into() }
+    }
+
+    /// Does what someone else does.
+    pub(super) async fn does(&self, deed: Deed) {
+        let id = |number: u16| -> Option<InstanceId> {
+            let id = number.to_string().parse().ok()?;
+            // Without an extra one that somebody takes away there is less than the roll can know of.
+            let is_one = self.instances.borrow().contains_key(&id) && !self.extra.contains(&id);
+            is_one.then_some(id)
+        };
+        match deed {
+            Deed::Reexec => {
+                self.goes_away(true);
+            }
+            Deed::Stop(number) => {
+                let Some(id) = id(number) else { return };
+                self.with(id, |one| {
+                    one.is(ActiveState::Inactive, ServiceResult::Success);
+                    one.serves = false;
+                });
+                // Whatever the roll did to it before, it is not the roll that keeps it down.
+                self.hurt.borrow_mut().remove(&id);
+            }
+            Deed::Crash(number) => {
+                let Some(id) = id(number) else { return };
+                let was_up = self.with(id, |one| {
+                    let was_up = one.unit.is_up() && one.serves;
+                    if was_up {
+                        one.is(ActiveState::Activating, ServiceResult::Signal);
+                        one.serves = false;
+                    }
+                    was_up
+                });
+                sleep(JOB).await;
+                self.with(id, |one| {
+                    if was_up && one.unit.active == ActiveState::Activating {
+                        one.is(ActiveState::Active, ServiceResult::Success);
+                        one.unit.run = Some(format!("{}-again", one.unit.name));
+                        one.serves = true;
+                    }
+                });
+            }
+        }
+    }
+
+    async fn start(&self, id: InstanceId) -> Result<JobResult, ManagerError> {
+        let fate = self.with(id, |one| {
+            one.starts += 1;
+            one.fate()
+        });
+        match fate {
+            Fate::Refused => {
+                return Err(ManagerError::Failed { what: "restart".into(), reason: "no".into() });
+            }
+            Fate::Canceled => {
+                sleep(JOB).await;
+                return Ok(JobResult::Canceled);
+            }
+            Fate::ManagerLost { done: false, comes_back } => return Err(self.goes_away(comes_back)),
+            _ => {}
+        }
+        let served = self.with(id, |one| {
+            one.is(ActiveState::Deactivating, ServiceResult::Success);
+            std::mem::take(&mut one.serves)
+        });
+        self.touch(id, served);
+        sleep(JOB / 2).await;
+        self.with(id, |one| one.unit.active = ActiveState::Activating);
+        sleep(JOB / 2).await;
+        match fate {
+            Fate::Hangs => return pending().await,
+            Fate::ManagerLost { comes_back, .. } => {
+                self.with(id, Instance::come_up);
+                self.touch(id, served);
+                return Err(self.goes_away(comes_back));
+            }
+            _ => {}
+        }
+        let job = self.with(id, Instance::come_up);
+        self.touch(id, served);
+        Ok(job)
+    }
+
+    async fn reload(&self, id: InstanceId) -> Result<JobResult, ManagerError> {
+        let not_active = || ManagerError::NotActive { unit: self.app.instance(id) };
+        let swap =
+            self.with(id, |one| one.unit.is_up().then_some(one.swap)).ok_or_else(not_active)?;
+        sleep(JOB).await;
+        let done = |one: &mut Instance| {
+            one.swaps += 1;
+            (one.release, one.probed) = (RELEASE, 0);
+        };
+        Ok(match swap {
+            SwapFate::Done => {
+                self.with(id, done);
+                JobResult::Done
+            }
+            SwapFate::DoneUnheard => {
+                self.with(id, done);
                 JobResult::Failed
             }
-            SwapFate::Gone => return Err(ManagerError::NotActive { unit: self.app.instance(id) }),
-            SwapFate::Canceled => JobResult::Canceled,
-            SwapFate::ManagerLost => {
-                return Err(ManagerError::Unreachable { reason: "connection reset".into() });
+            // A crash, as any other: not the roll's doing.
+            SwapFate::FrontDies => {
+                self.with(id, |one| {
+                    one.is(ActiveState::Activating, ServiceResult::Signal);
+                    one.serves = false;
+                });
+                JobResult::Failed
             }
-            _ => JobResult::Failed,
+            SwapFate::Gone => {
+                self.with(id, |one| {
+                    one.is(ActiveState::Failed, ServiceResult::Signal);
+                    one.serves = false;
+                });
+                return Err(not_active());
+            }
+            SwapFate::Canceled => JobResult::Canceled,
+            SwapFate::Hangs => return pending().await,
+            SwapFate::ManagerLost { done: is_done } => {
+                if is_done {
+                    self.with(id, done);
+                }
+                return Err(self.goes_away(true));
+            }
+            SwapFate::Sick | SwapFate::NeedsRestart | SwapFate::Mute { .. } => JobResult::Failed,
         })
     }
 }
 
-impl ServiceManager for Simulated {
-    async fn list(&self, _: &[&str]) -> Result<Vec<UnitStatus>, ManagerError> {
-        Ok(self.units.borrow().values().cloned().collect())
+impl ServiceManager for World {
+    async fn list(&self, patterns: &[&str]) -> Result<Vec<UnitStatus>, ManagerError> {
+        self.names(patterns).await
+    }
+
+    async fn names(&self, _: &[&str]) -> Result<Vec<UnitStatus>, ManagerError> {
+        self.here()?;
+        Ok(self.instances.borrow().values().map(|one| one.unit.clone()).collect())
     }
 
     async fn status(&self, unit: &UnitName) -> Result<UnitStatus, ManagerError> {
-        Ok(self.units.borrow()[&self.id(unit)].clone())
+        self.here()?;
+        Ok(self.instances.borrow()[&self.id(unit)].unit.clone())
     }
 
     async fn run(&self, verb: Verb, unit: &UnitName) -> Result<JobResult, ManagerError> {
         let id = self.id(unit);
-        if verb == Verb::Reload {
-            return self.reload(id);
+        self.here()?;
+        self.log.borrow_mut().push((verb, id));
+        match verb {
+            Verb::Reload => self.reload(id).await,
+            Verb::Restart | Verb::Start => self.start(id).await,
+            Verb::Stop => {
+                self.with(id, |one| {
+                    one.serves = false;
+                    one.is(ActiveState::Inactive, ServiceResult::Success);
+                });
+                Ok(JobResult::Done)
+            }
         }
-        assert_eq!(verb, Verb::Restart, "a roll only reloads and restarts");
-        self.restarts.borrow_mut().push(id);
-        let mut units = self.units.borrow_mut();
-        let status = units.get_mut(&id).unwrap();
-        let (job, active, result) = match self.fates[&id] {
-            Fate::Healthy { .. } | Fate::Impostor | Fate::Draining => {
-                (JobResult::Done, ActiveState::Active, ServiceResult::Success)
-            }
-            Fate::Fails => (JobResult::Failed, ActiveState::Activating, ServiceResult::ExitCode),
-            Fate::Guarded => (JobResult::Done, ActiveState::Inactive, ServiceResult::ExecCondition),
-            Fate::Canceled => (JobResult::Canceled, ActiveState::Active, ServiceResult::Success),
-            Fate::ManagerLost => {
-                return Err(ManagerError::Unreachable { reason: "connection reset".into() });
-            }
-        };
-        (status.active, status.result) = (active, result);
-        Ok(job)
+    }
+
+    async fn back(&self) -> Result<(), ManagerError> {
+        while self.here().is_err() {
+            sleep(ABSENCE / 10).await;
+        }
+        Ok(())
     }
 }
 
-impl HealthProbe for Simulated {
+impl HealthProbe for World {
     async fn probe(&self, instance: InstanceId) -> Result<Report, ProbeError> {
-        let mut probed = self.probed.borrow_mut();
-        let count = probed.entry(instance).or_default();
-        *count += 1;
-        let report = |id: String, status| Report {
-            status,
-            timestamp: String::new(),
-            uptime: "0s".into(),
-            memory: Memory { used: 1, total: 2, heap_total: 1 },
-            requests: 0,
-            version: "1".into(),
-            rust_version: "1".into(),
-            env: "test".into(),
-            instance: Some(id),
-            release: None,
-            app: None,
+        let one = self.with(instance, |one| {
+            one.probed += 1;
+            one.clone()
+        });
+        let is_renewed = one.starts > 0;
+        let fate = if is_renewed { one.fate() } else { Fate::Healthy { after: 0 } };
+        let good = match fate {
+            Fate::Healthy { after } => one.probed > after,
+            Fate::Sick => false,
+            _ => one.serves,
         };
-        if self.swap_fates[&instance].is_good() && !self.restarts.borrow().contains(&instance) {
-            assert!(self.swaps.borrow().contains(&instance), "probed before its turn");
+        if !one.unit.is_up() || !(good || fate == Fate::Impostor) {
+            return Err(ProbeError::Timeout(Duration::from_secs(1)));
         }
-        match self.fates[&instance] {
-            Fate::Healthy { after } if *count > after => {
-                Ok(report(instance.to_string(), Status::Ok))
-            }
-            Fate::Impostor => Ok(report("999".into(), Status::Ok)),
-            Fate::Draining => Ok(report(instance.to_string(), Status::Draining)),
-            _ => Err(ProbeError::Malformed("not yet".into())),
+        if fate == Fate::Restarts && one.starts == 1 && one.probed == 1 {
+            self.with(instance, |one| one.unit.run = Some("by itself".into()));
         }
+        let id = if fate == Fate::Impostor { "999".into() } else { instance.to_string() };
+        Ok(Report {
+            status: Status::Ok,
+            instance: Some(id),
+            release: Some(one.release.into()),
+            ..report()
+        })
     }
 
     async fn may_swap(&self, instance: InstanceId) -> Result<SwapState, ProbeError> {
+        let one = self.instances.borrow()[&instance].clone();
         let answer = |swapped, restart| SwapAnswer {
             swapped,
             restart,
             reason: (!swapped).then(|| "the front says why".into()),
             ..SwapAnswer::default()
         };
-        let last = match self.swap_fates[&instance] {
-            SwapFate::Done | SwapFate::DoneUnheard => answer(true, false),
+        let last = match one.swap {
+            _ if one.swaps > 0 => answer(true, false),
             SwapFate::Sick => answer(false, false),
             SwapFate::NeedsRestart => answer(false, true),
             // Its last swap was another one's, long ago.
@@ -194,4 +428,35 @@ impl HealthProbe for Simulated {
         };
         Ok(SwapState { swaps: BEFORE + 1, last: Some(last), ..SwapState::default() })
     }
+}
+
+/// An instance that is well, and no one's.
+pub(super) fn report() -> Report {
+    Report {
+        status: Status::Ok,
+        timestamp: String::new(),
+        uptime: "0s".into(),
+        memory: Memory { used: 1, total: 2, heap_total: 1 },
+        requests: 0,
+        errors: 0,
+        version: "1".into(),
+        rust_version: "1".into(),
+        env: "test".into(),
+        instance: None,
+        release: None,
+        app: Some(AppReport { pid: None, restarts: 0, generation: 1, healthy: true }),
+    }
+}
+
+/// A unit as systemd tells it.
+pub(super) fn unit(
+    app: &AppName,
+    id: InstanceId,
+    active: ActiveState,
+    result: ServiceResult,
+) -> UnitStatus {
+    let unknown = UnitStatus::unknown(app.instance(id));
+    let files = UnitFiles { can_reload: true, ..UnitFiles::default() };
+    let run = (active == ActiveState::Active).then(|| "before".to_owned());
+    UnitStatus { loaded: true, active, result, files, run, ..unknown }
 }

@@ -3,6 +3,7 @@ use super::*;
 use std::io::Write as _;
 use std::sync::{Condvar, Mutex, mpsc};
 
+use super::super::figures::Answers;
 use super::super::watchdog::{self, Own, probe_for_ever};
 use crate::config::Settings;
 use crate::server::figures::Figures;
@@ -102,7 +103,7 @@ fn when_the_runtime_is_blocked_the_watchdog_finds_no_life() {
 
 #[tokio::test]
 async fn the_self_probe_goes_through_the_real_router_and_is_not_counted() {
-    let (drain, answered) = (Drain::default(), Arc::default());
+    let (drain, answered) = (Drain::default(), Arc::<Answers>::default());
     let host = Host {
         handler: Handler::Router(health_router(&drain)),
         answered: Arc::clone(&answered),
@@ -118,7 +119,7 @@ async fn the_self_probe_goes_through_the_real_router_and_is_not_counted() {
     };
     let report = own.probe().await.unwrap();
     assert_eq!(report.status, crate::health::Status::Ok);
-    assert_eq!(answered.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(answered.all(), 0);
 
     let wrong = Own { path: "/nowhere".into(), ..own };
     assert!(wrong.probe().await.is_err());

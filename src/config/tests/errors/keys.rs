@@ -70,7 +70,7 @@ zzz = 1
 romuo.toml:1:1: `zzz` is not known (and 1 more problem)
   known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, front, health, limits, reload, static
 romuo.toml:3:1: `reload.zzz` is not known
-  known here: linger, method
+  known here: linger, max_unavailable, method, on_failure, probes, surge, watch
 
 "#]]
     );
@@ -82,18 +82,11 @@ fn keys_of_versions_to_come_are_not_known() {
         told(
             r#"[[proxy]]
 to = "127.0.0.1:8080"
-[reload]
-max_unavailable = 1
-surge = 0
 "#
         ),
         str![[r#"
-romuo.toml:1:3: `proxy` is not known (and 2 more problems)
+romuo.toml:1:3: `proxy` is not known
   known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, front, health, limits, reload, static
-romuo.toml:4:1: `reload.max_unavailable` is not known
-  known here: linger, method
-romuo.toml:5:1: `reload.surge` is not known
-  known here: linger, method
 
 "#]]
     );
