@@ -2,8 +2,10 @@
 //! `systemctl reload NAME.target`, `systemctl reload NAME` and `romuoctl reload` all end here.
 
 use std::io::Write;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use tokio::time::{Instant, sleep};
 
 use super::context::Context;
 use super::error::{Exit, Failure};
@@ -14,11 +16,19 @@ use crate::config::{self, Method, Mode, Settings};
 use crate::install;
 use crate::journal::Network;
 use crate::manager::{ServiceManager, Systemd};
+use crate::recycle::{RollLock, Turns};
 use crate::roll::{
     Action, Candidate, ControlSockets, Front, HealthProbe, Outcome, Plan, Reason, Roll as Machine,
     Way, changed, drive,
 };
 use crate::unit::AppName;
+
+/// Pause between two looks whether an instance is still being recycled.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long the lock of the roll is tried for. An instance that looks at it has it for a moment;
+/// whoever keeps it longer must not keep a roll from happening.
+const LOCK_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Roll {}
@@ -29,6 +39,9 @@ impl Roll {
         let started = BootTime::now();
         let (settings, _) = context.settings()?;
         let app = &settings.name;
+        // As long as it is there, no instance begins to recycle.
+        let _lock = lock(context, app).await;
+        until_none_recycles(context, &settings).await;
         let manager = Systemd::connect().await?;
         let survey = Survey::take(app, context.root(), &manager).await?;
         let plan = Plan::new(candidates(&settings, context, &manager, survey).await?);
@@ -50,6 +63,40 @@ impl Roll {
             return Ok(Exit::Done);
         }
         Ok(Exit::Failed)
+    }
+}
+
+/// Takes the lock of the roll; none where it cannot be had, which is no reason not to roll.
+async fn lock(context: &Context, app: &AppName) -> Option<RollLock> {
+    let until = Instant::now() + LOCK_WITHIN;
+    loop {
+        let why = match RollLock::take(&context.control_folder(app)) {
+            Ok(Some(lock)) => return Some(lock),
+            Ok(None) => "somebody else has it".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() >= until {
+            announce(&format!("rolling without the lock that keeps instances from recycling: {why}"));
+            return None;
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Waits for an instance that is being recycled: it is down, or about to be.
+async fn until_none_recycles(context: &Context, settings: &Settings) {
+    let turns = Turns::at(&context.control_folder(&settings.name), &settings.limits);
+    // The file belongs to the instances; what it says must not hold up a roll for longer.
+    let until = Instant::now() + turns.longest();
+    let mut told = false;
+    while let Some(turn) = turns.holder(BootTime::now())
+        && Instant::now() < until
+    {
+        if !told {
+            announce(&format!("waiting for instance {}, which is being recycled", turn.instance));
+            told = true;
+        }
+        sleep(LOOK_EVERY).await;
     }
 }
 

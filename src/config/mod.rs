@@ -24,6 +24,7 @@ mod report;
 mod schema;
 mod settings;
 mod subnet;
+mod threshold;
 mod typed;
 mod validate;
 mod value;
@@ -42,6 +43,7 @@ pub use settings::{
     Front, Health, Limits, Method, Mode, Network, Program, Reload, Settings, StaticSite,
 };
 pub use subnet::Subnet;
+pub use threshold::Threshold;
 pub use value::{Instances, Size, ValueError};
 pub use write::to_toml;
 

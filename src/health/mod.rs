@@ -9,5 +9,5 @@ mod swap;
 pub use client::ProbeError;
 pub(crate) use probe::ask;
 pub use probe::probe;
-pub use report::{AppReport, Memory, Report, Status};
+pub use report::{AppReport, Memory, Recycled, Report, Status};
 pub use swap::{SwapAnswer, SwapState, may_swap, swap};

@@ -79,6 +79,7 @@ mod tests {
             instance: Some("1".into()),
             release: None,
             app: None,
+            recycled: None,
         }
     }
 

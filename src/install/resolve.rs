@@ -149,8 +149,11 @@ fn limits_of_the_mode(settings: &Settings, program: &Program) -> Vec<String> {
         ),
         format!(
             "mode = \"inherit\": GET {path} is asked of each instance when it starts, and not again: a \
-             crash is noticed, a hang is not; mode = \"front\" has neither limit"
+             crash is noticed, a hang is not"
         ),
+        "mode = \"inherit\": limits.recycle and limits.max_age do not apply: at its memory limit the kernel \
+         ends an instance with what it has in hand; mode = \"front\" has none of these limits"
+            .into(),
     ]
 }
 

@@ -49,15 +49,25 @@ impl ControlFolder {
     /// Whether another instance of the app is up and takes what this one leaves in the queue.
     /// All are asked at once. One that drains itself is no help.
     pub(super) async fn has_healthy_sibling(&self) -> bool {
+        self.siblings().await.contains(&Some(Status::Ok))
+    }
+
+    /// Whether no other instance that has a control socket is in trouble or on its way out.
+    pub(super) async fn all_siblings_are_well(&self) -> bool {
+        self.siblings().await.iter().all(|status| *status == Some(Status::Ok))
+    }
+
+    /// How the others are; none for one that does not say.
+    async fn siblings(&self) -> Vec<Option<Status>> {
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
-            return false;
+            return Vec::new();
         };
         let siblings: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| is_control(path) && *path != self.own)
             .collect();
         let answers = join_all(siblings.iter().map(|path| probe(path, SIBLINGS))).await;
-        answers.iter().flatten().any(|report| report.status == Status::Ok)
+        answers.into_iter().map(|answer| answer.ok().map(|report| report.status)).collect()
     }
 }
 

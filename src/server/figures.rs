@@ -1,13 +1,13 @@
 //! The figures behind `/health` and the status line.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::drain::Drain;
 use super::memory::{self, CgroupMemory};
 use crate::config::Settings;
 use crate::front::App;
-use crate::health::{Memory, Report, Status};
+use crate::health::{Memory, Recycled, Report, Status};
 use crate::unit::InstanceId;
 
 /// Version of the compiler, noted at build time.
@@ -27,6 +27,7 @@ pub(super) struct Figures {
     ready: OnceLock<Instant>,
     /// The app, once it is up; never for an instance that answers by itself.
     app: OnceLock<App>,
+    recycled: Mutex<Option<Recycled>>,
 }
 
 impl Figures {
@@ -39,12 +40,18 @@ impl Figures {
             drain,
             ready: OnceLock::new(),
             app: OnceLock::new(),
+            recycled: Mutex::default(),
         }
     }
 
     /// What is told of the instance depends on this app from now on.
     pub(super) fn of_app(&self, app: App) {
         self.app.get_or_init(|| app);
+    }
+
+    /// It was recycled so often.
+    pub(super) fn recycled(&self, recycled: Recycled) {
+        *self.recycled.lock().unwrap_or_else(PoisonError::into_inner) = Some(recycled);
     }
 
     /// Uptime counts from here.
@@ -76,6 +83,7 @@ impl Figures {
             instance: self.instance.clone(),
             release: None,
             app,
+            recycled: self.recycled.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }

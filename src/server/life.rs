@@ -18,6 +18,7 @@ use super::error::ServerError;
 use super::figures::Figures;
 use super::fronted::{self, Fronted};
 use super::notify;
+use super::recycle::{self, Recycler};
 use super::router::{self, Health};
 use super::signals::Signals;
 use super::site::Site;
@@ -113,6 +114,7 @@ pub(super) async fn live(
         let whose = app.as_ref().map(|app| status_of(&app.report())).unwrap_or_default();
         format!("serving {}: {whose}{requests} requests, {open} connections", addresses.join(", "))
     };
+    let recycler = Recycler::of(&settings, instance, &figures, app.as_ref());
     let mut given_up = None;
     tokio::select! {
         biased;
@@ -121,6 +123,8 @@ pub(super) async fn live(
             tracing::error!("{error}: it has crashed too often and is given up");
             given_up = Some(error);
         }
+        // As on a signal; systemd starts it anew.
+        () = recycle::until_due(recycler) => {}
         () = show(STATUS_EVERY, serving, app.as_ref()) => {}
     }
 

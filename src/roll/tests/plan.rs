@@ -51,6 +51,7 @@ fn an_instance_whose_program_is_down_is_rolled_first_and_by_restart() {
         instance: None,
         release: None,
         app: Some(AppReport { pid: None, restarts: 3, generation: 4, healthy }),
+        recycled: None,
     };
     let fronts = [report(Status::Ok, true), report(Status::Failing, false)];
     let candidates = ids.into_iter().zip(fronts).map(|(id, report)| Candidate {

@@ -160,6 +160,7 @@ impl HealthProbe for Simulated {
             instance: Some(id),
             release: None,
             app: None,
+            recycled: None,
         };
         if self.swap_fates[&instance].is_good() && !self.restarts.borrow().contains(&instance) {
             assert!(self.swaps.borrow().contains(&instance), "probed before its turn");

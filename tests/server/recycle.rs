@@ -1,0 +1,114 @@
+//! Instances that are started anew before they get too old, one at a time.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use romuo::health::Recycled;
+use romuo::recycle::RollLock;
+
+use crate::instance::{self, Machine};
+use crate::report;
+
+/// What a test waits for at the most.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// As old as an instance may get in these tests.
+const SHORT: &str = "[reload]\nlinger = \"0s\"\n[limits]\nmin_uptime = \"0s\"\nmax_age = \"1s\"\n";
+
+/// Pings as a clock that goes on beside the instance: about ten a second.
+const PINGS: [(&str, &str); 1] = [("WATCHDOG_USEC", "200000")];
+
+/// So many pings take longer than an instance may get old.
+const LONGER: usize = 40;
+
+/// Lets time pass, in which an instance must not begin to end.
+fn goes_on(instance: &instance::Instance) {
+    let mut pings = 0;
+    while pings < LONGER {
+        let message = instance.next_message();
+        assert!(!message.starts_with("STOPPING"), "{message}");
+        pings += usize::from(message.starts_with("WATCHDOG=1"));
+    }
+}
+
+fn runtime(machine: &Machine) -> std::path::PathBuf {
+    machine.control("1").parent().map(Path::to_owned).unwrap()
+}
+
+#[test]
+fn an_old_instance_drains_ends_well_and_its_successor_says_so() {
+    let machine = Machine::new(SHORT);
+    let instance = machine.ready("1");
+    assert_eq!(report(&machine.control("1")).recycled, None);
+    instance.wait_for_message("STOPPING=1\n");
+    assert!(instance.wait().success(), "the crash guard counts no success");
+    for count in 1..3 {
+        let next = machine.ready("1");
+        let recycled = report(&machine.control("1")).recycled;
+        assert_eq!(recycled, Some(Recycled { count, last: "up for 1s".into() }));
+        assert!(next.wait().success());
+    }
+}
+
+#[test]
+fn two_old_instances_take_turns() {
+    let machine = Machine::new(SHORT);
+    let [first, second] = ["1", "2"].map(|id| machine.start_with(id, &PINGS));
+    // Either may be the first one.
+    let (leaving, staying, id) = loop {
+        let turn = std::fs::read_to_string(runtime(&machine).join("turn")).unwrap_or_default();
+        if turn.contains(r#""instance":"1""#) {
+            break (first, second, "1");
+        }
+        if turn.contains(r#""instance":"2""#) {
+            break (second, first, "2");
+        }
+        std::thread::yield_now();
+    };
+    assert!(leaving.wait().success());
+    goes_on(&staying);
+    // The successor is ready: now it is the turn of the other one.
+    let _successor = machine.start_with(id, &PINGS);
+    staying.wait_for_message("STOPPING=1\n");
+    assert!(staying.wait().success());
+}
+
+#[test]
+fn nothing_is_recycled_during_a_roll() {
+    let machine = Machine::new(SHORT);
+    let roll = RollLock::take(&runtime(&machine)).unwrap().unwrap();
+    let instance = machine.start_with("1", &PINGS);
+    goes_on(&instance);
+    drop(roll);
+    instance.wait_for_message("STOPPING=1\n");
+    assert!(instance.wait().success());
+}
+
+#[test]
+fn without_being_told_to_an_instance_gets_as_old_as_it_likes() {
+    let machine = Machine::new(&SHORT.replace("max_age = \"1s\"\n", ""));
+    goes_on(&machine.start_with("1", &PINGS));
+}
+
+#[test]
+fn behind_a_front_the_program_is_swapped_and_the_front_stays() {
+    let machine = Machine::of_app(SHORT);
+    let instance = machine.ready("1");
+    let control = machine.control("1");
+    let end = Instant::now() + DEADLINE;
+    let recycled = loop {
+        let now = report(&control);
+        if let Some(recycled) = now.recycled
+            && now.app.is_some_and(|app| app.generation > 1)
+        {
+            break recycled;
+        }
+        assert!(Instant::now() < end, "never recycled");
+    };
+    assert_eq!(recycled.last, "up for 1s");
+    let app = report(&control).app.unwrap();
+    assert_eq!(app.restarts, 0, "a swap is no restart");
+    instance.signal(rustix::process::Signal::TERM);
+    instance.wait_for_message("STOPPING=1\n");
+    assert!(instance.wait().success());
+}
