@@ -4,10 +4,12 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::drain::Drain;
+use super::life::runtime_folder;
 use super::memory::{self, CgroupMemory};
 use crate::config::Settings;
 use crate::front::App;
 use crate::health::{Memory, Recycled, Report, Status};
+use crate::recycle::Record;
 use crate::unit::InstanceId;
 
 /// Version of the compiler, noted at build time.
@@ -32,6 +34,8 @@ pub(super) struct Figures {
 
 impl Figures {
     pub(super) fn new(settings: &Settings, instance: Option<InstanceId>, drain: Drain) -> Self {
+        let folder = runtime_folder().zip(instance);
+        let recycled = folder.and_then(|(folder, id)| Record::at(&folder, id).read());
         Self {
             version: settings.version.clone().unwrap_or_else(|| "unknown".into()),
             env: settings.env.clone(),
@@ -40,7 +44,7 @@ impl Figures {
             drain,
             ready: OnceLock::new(),
             app: OnceLock::new(),
-            recycled: Mutex::default(),
+            recycled: Mutex::new(recycled),
         }
     }
 

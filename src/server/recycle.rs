@@ -57,10 +57,6 @@ impl Recycler {
         app: Option<&App>,
     ) -> Option<Self> {
         let (id, folder) = (instance?, runtime_folder()?);
-        let record = Record::at(&folder, id);
-        if let Some(recycled) = record.read() {
-            figures.recycled(recycled);
-        }
         let turns = Turns::at(&folder, &settings.limits);
         if let Err(error) = turns.give_back(id) {
             tracing::warn!("cannot give back the turn to be recycled: {error}");
@@ -68,9 +64,9 @@ impl Recycler {
         Some(Self {
             id,
             control: ControlFolder::new(&folder, id),
+            record: Record::at(&folder, id),
             folder,
             turns,
-            record,
             watch: Watch::new(Rules::from(&settings.limits)),
             memory: CgroupMemory::open(),
             figures: Arc::clone(figures),
