@@ -76,7 +76,9 @@ async fn lock(context: &Context, app: &AppName) -> Option<RollLock> {
             Err(error) => error.to_string(),
         };
         if Instant::now() >= until {
-            announce(&format!("rolling without the lock that keeps instances from recycling: {why}"));
+            announce(&format!(
+                "rolling without the lock that keeps instances from recycling: {why}"
+            ));
             return None;
         }
         sleep(LOOK_EVERY).await;

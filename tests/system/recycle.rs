@@ -25,7 +25,8 @@ fn until_both_are_recycled(machine: &Machine, status: impl Fn() -> Value) -> Val
     loop {
         let status = status();
         let counts = [0, 1].map(|at| status["instances"][at]["recycled"]["count"].as_u64());
-        if counts.iter().all(|count| count.is_some_and(|count| count >= 1)) {
+        let is_up = |at: usize| status["instances"][at]["state"] == "online";
+        if is_up(0) && is_up(1) && counts.iter().all(Option::is_some) {
             return status;
         }
         assert!(Instant::now() < end, "never recycled: {status}\n{}", machine.journal());
@@ -78,7 +79,8 @@ fn an_app_that_leaks_is_recycled_before_the_kernel_ends_it_and_nothing_is_lost()
     let mains = app.mains();
     assert!(mains.iter().zip(&fronts).all(|(now, before)| now != before), "{mains:?}");
     for id in [1, 2] {
-        let guard = app.machine.sandbox.read(format!("/run/romuo/leaks-slowly/{id}.guard")).unwrap();
+        let guard =
+            app.machine.sandbox.read(format!("/run/romuo/leaks-slowly/{id}.guard")).unwrap();
         let guard: Value = serde_json::from_slice(&guard).unwrap();
         assert_eq!(guard["crashes"], 0, "{guard}");
     }

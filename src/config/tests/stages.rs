@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use snapbox::{assert_data_eq, str};
 
-use crate::config::{Instances, Method, Mode, Network, Settings, StaticSite, Threshold, load, parse, to_toml};
+use crate::config::{
+    Instances, Method, Mode, Network, Settings, StaticSite, Threshold, load, parse, to_toml,
+};
 
 /// The settings of a file in /srv/shop that says `text`.
 fn settings(text: &str) -> Settings {
