@@ -115,8 +115,10 @@ impl Turns {
         read(&mut file).ok()?.filter(|turn| !self.is_over(turn, now))
     }
 
+    /// Whether it has lasted too long. It may have begun a moment after the clock was read here; one
+    /// that is to begin much later is nonsense.
     fn is_over(&self, turn: &Turn, now: BootTime) -> bool {
-        turn.since > now || now.since(turn.since) > self.longest
+        now.since(turn.since) > self.longest || turn.since.since(now) > self.longest
     }
 
     fn open(&self) -> io::Result<File> {
@@ -266,7 +268,9 @@ mod tests {
                 scope.spawn(move || {
                     start.wait();
                     for round in 0..200 {
-                        let Some(held) = turns.take(id(number), at(1000 + round)).unwrap() else {
+                        // None of them read the clock at the same moment.
+                        let now = at(1000 + (round + u64::from(number)) % 9);
+                        let Some(held) = turns.take(id(number), now).unwrap() else {
                             continue;
                         };
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two at once");

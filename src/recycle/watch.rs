@@ -136,6 +136,12 @@ impl fmt::Display for Memory {
 }
 
 impl Reason {
+    /// Whether waiting is worse than having no other instance that is well.
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        matches!(self, Self::Memory(_))
+    }
+
     /// Whether a new program may be started beside the old one.
     #[must_use]
     pub fn allows_swap(self) -> bool {

@@ -10,6 +10,7 @@ use super::connection::Host;
 use super::error::ServerError;
 use super::side_door;
 use super::sockets::SocketFile;
+use crate::guard::Guard;
 use crate::health::{Status, probe};
 use crate::unit::InstanceId;
 
@@ -52,9 +53,22 @@ impl ControlFolder {
         self.siblings().await.contains(&Some(Status::Ok))
     }
 
-    /// Whether no other instance that has a control socket is in trouble or on its way out.
+    /// Whether no other instance is in trouble or on its way out: each that has a control socket says
+    /// that it is well, and each that has none was not brought down by a crash.
     pub(super) async fn all_siblings_are_well(&self) -> bool {
-        self.siblings().await.iter().all(|status| *status == Some(Status::Ok))
+        !self.has_crashed_sibling()
+            && self.siblings().await.iter().all(|status| *status == Some(Status::Ok))
+    }
+
+    /// Whether the crash guard knows of another one that is down for a crash.
+    fn has_crashed_sibling(&self) -> bool {
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return false };
+        entries.flatten().filter_map(|entry| Guard::id_of(&entry.path())).any(|id| {
+            let socket = self.folder.join(format!("{id}.{SUFFIX}"));
+            socket != self.own
+                && !socket.exists()
+                && Guard::at(&self.folder, id).state().has_crashed()
+        })
     }
 
     /// How the others are; none for one that does not say.
@@ -82,6 +96,32 @@ fn is_control(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a sibling that a test speaks of says: none, or what it answers.
+    async fn well(prepare: impl FnOnce(&Path)) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let own = ControlFolder::new(folder.path(), "1".parse().unwrap());
+        // Of itself it is sure.
+        std::fs::write(folder.path().join("1.guard"), r#"{"crashes":3,"errored":false}"#).unwrap();
+        prepare(folder.path());
+        own.all_siblings_are_well().await
+    }
+
+    #[tokio::test]
+    async fn a_sibling_that_crashed_is_not_well_and_one_that_was_stopped_is_no_matter() {
+        let guard = |text: &'static str| {
+            move |folder: &Path| std::fs::write(folder.join("2.guard"), text).unwrap()
+        };
+        assert!(well(|_| {}).await, "alone");
+        assert!(well(guard(r#"{"crashes":0,"errored":false}"#)).await);
+        assert!(!well(guard(r#"{"crashes":1,"errored":false}"#)).await);
+        assert!(!well(guard(r#"{"crashes":0,"errored":true}"#)).await);
+        // One that was killed leaves its socket behind.
+        let killed = |folder: &Path| {
+            drop(std::os::unix::net::UnixListener::bind(folder.join("2.sock")).unwrap());
+        };
+        assert!(!well(killed).await);
+    }
 
     #[test]
     fn the_sockets_of_apps_and_relay_doors_are_no_control_sockets() {

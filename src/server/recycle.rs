@@ -90,7 +90,7 @@ impl Recycler {
                 continue;
             };
             if self.not_before.is_none_or(|until| Instant::now() >= until)
-                && let Some(held) = self.turn().await
+                && let Some(held) = self.turn(reason).await
                 && self.recycle(reason, held).await
             {
                 return;
@@ -128,12 +128,16 @@ impl Recycler {
     }
 
     /// Takes the turn, if all others are well and no roll is under way; none: not now.
-    async fn turn(&mut self) -> Option<Held> {
+    async fn turn(&mut self, reason: Reason) -> Option<Held> {
         if RollLock::is_taken(&self.folder) {
             return None;
         }
         let held = match self.turns.take(self.id, BootTime::now()) {
-            Ok(held) => held?,
+            Ok(Some(held)) => held,
+            Ok(None) => {
+                self.waits_since = None;
+                return None;
+            }
             Err(error) => {
                 tracing::warn!("cannot take the turn to be recycled: {error}");
                 self.not_before = Some(Instant::now() + PAUSE);
@@ -148,9 +152,15 @@ impl Recycler {
             self.waits_since = None;
             return Some(held);
         }
-        // One that does not come back in the time of a restart is no help anyway.
-        let since = *self.waits_since.get_or_insert_with(Instant::now);
-        (since.elapsed() >= self.turns.longest()).then_some(held)
+        let waited = self.waits_since.map(|since| since.elapsed());
+        if waited.is_none() {
+            self.waits_since = Some(Instant::now());
+            tracing::info!(%reason, "not recycled ({reason}) until the other instances are well");
+        }
+        // Age can wait for ever. Memory cannot: the kernel would end it with everything in hand, while
+        // one that does not come back in the time of a restart is no help anyway.
+        let is_enough = |waited| reason.is_urgent() && waited >= self.turns.longest();
+        waited.is_some_and(is_enough).then_some(held)
     }
 
     /// Recycles this instance. Whether it is to end for that.

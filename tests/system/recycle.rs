@@ -89,6 +89,28 @@ fn an_app_that_leaks_is_recycled_before_the_kernel_ends_it_and_nothing_is_lost()
 }
 
 #[test]
+fn a_release_that_does_not_come_up_costs_one_instance_and_no_other_one() {
+    let limits = "[limits]\nmin_uptime = \"1s\"\nmax_age = \"2s\"\nmax_restarts = 2\n";
+    let timeouts = "start_timeout = \"2s\"\nstop_timeout = \"2s\"\n";
+    let machine = Machine::serving(&format!("{limits}{timeouts}"));
+    machine.drop_in("romuo@.service", "[Service]\nExecStart=\nExecStart=/bin/false\n");
+    let errored = machine.until_journal("one is errored", |entry| {
+        entry.message.starts_with("Instance ") && entry.message.contains(" is errored")
+    });
+    let there = usize::from(errored.message.starts_with("Instance 1 "));
+    let load = machine.load(Machine::mixed());
+    wait(load.until_each_answered(1)).unwrap();
+    // Its turn has been over for long, and so has its life.
+    let end = Instant::now() + DEADLINE;
+    while machine.status()["instances"][there]["uptime_seconds"].as_u64() < Some(30) {
+        assert!(Instant::now() < end, "{}", machine.status());
+    }
+    machine.expect_no_loss(&wait(load.stop()));
+    assert_eq!(machine.status()["instances"][there]["recycled"], Value::Null);
+    assert!(machine.journal().contains("until the other instances are well"));
+}
+
+#[test]
 fn old_instances_are_recycled_one_after_the_other_and_keep_out_of_the_way_of_a_roll() {
     let limits = "[limits]\nmin_uptime = \"1s\"\nmax_age = \"3s\"\n";
     let machine = Machine::serving(&format!("{limits}[reload]\nlinger = \"500ms\"\n"));
