@@ -313,6 +313,21 @@ mod tests {
     }
 
     #[test]
+    fn what_an_app_gives_up_that_takes_the_sockets_is_said() {
+        let limits = |text| {
+            let (_folder, settings) = app(text);
+            resolve(settings, OsStr::new("/bin")).unwrap().notes.join("\n")
+        };
+        let notes = limits("mode = \"inherit\"");
+        for part in
+            ["on SIGTERM it has to finish", "a hang is not", "limits.recycle and limits.max_age"]
+        {
+            assert!(notes.contains(part), "{part}: {notes}");
+        }
+        assert!(!limits("").contains("limits.recycle"));
+    }
+
+    #[test]
     fn an_app_without_a_program_stays_as_it_is() {
         let settings = Settings::new("x".parse().unwrap(), "/".into());
         let resolved = resolve(settings.clone(), OsStr::new("")).unwrap();

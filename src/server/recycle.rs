@@ -20,8 +20,8 @@ use crate::unit::InstanceId;
 /// How often is looked: often enough for an app that fills what is left within some seconds.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Pause after a swap that failed: whatever made it fail will not be gone a second later, and each
-/// attempt takes the memory and the time of a start.
+/// Pause after an attempt that failed: whatever made it fail will not be gone a second later, and a
+/// swap takes the memory and the time of a start.
 const PAUSE: Duration = Duration::from_secs(600);
 
 /// Watches this instance.
@@ -43,8 +43,9 @@ pub(super) struct Recycler {
     since: Instant,
     /// Since when a sibling that is not well is waited for.
     waits_since: Option<Instant>,
-    /// The last swap failed: not again before.
+    /// The turn cannot be had or the last swap failed: nothing, or no other one, before.
     not_before: Option<Instant>,
+    no_swap_before: Option<Instant>,
 }
 
 impl Recycler {
@@ -76,6 +77,7 @@ impl Recycler {
             since: Instant::now(),
             waits_since: None,
             not_before: None,
+            no_swap_before: None,
         })
     }
 
@@ -89,7 +91,7 @@ impl Recycler {
                 self.waits_since = None;
                 continue;
             };
-            if self.not_before.is_none_or(|until| Instant::now() >= until)
+            if !self.pauses(reason)
                 && let Some(held) = self.turn(reason).await
                 && self.recycle(reason, held).await
             {
@@ -107,7 +109,7 @@ impl Recycler {
             }
             if app.generation != self.generation {
                 (self.generation, self.since) = (app.generation, Instant::now());
-                self.not_before = None;
+                self.no_swap_before = None;
                 self.watch.begin();
             }
         }
@@ -125,6 +127,17 @@ impl Recycler {
                 None
             }
         }
+    }
+
+    /// Whether a new program may be started beside the old one for this reason.
+    fn would_swap(&self, reason: Reason) -> bool {
+        self.swaps && reason.allows_swap()
+    }
+
+    /// Whether the last attempt is too short ago.
+    fn pauses(&self, reason: Reason) -> bool {
+        let swap = self.no_swap_before.filter(|_| self.would_swap(reason));
+        self.not_before.max(swap).is_some_and(|until| Instant::now() < until)
     }
 
     /// Takes the turn, if all others are well and no roll is under way; none: not now.
@@ -166,8 +179,7 @@ impl Recycler {
     /// Recycles this instance. Whether it is to end for that.
     async fn recycle(&mut self, reason: Reason, held: Held) -> bool {
         let uptime = self.since.elapsed().as_secs();
-        if self.swaps
-            && reason.allows_swap()
+        if self.would_swap(reason)
             && let Some(app) = self.app.clone()
             && !app.swap_state().await.restart
         {
@@ -184,7 +196,7 @@ impl Recycler {
             if !answer.restart {
                 let why = answer.reason.unwrap_or_default();
                 tracing::error!("not recycled: {why}; the old program serves on");
-                self.not_before = Some(Instant::now() + PAUSE);
+                self.no_swap_before = Some(Instant::now() + PAUSE);
                 return false;
             }
         }

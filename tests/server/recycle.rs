@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use romuo::health::may_swap;
 use romuo::recycle::RollLock;
 
 use crate::instance::{self, Machine};
@@ -92,6 +93,28 @@ fn nothing_is_recycled_during_a_roll() {
 fn without_being_told_to_an_instance_gets_as_old_as_it_likes() {
     let machine = Machine::new(&SHORT.replace("max_age = \"1s\"\n", ""));
     goes_on(&machine.start_with("1", &PINGS));
+}
+
+#[test]
+fn a_new_program_that_does_not_come_up_leaves_the_old_one_and_is_not_tried_over_and_over() {
+    let machine = Machine::of_app(SHORT);
+    let roll = RollLock::take(&runtime(&machine)).unwrap().unwrap();
+    let instance = machine.start_with("1", &PINGS);
+    instance.wait_for_message("READY=1\n");
+    std::fs::write(machine.file("app.py"), "raise SystemExit(1)\n").unwrap();
+    drop(roll);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let control = machine.control("1");
+    let state = || runtime.block_on(may_swap(&control, DEADLINE)).unwrap();
+    let end = Instant::now() + DEADLINE;
+    while state().swaps == 0 {
+        assert!(Instant::now() < end, "never tried");
+    }
+    goes_on(&instance);
+    let state = state();
+    assert_eq!((state.swaps, state.last.unwrap().swapped), (1, false));
+    let report = report(&control);
+    assert_eq!((report.recycled, report.app.unwrap().generation), (None, 1));
 }
 
 #[test]

@@ -33,6 +33,14 @@ fn until_both_are_recycled(machine: &Machine, status: impl Fn() -> Value) -> Val
     }
 }
 
+/// Waits until an instance has been up for so many seconds.
+fn until_up_for(machine: &Machine, at: usize, seconds: u64) {
+    let end = Instant::now() + DEADLINE;
+    while machine.status()["instances"][at]["uptime_seconds"].as_u64() < Some(seconds) {
+        assert!(Instant::now() < end, "{}", machine.status());
+    }
+}
+
 /// Insists on each instance being ready again before another one is recycled; how many were.
 fn expect_one_at_a_time(machine: &Machine) -> usize {
     let mut away: Option<String> = None;
@@ -89,6 +97,30 @@ fn an_app_that_leaks_is_recycled_before_the_kernel_ends_it_and_nothing_is_lost()
 }
 
 #[test]
+fn an_instance_without_a_program_is_recycled_too_and_the_other_one_is_not() {
+    let machine =
+        Machine::serving("[limits]\nmemory = \"64M\"\nrecycle = \"70%\"\nmin_uptime = \"1s\"\n");
+    if !machine.sandbox.memory_limits_work() {
+        println!("SKIPPED: the memory controller cannot be had here, so MemoryMax= is ignored");
+        return;
+    }
+    let load = machine.load(Machine::mixed());
+    wait(load.until_each_answered(1)).unwrap();
+    // Younger ones are taken for full from the start.
+    until_up_for(&machine, 0, 10);
+    let (pids, begun) = ([1, 2].map(|id| machine.pid(id)), Machine::now());
+    let mut hog = machine.hog(&pids[0], 45);
+    machine.until_started_after(begun, "romuo@1.service");
+    assert!(!hog.wait().unwrap().success(), "it went with the instance");
+    wait(load.until_each_answered(1)).unwrap();
+    machine.expect_no_loss(&wait(load.stop()));
+    let recycled = machine.status()["instances"][0]["recycled"].clone();
+    assert_eq!(recycled["count"], 1, "{recycled}\n{}", machine.journal());
+    assert_ne!(machine.pid(1), pids[0]);
+    assert_eq!(machine.pid(2), pids[1]);
+}
+
+#[test]
 fn a_release_that_does_not_come_up_costs_one_instance_and_no_other_one() {
     let limits = "[limits]\nmin_uptime = \"1s\"\nmax_age = \"2s\"\nmax_restarts = 2\n";
     let timeouts = "start_timeout = \"2s\"\nstop_timeout = \"2s\"\n";
@@ -101,10 +133,7 @@ fn a_release_that_does_not_come_up_costs_one_instance_and_no_other_one() {
     let load = machine.load(Machine::mixed());
     wait(load.until_each_answered(1)).unwrap();
     // Its turn has been over for long, and so has its life.
-    let end = Instant::now() + DEADLINE;
-    while machine.status()["instances"][there]["uptime_seconds"].as_u64() < Some(30) {
-        assert!(Instant::now() < end, "{}", machine.status());
-    }
+    until_up_for(&machine, there, 30);
     machine.expect_no_loss(&wait(load.stop()));
     assert_eq!(machine.status()["instances"][there]["recycled"], Value::Null);
     assert!(machine.journal().contains("until the other instances are well"));
