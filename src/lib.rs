@@ -11,6 +11,7 @@
 //! | [`health`] | the wire type of `/health` and the probe that asks for it |
 //! | [`gate`] | the readiness of an app that takes the sockets itself: asks the kernel who answers |
 //! | [`guard`] | the crash guard: counts quick crashes, says when an instance is errored |
+//! | [`recycle`] | when an instance is started anew before its memory runs out, one at a time |
 //! | [`program`] | a command -> the program that really runs, and what of a home it needs |
 //! | [`render`] | settings -> text of the units; pure |
 //! | [`install`] | rendered units -> a plan of typed changes -> applied below a root |
@@ -38,6 +39,7 @@ pub mod journal;
 pub mod load;
 pub mod manager;
 pub mod program;
+pub mod recycle;
 pub mod render;
 pub mod roll;
 pub mod sandbox;

@@ -166,6 +166,8 @@ fn kind(key: &Value) -> String {
         "[duration](#durations)".into()
     } else if pattern.contains("KMGT") {
         "[size](#sizes)".into()
+    } else if pattern.contains('%') {
+        "percentage or `\"off\"`".into()
     } else if pattern == "^max$" {
         "whole number or `\"max\"`".into()
     } else if key["type"] == "integer" {

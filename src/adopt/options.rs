@@ -145,7 +145,8 @@ pub const OPTIONS: &[Known] = &[
         &[],
         Differently,
         "`limits.memory`: the kernel holds the limit at every moment, for the app and all that it \
-         starts; PM2 looks twice a minute, at one process",
+         starts; shortly before it an instance is started anew without a loss (`limits.recycle`). PM2 \
+         looks twice a minute, at one process",
     ),
     Known::new(
         "pid_file",

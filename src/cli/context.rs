@@ -80,11 +80,6 @@ impl Context {
         self.root.join("run/romuo").join(format!("{app}.roll.progress.json"))
     }
 
-    /// What a roller of `app` locks; see [`crate::roll::Lock`].
-    pub(super) fn roll_lock_path(&self, app: &AppName) -> PathBuf {
-        self.root.join("run/romuo").join(format!("{app}.roll.lock"))
-    }
-
     fn only_installed(&self) -> Result<AppName, Failure> {
         let apps = install::installed_apps(&self.root).unwrap_or_default();
         match Vec::from_iter(apps).as_slice() {

@@ -126,7 +126,7 @@ pub(super) enum Failure {
 
     #[error("cannot roll {app}: {source}")]
     #[diagnostic(help("is it root that rolls, and is there room on /run?"))]
-    RollLock { app: AppName, source: crate::roll::LockError },
+    RollLock { app: AppName, source: std::io::Error },
 
     #[error("no instance of {app} is running, so there is nothing to roll")]
     #[diagnostic(help("`romuoctl start` starts the app"))]

@@ -17,7 +17,8 @@ use super::output::{Format, Printer};
 use super::roll::who_rolls;
 use crate::clock::BootTime;
 use crate::manager::{ManagerError, ServiceManager, Systemd, Verb};
-use crate::roll::{Lock, Outcome};
+use crate::recycle::RollLock;
+use crate::roll::Outcome;
 use crate::unit::{ActiveState, AppName, JobResult, UnitName};
 
 /// Time between two frames of the spinner.
@@ -47,7 +48,7 @@ impl Reload {
         if self.cancel {
             return cancel(context, &app, &manager, printer).await;
         }
-        if Lock::is_taken(&context.roll_lock_path(&app)) {
+        if RollLock::is_taken(&context.control_folder(&app)) {
             let who = who_rolls(context, &app);
             if self.no_wait {
                 return Err(Failure::Rolling { app, who });
@@ -124,7 +125,7 @@ async fn cancel(
     manager: &Systemd,
     printer: &Printer,
 ) -> Result<Exit, Failure> {
-    if !Lock::is_taken(&context.roll_lock_path(app)) {
+    if !RollLock::is_taken(&context.control_folder(app)) {
         return Err(Failure::NotRolling { app: app.clone() });
     }
     let who = who_rolls(context, app);

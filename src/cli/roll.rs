@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::context::Context;
 use super::error::{Exit, Failure};
@@ -18,9 +18,10 @@ use crate::config::{self, Method, Mode, OnFailure, Settings};
 use crate::install;
 use crate::journal::Network;
 use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
+use crate::recycle::{RollLock, Turns};
 use crate::roll::{
-    Action, Candidate, ControlSockets, Driver, Front, Gate, HealthProbe, Lock, LockError, Outcome,
-    Patience, Plan, Progress, Reason, Roll as Machine, Rules, Verdict, Way, changed,
+    Action, Candidate, ControlSockets, Driver, Front, Gate, HealthProbe, Outcome, Patience, Plan,
+    Progress, Reason, Roll as Machine, Rules, Verdict, Way, changed,
 };
 use crate::unit::{AppName, InstanceId};
 
@@ -30,8 +31,11 @@ const ABSENCE: Duration = Duration::from_secs(60);
 /// What a job may take beyond the timeouts of its unit: systemd's own work.
 const JOB_MARGIN: Duration = Duration::from_secs(5);
 
-/// How often is looked whether another roll has ended.
-const LOCK_PAUSE: Duration = Duration::from_millis(100);
+/// Pause between two looks whether another roll, or the recycling of an instance, has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long the lock may be taken without a roll: an instance that looks at it has it for a moment.
+const A_LOOK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Roll {
@@ -46,7 +50,9 @@ impl Roll {
         let started = BootTime::now();
         let (settings, _) = context.settings()?;
         let app = &settings.name;
+        // As long as it is there, no instance begins to recycle.
         let _lock = self.lock(app, context).await?;
+        until_none_recycles(context, &settings).await;
         let interrupted = Progress::read(&context.progress_path(app));
         if let Some(before) = &interrupted {
             let far = before.how_far();
@@ -73,25 +79,26 @@ impl Roll {
     }
 
     /// Waits until no other roll is under way.
-    async fn lock(&self, app: &AppName, context: &Context) -> Result<Lock, Failure> {
-        let path = context.roll_lock_path(app);
+    async fn lock(&self, app: &AppName, context: &Context) -> Result<RollLock, Failure> {
+        let begun = Instant::now();
         let mut is_told = false;
         loop {
-            match Lock::take(&path) {
-                Ok(lock) => return Ok(lock),
-                Err(LockError::Taken) => {
-                    let who = who_rolls(context, app);
-                    if self.no_wait {
-                        return Err(Failure::Rolling { app: app.clone(), who });
-                    }
-                    if !is_told {
-                        announce(&format!("waiting: {who}"));
-                        is_told = true;
-                    }
-                    sleep(LOCK_PAUSE).await;
-                }
-                Err(source) => return Err(Failure::RollLock { app: app.clone(), source }),
+            let taken = RollLock::take(&context.control_folder(app));
+            if let Some(lock) =
+                taken.map_err(|source| Failure::RollLock { app: app.clone(), source })?
+            {
+                return Ok(lock);
             }
+            // An instance that looks whether it is taken has it for a moment.
+            if begun.elapsed() > A_LOOK && !is_told {
+                let who = who_rolls(context, app);
+                if self.no_wait {
+                    return Err(Failure::Rolling { app: app.clone(), who });
+                }
+                announce(&format!("waiting: {who}"));
+                is_told = true;
+            }
+            sleep(LOOK_EVERY).await;
         }
     }
 }
@@ -100,9 +107,26 @@ impl Roll {
 pub(super) fn who_rolls(context: &Context, app: &AppName) -> String {
     let progress = Progress::read(&context.progress_path(app));
     progress.map_or_else(
-        || "an instance is just being restarted by itself, or a roll has just begun".to_owned(),
+        || "it has only just begun".to_owned(),
         |progress| progress.who(BootTime::now()),
     )
+}
+
+/// Waits for an instance that is being recycled: it is down, or about to be.
+async fn until_none_recycles(context: &Context, settings: &Settings) {
+    let turns = Turns::at(&context.control_folder(&settings.name), &settings.limits);
+    // The file belongs to the instances; what it says must not hold up a roll for longer.
+    let until = Instant::now() + turns.longest();
+    let mut told = false;
+    while let Some(turn) = turns.holder(BootTime::now())
+        && Instant::now() < until
+    {
+        if !told {
+            announce(&format!("waiting for instance {}, which is being recycled", turn.instance));
+            told = true;
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 /// All that a roll is about.

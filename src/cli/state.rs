@@ -171,6 +171,7 @@ mod tests {
             instance: Some("1".into()),
             release: None,
             app: None,
+            recycled: None,
         }
     }
 

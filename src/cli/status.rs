@@ -14,6 +14,7 @@ use super::output::Printer;
 use super::state::{Answer, AppState, Probed, State};
 use super::survey::Survey;
 use crate::clock::monotonic;
+use crate::health::Recycled;
 use crate::manager::{Systemd, UnitStatus};
 use crate::unit::InstanceId;
 
@@ -68,6 +69,8 @@ struct Instance {
     requests: Option<u64>,
     release: Option<String>,
     health: Answer,
+    /// How often it was recycled since the boot, and why the last time.
+    recycled: Option<Recycled>,
     /// Why it does not serve, as the end of a sentence that begins with its unit.
     why: Option<String>,
 }
@@ -129,6 +132,12 @@ impl fmt::Display for AppStatus {
             write!(f, "\n{unit} {why}; `romuoctl logs --instance {id}` shows what it said, ")?;
             write!(f, "`romuoctl restart {id}` tries again")?;
         }
+        for Instance { unit, recycled, .. } in &self.instances {
+            if let Some(Recycled { count, last }) = recycled {
+                let times = if *count == 1 { "once".into() } else { format!("{count} times") };
+                write!(f, "\n{unit} was recycled {times}, last: {last}")?;
+            }
+        }
         self.hints.iter().try_for_each(|hint| write!(f, "\n{hint}"))
     }
 }
@@ -154,6 +163,7 @@ impl Instance {
             requests: report.map(|report| report.requests),
             release: report.and_then(|report| report.release.clone()),
             health: Answer::of(probed),
+            recycled: report.and_then(|report| report.recycled.clone()),
             why: match state {
                 State::Starting if unit.is_up() => Some("waits for its program".into()),
                 State::Errored | State::Starting => Some(unit.why_down()),

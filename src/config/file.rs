@@ -16,6 +16,7 @@ use super::report::Report;
 use super::settings::{Method, Mode, Network, OnFailure};
 use super::share::Share;
 use super::subnet::Subnet;
+use super::threshold::Threshold;
 use super::typed::{Any, OneOrMore, Time, Variable, Word};
 use super::value::{Instances, Size};
 use crate::unit::{AppName, UserName};
@@ -77,6 +78,12 @@ pub(super) struct File {
 pub(super) struct Limits {
     /// Hard limit of memory, at least 8M; an instance that passes it is killed and restarted.
     pub(super) memory: Option<Size>,
+    /// At this share of `memory`, "1%" to "99%", an instance is recycled: it finishes its requests and
+    /// is started anew, one instance at a time. "off": never.
+    pub(super) recycle: Option<Threshold>,
+    /// An instance, or the program behind its front, that has been up for this long is recycled too;
+    /// `min_uptime` at least. Without it: it may get as old as it likes.
+    pub(super) max_age: Option<Time>,
     /// After this many restarts in a row, each before `min_uptime`, the instance is errored and
     /// stays down.
     pub(super) max_restarts: Option<NonZeroU32>,
@@ -192,6 +199,8 @@ impl File {
             environment: from.pairs("environment"),
             limits: Limits {
                 memory: from.value("limits.memory"),
+                recycle: from.value("limits.recycle"),
+                max_age: from.value("limits.max_age"),
                 max_restarts: from.value("limits.max_restarts"),
                 min_uptime: from.value("limits.min_uptime"),
                 restart_delay: from.value("limits.restart_delay"),

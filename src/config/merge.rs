@@ -58,6 +58,8 @@ impl Merged {
 
         let Settings { limits, health, reload, .. } = &mut merged;
         set(&mut limits.memory, file.limits.memory);
+        set(&mut limits.recycle, file.limits.recycle);
+        limits.max_age = file.limits.max_age.map(Duration::from);
         set(&mut limits.max_restarts, file.limits.max_restarts);
         set(&mut limits.min_uptime, file.limits.min_uptime);
         set(&mut limits.restart_delay, file.limits.restart_delay);

@@ -25,6 +25,7 @@ mod schema;
 mod settings;
 mod share;
 mod subnet;
+mod threshold;
 mod typed;
 mod validate;
 mod value;
@@ -44,6 +45,7 @@ pub use settings::{
 };
 pub use share::Share;
 pub use subnet::Subnet;
+pub use threshold::Threshold;
 pub use value::{Instances, Size, ValueError};
 pub use write::to_toml;
 

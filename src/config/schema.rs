@@ -12,6 +12,7 @@ use super::listen::Listen;
 use super::settings::{Method, Mode, Network, OnFailure, Settings};
 use super::share::Share;
 use super::subnet::Subnet;
+use super::threshold::Threshold;
 use super::typed::{Any, OneOrMore, Time, Variable, Word};
 use super::value::{Instances, Size};
 use super::write::to_toml;
@@ -97,6 +98,10 @@ written_as! {
     // `minimum` speaks of numbers only, `pattern` of texts only.
     Instances => { "type": ["integer", "string"], "minimum": 1, "maximum": 65535, "pattern": "^max$" }
     Size => { "type": ["string", "integer"], "minimum": 1, "pattern": "^[0-9]+[KMGT]?$" }
+    // `false` is "off"; `true` is nothing.
+    Threshold => {
+        "type": ["string", "boolean"], "pattern": "^([1-9][0-9]?%|off)$", "not": { "const": true }
+    }
     Time => { "type": "string", "pattern": pattern() }
     Listen => { "type": "string", "examples": ["127.0.0.1:3000", "[::1]:3000", "/run/app.sock"] }
 }

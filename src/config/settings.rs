@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::listen::Listen;
 use super::share::Share;
 use super::subnet::Subnet;
+use super::threshold::Threshold;
 use super::value::{Instances, Size};
 use crate::unit::{AppName, UserName};
 
@@ -125,6 +126,10 @@ impl fmt::Display for Network {
 pub struct Limits {
     /// Hard limit of memory, by cgroup.
     pub memory: Size,
+    /// At this share of it the instance is recycled.
+    pub recycle: Threshold,
+    /// So is one that has been up for this long; none: it may get as old as it likes.
+    pub max_age: Option<Duration>,
     /// This many restarts in a row, each before `min_uptime`: the instance is errored.
     pub max_restarts: u32,
     /// An instance that was up for this long had a good start.
@@ -260,6 +265,8 @@ impl Settings {
             version: None,
             limits: Limits {
                 memory: Size::mib(300),
+                recycle: Threshold::default(),
+                max_age: None,
                 max_restarts: 10,
                 min_uptime: Duration::from_secs(10),
                 restart_delay: Duration::from_millis(100),

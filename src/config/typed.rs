@@ -12,6 +12,7 @@ use super::listen::Listen;
 use super::settings::{Method, Mode, Network, OnFailure};
 use super::share::Share;
 use super::subnet::Subnet;
+use super::threshold::Threshold;
 use super::value::{Instances, Size, ValueError};
 use crate::unit::{AppName, UserName};
 
@@ -118,6 +119,19 @@ impl FromToml for Time {
             _ => "",
         };
         parse_duration(text).map(Self)
+    }
+}
+
+impl FromToml for Threshold {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        let bare = match value {
+            DeValue::Boolean(false) => return Ok(Self::Off),
+            // `recycle = 90` and `recycle = 0.9` deserve the hint that "90" gets.
+            DeValue::Integer(number) => number.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            _ => return from_text(value),
+        };
+        Err(ValueError::new(bare, Self::ALLOWED).hint(Self::hint(bare)))
     }
 }
 

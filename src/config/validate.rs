@@ -140,6 +140,15 @@ fn check_durations(settings: &Settings, report: &mut Report<'_>) {
             report.refuse(key, error);
         }
     }
+    if let Some(age) = limits.max_age
+        && (age.is_zero() || age < limits.min_uptime)
+    {
+        let least = format_duration(limits.min_uptime);
+        let hint = format!("`limits.min_uptime` is {least}: no start counts as good before that");
+        let allowed = "a duration above 0, of `limits.min_uptime` or more";
+        let error = ValueError::new(format_duration(age), allowed);
+        report.refuse("limits.max_age", error.hint(hint));
+    }
     let interval = ("health.interval", health.interval);
     let allowed = "a duration up to `health.interval`";
     check_fits(("health.timeout", health.timeout), interval, allowed, report);

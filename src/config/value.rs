@@ -57,6 +57,12 @@ impl Size {
         Self(count << 20)
     }
 
+    /// So many bytes.
+    #[must_use]
+    pub const fn of_bytes(count: u64) -> Self {
+        Self(count)
+    }
+
     /// The size in bytes.
     #[must_use]
     pub const fn bytes(self) -> u64 {

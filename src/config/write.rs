@@ -46,6 +46,8 @@ pub fn to_toml(settings: &Settings) -> String {
 
     file.table("limits");
     file.text("memory", limits.memory);
+    file.text("recycle", limits.recycle);
+    file.optional("max_age", limits.max_age.map(format_duration));
     file.value("max_restarts", limits.max_restarts);
     file.text("min_uptime", format_duration(limits.min_uptime));
     file.text("restart_delay", format_duration(limits.restart_delay));

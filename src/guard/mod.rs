@@ -25,6 +25,9 @@ pub use self::state::{State, Verdict};
 pub use crate::clock::BootTime;
 use crate::unit::{InstanceId, ServiceResult};
 
+/// Ending of the name of its file: `1.guard`.
+const SUFFIX: &str = "guard";
+
 /// The count of one instance, kept in a file.
 #[derive(Debug, Clone)]
 pub struct Guard {
@@ -46,7 +49,14 @@ impl Guard {
     /// The guard of instance `id` in the runtime folder `dir`.
     #[must_use]
     pub fn at(dir: &Path, id: InstanceId) -> Self {
-        Self { path: dir.join(format!("{id}.guard")) }
+        Self { path: dir.join(format!("{id}.{SUFFIX}")) }
+    }
+
+    /// Whose guard the file at `path` is; none: it is another file.
+    #[must_use]
+    pub fn id_of(path: &Path) -> Option<InstanceId> {
+        let is_guard = path.extension().is_some_and(|suffix| suffix == SUFFIX);
+        path.file_stem().filter(|_| is_guard)?.to_str()?.parse().ok()
     }
 
     /// What is known of the instance. A file that is missing or that nobody can read any more is

@@ -50,6 +50,13 @@ impl State {
         }
     }
 
+    /// Whether an instance that is down is so because it crashed. (One that is up may have crashed
+    /// before.)
+    #[must_use]
+    pub fn has_crashed(self) -> bool {
+        self.crashes > 0 || self.errored
+    }
+
     /// The instance got ready.
     #[must_use]
     pub fn ready(self, now: BootTime) -> Self {

@@ -48,6 +48,15 @@ fn an_old_readiness_does_not_count_for_the_next_start() {
 }
 
 #[test]
+fn the_file_of_a_guard_is_known_by_its_name() {
+    let id = |name: &str| Guard::id_of(&Path::new("/run/romuo/shop").join(name));
+    assert_eq!(id("12.guard"), Some("12".parse().unwrap()));
+    for other in ["1.guard.new", "1.sock", "x.guard", "turn", ".guard"] {
+        assert_eq!(id(other), None, "{other}");
+    }
+}
+
+#[test]
 fn a_stop_by_hand_resets_the_count() {
     let (state, _) = crash(State::default(), 10);
     assert_eq!(state.after_stop(at(0), &ServiceResult::Success, MIN_UPTIME), State::default());

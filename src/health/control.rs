@@ -22,18 +22,25 @@ pub(crate) fn control_socket(folder: &Path, id: InstanceId) -> PathBuf {
     folder.join(format!("{id}.{SUFFIX}"))
 }
 
-/// The instances of the app besides `own` that are up and say that they serve. All are asked at
-/// once. One that drains itself is no help.
+/// The instances of the app besides `own` that are up and say that they serve. One that drains itself
+/// is no help.
 pub(crate) async fn healthy_siblings(folder: &Path, own: InstanceId) -> Vec<InstanceId> {
+    let all = siblings(folder, own).await.into_iter();
+    all.filter(|(_, status)| *status == Some(Status::Ok)).map(|(id, _)| id).collect()
+}
+
+/// The instances of the app besides `own` that have a control socket, and how each is; none for one
+/// that does not say. All are asked at once.
+pub(crate) async fn siblings(folder: &Path, own: InstanceId) -> Vec<(InstanceId, Option<Status>)> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };
     let siblings = entries.filter_map(|entry| instance_of(&entry.ok()?.path()));
     let asked = siblings.filter(|id| *id != own).map(async |id| {
-        let report = probe(&control_socket(folder, id), SIBLINGS).await.ok()?;
-        (report.status == Status::Ok).then_some(id)
+        let report = probe(&control_socket(folder, id), SIBLINGS).await;
+        (id, report.ok().map(|report| report.status))
     });
-    join_all(asked).await.into_iter().flatten().collect()
+    join_all(asked).await
 }
 
 /// Whose control socket this is; none: it is another file. The app's own sockets and the relay doors

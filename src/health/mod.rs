@@ -8,8 +8,8 @@ mod report;
 mod swap;
 
 pub use client::ProbeError;
-pub(crate) use control::{control_socket, healthy_siblings};
+pub(crate) use control::{control_socket, healthy_siblings, siblings};
 pub(crate) use probe::ask;
 pub use probe::probe;
-pub use report::{AppReport, Memory, Report, Status};
+pub use report::{AppReport, Memory, Recycled, Report, Status};
 pub use swap::{SwapAnswer, SwapState, may_swap, swap};

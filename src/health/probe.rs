@@ -80,6 +80,7 @@ mod tests {
             instance: Some("1".into()),
             release: None,
             app: None,
+            recycled: None,
         }
     }
 

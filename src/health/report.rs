@@ -32,6 +32,18 @@ pub struct Report {
     /// The program behind the front; none: the instance answers by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<AppReport>,
+    /// How often it was recycled since the boot; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recycled: Option<Recycled>,
+}
+
+/// How often an instance was recycled, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recycled {
+    /// Since the boot.
+    pub count: u64,
+    /// Why the last time, as a phrase: "memory at 91 % of 300M".
+    pub last: String,
 }
 
 /// How the program behind a front is.

@@ -142,8 +142,11 @@ fn limits_of_the_mode(settings: &Settings, program: &Program) -> Vec<String> {
         ),
         format!(
             "mode = \"inherit\": GET {path} is asked of each instance when it starts, and not again: a \
-             crash is noticed, a hang is not; mode = \"front\" has neither limit"
+             crash is noticed, a hang is not"
         ),
+        "mode = \"inherit\": limits.recycle and limits.max_age do not apply: at its memory limit the kernel \
+         ends an instance with what it has in hand; mode = \"front\" has none of these limits"
+            .into(),
     ]
 }
 
@@ -300,6 +303,21 @@ mod tests {
         ] {
             assert!(notes.contains(part), "{part}: {notes}");
         }
+    }
+
+    #[test]
+    fn what_an_app_gives_up_that_takes_the_sockets_is_said() {
+        let limits = |text| {
+            let (_folder, settings) = app(text);
+            resolve(settings, OsStr::new("/bin")).unwrap().notes.join("\n")
+        };
+        let notes = limits("mode = \"inherit\"");
+        for part in
+            ["on SIGTERM it has to finish", "a hang is not", "limits.recycle and limits.max_age"]
+        {
+            assert!(notes.contains(part), "{part}: {notes}");
+        }
+        assert!(!limits("").contains("limits.recycle"));
     }
 
     #[test]

@@ -5,13 +5,11 @@
 //! turn for each instance (`turn`): pure, it says what to do next and is told what came of it.
 //! [`Driver`] does what it says, through a [`ServiceManager`](crate::manager::ServiceManager) and a
 //! [`HealthProbe`]. `canary` compares the first good instance with its siblings. [`Outcome`] is what
-//! is kept of a roll for those who ask afterwards, and [`Progress`] while it is under way, under a
-//! [`Lock`].
+//! is kept of a roll for those who ask afterwards, and [`Progress`] while it is under way.
 
 mod canary;
 mod changed;
 mod drive;
-mod lock;
 mod machine;
 mod outcome;
 mod plan;
@@ -22,7 +20,6 @@ mod turn;
 
 pub use changed::changed;
 pub use drive::{ControlSockets, Driver, HealthProbe, Patience};
-pub use lock::{Lock, LockError};
 pub use machine::{Action, Event, Failed, IllegalEvent, Roll, Rules, Verdict};
 pub use outcome::{Outcome, Rolled};
 pub use plan::{Candidate, Front, Plan, Planned, Reason, Way};

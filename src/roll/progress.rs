@@ -18,7 +18,7 @@ const FILE_MAX: u64 = 1 << 20;
 const MODE: u32 = 0o644;
 
 /// A roll under way, as kept in `/run/romuo/NAME.roll.progress.json`. Where the file is there and nobody
-/// holds the [`Lock`](super::Lock), the roller was killed.
+/// holds the lock of the roll, the roller was killed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The process that rolls.

@@ -1,16 +1,18 @@
 //! The figures behind `/health` and the status line.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
 use super::drain::Drain;
+use super::life::runtime_folder;
 use super::memory::{self, CgroupMemory};
 use crate::config::Settings;
 use crate::front::App;
-use crate::health::{Memory, Report, Status};
+use crate::health::{Memory, Recycled, Report, Status};
+use crate::recycle::Record;
 use crate::unit::InstanceId;
 
 /// Version of the compiler, noted at build time.
@@ -55,10 +57,13 @@ pub(super) struct Figures {
     ready: OnceLock<Instant>,
     /// The app, once it is up; never for an instance that answers by itself.
     app: OnceLock<App>,
+    recycled: Mutex<Option<Recycled>>,
 }
 
 impl Figures {
     pub(super) fn new(settings: &Settings, instance: Option<InstanceId>, drain: Drain) -> Self {
+        let folder = runtime_folder().zip(instance);
+        let recycled = folder.and_then(|(folder, id)| Record::at(&folder, id).read());
         Self {
             version: settings.version.clone().unwrap_or_else(|| "unknown".into()),
             env: settings.env.clone(),
@@ -67,12 +72,18 @@ impl Figures {
             drain,
             ready: OnceLock::new(),
             app: OnceLock::new(),
+            recycled: Mutex::new(recycled),
         }
     }
 
     /// What is told of the instance depends on this app from now on.
     pub(super) fn of_app(&self, app: App) {
         self.app.get_or_init(|| app);
+    }
+
+    /// It was recycled so often.
+    pub(super) fn recycled(&self, recycled: Recycled) {
+        *self.recycled.lock().unwrap_or_else(PoisonError::into_inner) = Some(recycled);
     }
 
     /// Uptime counts from here.
@@ -105,6 +116,7 @@ impl Figures {
             instance: self.instance.clone(),
             release: None,
             app,
+            recycled: self.recycled.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }

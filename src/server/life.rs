@@ -17,6 +17,7 @@ use super::error::ServerError;
 use super::figures::{Answers, Figures};
 use super::fronted::{self, Fronted};
 use super::notify;
+use super::recycle::{self, Recycler};
 use super::router::{self, Health};
 use super::signals::Signals;
 use super::site::Site;
@@ -115,6 +116,7 @@ pub(super) async fn live(
         let whose = app.as_ref().map(|app| status_of(&app.report())).unwrap_or_default();
         format!("serving {}: {whose}{requests} requests, {open} connections", addresses.join(", "))
     };
+    let recycler = Recycler::of(&settings, instance, &figures, app.as_ref());
     let mut given_up = None;
     tokio::select! {
         biased;
@@ -123,6 +125,8 @@ pub(super) async fn live(
             tracing::error!("{error}: it has crashed too often and is given up");
             given_up = Some(error);
         }
+        // As on a signal; systemd starts it anew.
+        () = recycle::until_due(recycler) => {}
         () = show(STATUS_EVERY, serving, app.as_ref()) => {}
     }
 

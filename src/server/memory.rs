@@ -4,13 +4,29 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
+use crate::recycle::Memory;
+
 /// Longest text of a figure: 20 digits and a newline.
 const FIGURE_SIZE: usize = 32;
+
+/// Files of a memory cgroup: what is used, and the limit of it. v1 has other names than v2.
+const V1_FIGURE: &str = "memory.usage_in_bytes";
+const V1_LIMIT: &str = "memory.limit_in_bytes";
+const V2_FIGURE: &str = "memory.current";
+const V2_LIMIT: &str = "memory.max";
+
+/// Pages of files and of the kernel's own caches, as `memory.stat` names them: the kernel takes them
+/// back before it kills for want of memory. Those of v1 count the cgroups below too, as v2 does.
+const V1_RECLAIMABLE: &[&str] = &["total_inactive_file", "total_active_file"];
+const V2_RECLAIMABLE: &[&str] = &["inactive_file", "active_file", "slab_reclaimable"];
 
 /// The memory figure of this process's cgroup. It is opened once and read at each call: one
 /// system call.
 #[derive(Debug)]
-pub(super) struct CgroupMemory(Option<File>);
+pub(super) struct CgroupMemory {
+    figure: Option<File>,
+    path: PathBuf,
+}
 
 impl CgroupMemory {
     /// Finds the cgroup of this process (cgroups(7)). It is not there for a process in the root of
@@ -18,7 +34,8 @@ impl CgroupMemory {
     pub(super) fn open() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let path = figure_path(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"));
-        Self(path.and_then(|path| File::open(path).ok()))
+        let path = path.unwrap_or_default();
+        Self { figure: File::open(&path).ok(), path }
     }
 
     /// Bytes in use now.
@@ -26,9 +43,21 @@ impl CgroupMemory {
         self.of_cgroup().or_else(resident).unwrap_or(0)
     }
 
+    /// How near it is to the limit at which the kernel kills; none: there is no such limit.
+    pub(super) fn pressure(&self) -> Option<Memory> {
+        let (is_v1, folder) = (self.path.ends_with(V1_FIGURE), self.path.parent()?);
+        let read = |file| fs::read_to_string(folder.join(file)).ok();
+        // Read anew each time: somebody may change it on the running unit.
+        let limit = read(if is_v1 { V1_LIMIT } else { V2_LIMIT })?.trim().parse().ok()?;
+        let taken_back = reclaimable(&read("memory.stat")?, is_v1);
+        let used = self.of_cgroup()?.saturating_sub(taken_back);
+        // v1 writes "no limit" as a number that no machine has.
+        (limit < of_machine()).then_some(Memory { used, limit })
+    }
+
     fn of_cgroup(&self) -> Option<u64> {
         let mut text = [0; FIGURE_SIZE];
-        let count = self.0.as_ref()?.read_at(&mut text, 0).ok()?;
+        let count = self.figure.as_ref()?.read_at(&mut text, 0).ok()?;
         std::str::from_utf8(&text[..count]).ok()?.trim().parse().ok()
     }
 }
@@ -42,8 +71,8 @@ fn figure_path(cgroup: &str, mountinfo: &str) -> Option<PathBuf> {
     let v1 = groups.iter().find(|(controllers, _)| has_word(controllers, "memory"));
     let v2 = groups.iter().find(|(controllers, _)| controllers.is_empty());
     let (group, kind, file) = match (v1, v2) {
-        (Some((_, group)), _) => (*group, "cgroup", "memory.usage_in_bytes"),
-        (None, Some((_, group))) => (*group, "cgroup2", "memory.current"),
+        (Some((_, group)), _) => (*group, "cgroup", V1_FIGURE),
+        (None, Some((_, group))) => (*group, "cgroup2", V2_FIGURE),
         (None, None) => return None,
     };
     mountinfo.lines().find_map(|line| {
@@ -57,6 +86,16 @@ fn figure_path(cgroup: &str, mountinfo: &str) -> Option<PathBuf> {
         let inside = if root == "/" { group } else { group.strip_prefix(root)? };
         matches.then(|| PathBuf::from(format!("{point}{}/{file}", inside.trim_end_matches('/'))))
     })
+}
+
+/// Bytes that the kernel can take back, from the text of `memory.stat`.
+fn reclaimable(stat: &str, is_v1: bool) -> u64 {
+    let names = if is_v1 { V1_RECLAIMABLE } else { V2_RECLAIMABLE };
+    let value = |line: &str| {
+        let (name, value) = line.split_once(' ')?;
+        names.contains(&name).then(|| value.trim().parse::<u64>().ok())?
+    };
+    stat.lines().filter_map(value).sum()
 }
 
 fn has_word(list: &str, word: &str) -> bool {
@@ -131,6 +170,34 @@ mod tests {
             Some("/sys/fs/cgroup/app/memory.current".into())
         );
         assert_eq!(figure_path("0::/other\n", mounts), None);
+    }
+
+    #[test]
+    fn what_the_kernel_can_take_back_is_no_use_of_memory() {
+        let v2 = "anon 1000\nfile 900\nactive_file 200\ninactive_file 300\nslab_reclaimable 40\n";
+        assert_eq!(reclaimable(v2, false), 540);
+        let v1 = "inactive_file 1\nactive_file 2\ntotal_inactive_file 30\ntotal_active_file 20\n";
+        assert_eq!(reclaimable(v1, true), 50);
+        assert_eq!(reclaimable("", true), 0);
+    }
+
+    #[test]
+    fn pressure_is_that_of_the_files_of_the_cgroup_and_none_without_a_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        for (figure, limit, none) in
+            [(V2_FIGURE, V2_LIMIT, "max"), (V1_FIGURE, V1_LIMIT, "9223372036854771712")]
+        {
+            let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+            write(figure, "900\n");
+            write("memory.stat", "active_file 100\ntotal_active_file 100\n");
+            write(limit, "1000\n");
+            let path = folder.path().join(figure);
+            let memory = CgroupMemory { figure: File::open(&path).ok(), path };
+            assert_eq!(memory.pressure(), Some(Memory { used: 800, limit: 1000 }));
+            write(limit, none);
+            assert_eq!(memory.pressure(), None);
+        }
+        assert_eq!(CgroupMemory { figure: None, path: PathBuf::new() }.pressure(), None);
     }
 
     #[test]

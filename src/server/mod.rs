@@ -8,6 +8,7 @@
 //! | `router`, `site`, `files` | what is answered |
 //! | `fronted`, `relay` | an instance whose requests are answered by the app's own program |
 //! | `figures`, `memory`, `control` | health, and the door to ask for it |
+//! | `recycle` | the end of an instance that nears its memory limit or has got old |
 //! | `side_door` | doors beside the public one |
 //! | `relay` | the door for the siblings of a fronted instance |
 //! | `signals`, `notify`, `watchdog`, `logging` | what systemd says, and what it and the journal are told |
@@ -31,6 +32,7 @@ mod life;
 mod logging;
 mod memory;
 mod notify;
+mod recycle;
 mod relay;
 mod router;
 mod side_door;

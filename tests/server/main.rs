@@ -8,6 +8,7 @@ mod faults;
 mod fronted;
 mod instance;
 mod load;
+mod recycle;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -85,18 +85,8 @@ fn an_instance_over_its_memory_limit_is_killed_and_restarted() {
     let load = machine.load(keep_alive());
     wait(load.until_each_answered(10)).unwrap();
     let (pid, begun) = (machine.pid(1), Machine::now());
-    // Takes memory in the cgroup of the instance. Not this, but the instance is to be killed for it.
-    let hog = "import pathlib, sys
-group = [l.split(':')[2] for l in open('/proc/' + sys.argv[1] + '/cgroup').read().split()]
-for base in ('/sys/fs/cgroup/memory', '/sys/fs/cgroup', '/sys/fs/cgroup/unified'):
-    for path in set(group):
-        procs = pathlib.Path(base + path) / 'cgroup.procs'
-        if path != '/' and procs.exists():
-            procs.write_text('0')
-hoard = [b'x' * (1 << 20) + bytes([i]) for i in range(200)]
-";
-    machine.sandbox.write("/srv/hog.py", hog).unwrap();
-    let mut hog = machine.spawn(&["python3", "/srv/hog.py", &pid]);
+    // Not this, but the instance is to be killed for it.
+    let mut hog = machine.hog(&pid, 200);
     machine.until_started_after(begun, "romuo@1.service");
     assert!(!hog.wait().unwrap().success(), "it went with the instance");
     let journal = machine.journal();

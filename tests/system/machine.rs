@@ -32,6 +32,18 @@ const LARGE: usize = 8 << 20;
 pub(crate) const CONFIG: &str =
     "listen = [\"127.0.0.1:3000\"]\n[static]\nroot = \"/srv/site/public\"\n";
 
+/// Takes as many MiB of memory as it is told in the cgroup of a process, and keeps them.
+const HOG: &str = "import pathlib, signal, sys
+group = [l.split(':')[2] for l in open('/proc/' + sys.argv[1] + '/cgroup').read().split()]
+for base in ('/sys/fs/cgroup/memory', '/sys/fs/cgroup', '/sys/fs/cgroup/unified'):
+    for path in set(group):
+        procs = pathlib.Path(base + path) / 'cgroup.procs'
+        if path != '/' and procs.exists():
+            procs.write_text('0')
+hoard = [b'x' * (1 << 20) + bytes([i]) for i in range(int(sys.argv[2]))]
+signal.pause()
+";
+
 /// A booted machine with `romuoctl` and `romuo-server` in `/usr/local/bin` and a site in `/srv/site`.
 pub(crate) struct Machine {
     pub(crate) sandbox: Sandbox,
@@ -97,6 +109,12 @@ impl Machine {
         let mut child = self.sandbox.command(program);
         child.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         child.spawn().unwrap()
+    }
+
+    /// Starts a process that takes so many MiB of memory in the cgroup of another one.
+    pub(crate) fn hog(&self, pid: &str, mebibytes: u8) -> std::process::Child {
+        self.sandbox.write("/srv/hog.py", HOG).unwrap();
+        self.spawn(&["python3", "/srv/hog.py", pid, &mebibytes.to_string()])
     }
 
     /// `romuoctl status -o json`.

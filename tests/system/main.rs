@@ -18,4 +18,5 @@ mod install;
 mod lifecycle;
 mod look;
 mod machine;
+mod recycle;
 mod roll;

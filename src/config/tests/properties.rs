@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use crate::config::duration::MAX_MICROS;
 use crate::config::{
     Front, Health, Instances, Limits, Listen, Method, Mode, Network, OnFailure, Program, Reload,
-    Settings, Share, Size, StaticSite, format_duration, parse, parse_duration, to_toml,
+    Settings, Share, Size, StaticSite, Threshold, format_duration, parse, parse_duration, to_toml,
 };
 
 /// Durations that the file can say, from `least` microseconds.
@@ -49,6 +49,8 @@ fn instances() -> impl Strategy<Value = Instances> {
 prop_compose! {
     fn limits()(
         memory in sizes(),
+        recycle in option::of(1..=99_u8),
+        max_age in option::of(durations(1)),
         max_restarts in 1..=u32::MAX,
         min_uptime in durations(0),
         restart_delay in durations(0),
@@ -60,6 +62,8 @@ prop_compose! {
         let memory = memory.max(Size::mib(8));
         Limits {
             memory,
+            recycle: recycle.map_or(Threshold::Off, |percent| format!("{percent}%").parse().unwrap()),
+            max_age: max_age.map(|age| age.max(min_uptime)),
             max_restarts,
             min_uptime,
             restart_delay,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use snapbox::{assert_data_eq, str};
 
-use crate::config::{Instances, Method, Mode, Network, Settings, StaticSite, load, parse, to_toml};
+use crate::config::{
+    Instances, Method, Mode, Network, Settings, StaticSite, Threshold, load, parse, to_toml,
+};
 
 /// The settings of a file in /srv/shop that says `text`.
 fn settings(text: &str) -> Settings {
@@ -31,6 +33,8 @@ fn what_the_file_says_takes_the_place_of_the_default() {
         version = "1.2.3"
         [limits]
         memory = "1G"
+        recycle = "75%"
+        max_age = "1d"
         max_restarts = 3
         min_uptime = "20s"
         restart_delay = "1s"
@@ -57,6 +61,8 @@ fn what_the_file_says_takes_the_place_of_the_default() {
     assert_eq!((shop.env.as_str(), shop.network), ("staging", Network::Host));
     assert_eq!(shop.version.as_deref(), Some("1.2.3"));
     assert_eq!((shop.limits.memory.bytes(), shop.limits.max_restarts), (1 << 30, 3));
+    assert_eq!(shop.limits.recycle, "75%".parse().unwrap());
+    assert_eq!(shop.limits.max_age, Some(seconds(86_400)));
     assert_eq!((shop.limits.min_uptime, shop.limits.restart_delay), (seconds(20), seconds(1)));
     assert_eq!((shop.limits.start_timeout, shop.limits.stop_timeout), (seconds(60), seconds(30)));
     assert_eq!((shop.health.path.as_str(), shop.health.failures), ("/up", 5));
@@ -66,6 +72,15 @@ fn what_the_file_says_takes_the_place_of_the_default() {
     assert_eq!(shop.site, Some(StaticSite { root, fallback: Some("index.html".into()) }));
     // Every value above differs from its default, so nothing is left out of the written file.
     assert_eq!(settings(&to_toml(&shop)), shop);
+}
+
+#[test]
+fn recycling_is_on_unless_it_is_said_to_be_off() {
+    assert_eq!(settings("").limits.recycle, "90%".parse().unwrap());
+    assert_eq!(settings("").limits.max_age, None);
+    for off in ["\"off\"", "false"] {
+        assert_eq!(settings(&format!("limits.recycle = {off}")).limits.recycle, Threshold::Off);
+    }
 }
 
 #[test]
@@ -197,6 +212,7 @@ version = """1.0 "x" '"""
 
 [limits]
 memory = "300M"
+recycle = "90%"
 max_restarts = 10
 min_uptime = "10s"
 restart_delay = "100ms"

@@ -445,6 +445,7 @@ pub(super) fn report() -> Report {
         instance: None,
         release: None,
         app: Some(AppReport { pid: None, restarts: 0, generation: 1, healthy: true }),
+        recycled: None,
     }
 }
 

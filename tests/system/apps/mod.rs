@@ -1,6 +1,6 @@
 //! Real apps in several languages, as people write them: rolled under load, and gone wrong.
 
-mod app;
+pub(crate) mod app;
 mod inherit;
 mod marathon;
 mod real;
