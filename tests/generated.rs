@@ -167,11 +167,13 @@ fn kind(key: &Value) -> String {
     } else if pattern.contains("KMGT") {
         "[size](#sizes)".into()
     } else if pattern.contains('%') {
-        "percentage or `\"off\"`".into()
+        let other = if pattern.contains("off") { "`\"off\"`" } else { "whole number, 1 or more" };
+        format!("percentage or {other}")
     } else if pattern == "^max$" {
         "whole number or `\"max\"`".into()
     } else if key["type"] == "integer" {
-        "whole number, 1 or more".into()
+        let least = if key["minimum"] == 0 { 0 } else { 1 };
+        format!("whole number, {least} or more")
     } else {
         "text".into()
     }

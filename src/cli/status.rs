@@ -16,6 +16,8 @@ use super::survey::Survey;
 use crate::clock::monotonic;
 use crate::health::Recycled;
 use crate::manager::{Systemd, UnitStatus};
+use crate::recycle::RollLock;
+use crate::roll::Progress;
 use crate::unit::InstanceId;
 
 #[derive(Debug, clap::Args)]
@@ -28,12 +30,37 @@ impl Status {
         let survey = Survey::take(&app, context.root(), &Systemd::connect().await?).await?;
         let health = survey.health(context).await;
         let hints = hints::explain(&survey, &health).await;
-        let status = AppStatus::new(&survey, &health, hints, monotonic());
+        let roll = Rolling::look(&survey, context);
+        let status = AppStatus::new(&survey, &health, roll, hints, monotonic());
         printer.answer(&status, &status);
         Ok(match status.state {
             AppState::Online | AppState::Rolling => Exit::Done,
             AppState::Degraded | AppState::Stopped | AppState::Errored => Exit::Unhealthy,
         })
+    }
+}
+
+/// Whether a roll is under way.
+#[derive(Debug, PartialEq, Eq)]
+enum Rolling {
+    No,
+    Now,
+    /// None is, but one was and did not come to its end: a sentence.
+    Interrupted(String),
+}
+
+impl Rolling {
+    fn look(survey: &Survey, context: &Context) -> Self {
+        if RollLock::is_taken(&context.control_folder(&survey.app)) {
+            return Self::Now;
+        }
+        match Progress::read(&context.progress_path(&survey.app)) {
+            Some(before) if !survey.is_rolling() => Self::Interrupted(format!(
+                "interrupted at {}; `romuoctl reload` finishes it",
+                before.how_far()
+            )),
+            _ => Self::No,
+        }
     }
 }
 
@@ -77,7 +104,13 @@ struct Instance {
 
 impl AppStatus {
     /// Pure: `now` is the time on `CLOCK_MONOTONIC`.
-    fn new(survey: &Survey, health: &[Probed], hints: Vec<Explained>, now: Duration) -> Self {
+    fn new(
+        survey: &Survey,
+        health: &[Probed],
+        roll: Rolling,
+        hints: Vec<Explained>,
+        now: Duration,
+    ) -> Self {
         let instances: Vec<_> = survey
             .instances
             .iter()
@@ -87,10 +120,15 @@ impl AppStatus {
         let states: Vec<_> = instances.iter().map(|i| (i.state, i.health)).collect();
         Self {
             app: survey.app.to_string(),
-            state: AppState::of(survey.is_rolling(), &states),
+            state: AppState::of(survey.is_rolling() || roll == Rolling::Now, &states),
             listen: survey.socket.listen.clone(),
             release: common(instances.iter().map(|instance| instance.release.as_deref())),
-            roll: Some(survey.roll.status_text.clone()).filter(|text| !text.is_empty()),
+            roll: match roll {
+                Rolling::Interrupted(sentence) => Some(sentence),
+                Rolling::No | Rolling::Now => {
+                    Some(survey.roll.status_text.clone()).filter(|text| !text.is_empty())
+                }
+            },
             instances,
             hints,
         }

@@ -9,6 +9,7 @@
 
 mod apps;
 mod boot;
+mod careful;
 mod crash;
 mod demo;
 mod docs;
