@@ -164,6 +164,7 @@ mod tests {
             uptime: "0s".into(),
             memory,
             requests: 0,
+            taken_over: 0,
             version: "1".into(),
             rust_version: "1".into(),
             env: "test".into(),

@@ -16,6 +16,9 @@ pub struct Report {
     pub memory: Memory,
     /// Requests answered on the public listeners since it got ready.
     pub requests: u64,
+    /// Idle connections that it took over from siblings on their way out.
+    #[serde(default)]
+    pub taken_over: u64,
     /// Version of the app; `"unknown"` where none is known.
     pub version: String,
     /// Version of the compiler that built `romuo-server`.

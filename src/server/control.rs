@@ -46,23 +46,31 @@ impl ControlFolder {
         side_door::open(&self.own, CONNECTIONS, host)
     }
 
-    /// Whether another instance of the app is up and takes what this one leaves in the queue.
-    /// All are asked at once. One that drains itself is no help.
-    pub(super) async fn has_healthy_sibling(&self) -> bool {
+    /// The control socket of this instance.
+    pub(super) fn own(&self) -> &Path {
+        &self.own
+    }
+
+    /// The control sockets of the other instances that are up and take what this one leaves. All are
+    /// asked at once. One that drains itself is no help.
+    pub(super) async fn healthy_siblings(&self) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
-            return false;
+            return Vec::new();
         };
         let siblings: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| is_control(path) && *path != self.own)
             .collect();
-        let answers = join_all(siblings.iter().map(|path| probe(path, SIBLINGS))).await;
-        answers.iter().flatten().any(|report| report.status == Status::Ok)
+        let asked = siblings.into_iter().map(async |path| {
+            let report = probe(&path, SIBLINGS).await.ok()?;
+            (report.status == Status::Ok).then_some(path)
+        });
+        join_all(asked).await.into_iter().flatten().collect()
     }
 }
 
-/// Whether this is the control socket of an instance. The app's own sockets and the relay doors lie
-/// beside them: `1.app.2.sock`, `1.relay.sock`.
+/// Whether this is the control socket of an instance. The app's own sockets and the doors for siblings
+/// lie beside them: `1.app.2.sock`, `1.relay.sock`, `1.idle.sock`.
 fn is_control(path: &Path) -> bool {
     let id = path.file_stem().and_then(|stem| stem.to_str());
     path.extension().is_some_and(|suffix| suffix == SUFFIX)
@@ -74,10 +82,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sockets_of_apps_and_relay_doors_are_no_control_sockets() {
+    fn the_sockets_of_apps_and_the_doors_for_siblings_are_no_control_sockets() {
         let is = |name: &str| is_control(Path::new("/run/romuo/x").join(name).as_path());
         assert!(is("1.sock") && is("12.sock"));
-        for other in ["1.relay.sock", "1.app.2.sock", "1.guard", "x.sock", ".sock"] {
+        for other in ["1.relay.sock", "1.idle.sock", "1.app.2.sock", "1.guard", "x.sock", ".sock"] {
             assert!(!is(other), "{other}");
         }
     }

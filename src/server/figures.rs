@@ -1,6 +1,7 @@
 //! The figures behind `/health` and the status line.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::drain::Drain;
@@ -25,6 +26,7 @@ pub(super) struct Figures {
     memory: CgroupMemory,
     drain: Drain,
     ready: OnceLock<Instant>,
+    taken_over: Arc<AtomicU64>,
     /// The app, once it is up; never for an instance that answers by itself.
     app: OnceLock<App>,
 }
@@ -38,6 +40,7 @@ impl Figures {
             memory: CgroupMemory::open(),
             drain,
             ready: OnceLock::new(),
+            taken_over: Arc::default(),
             app: OnceLock::new(),
         }
     }
@@ -45,6 +48,11 @@ impl Figures {
     /// What is told of the instance depends on this app from now on.
     pub(super) fn of_app(&self, app: App) {
         self.app.get_or_init(|| app);
+    }
+
+    /// Counts the idle connections that came from siblings.
+    pub(super) fn taken_over(&self) -> &Arc<AtomicU64> {
+        &self.taken_over
     }
 
     /// Uptime counts from here.
@@ -70,6 +78,7 @@ impl Figures {
                 heap_total: memory::of_heap() >> MB,
             },
             requests,
+            taken_over: self.taken_over.load(Relaxed),
             version: self.version.clone(),
             rust_version: RUST_VERSION.into(),
             env: self.env.clone(),

@@ -45,6 +45,7 @@ fn an_instance_whose_program_is_down_is_rolled_first_and_by_restart() {
         uptime: "0s".into(),
         memory: Memory { used: 1, total: 2, heap_total: 1 },
         requests: 0,
+        taken_over: 0,
         version: "1".into(),
         rust_version: "1".into(),
         env: "test".into(),

@@ -154,6 +154,7 @@ impl HealthProbe for Simulated {
             uptime: "0s".into(),
             memory: Memory { used: 1, total: 2, heap_total: 1 },
             requests: 0,
+            taken_over: 0,
             version: "1".into(),
             rust_version: "1".into(),
             env: "test".into(),
