@@ -19,10 +19,10 @@ use super::connection::{Handler, Host};
 use super::stream::Stream;
 use crate::front::{FrontBody, Peer, Seen};
 
-/// Answers that a client still gets here while siblings take over what is idle, if it always has the next
-/// request on its way before it has read an answer: far more than any page has parts. Then it is told
-/// to go, as it would keep the drain from its end.
-const BUSY: u64 = 256;
+/// Answers that a connection still gets here while siblings take over what is idle, without being idle
+/// once in between. Then it is told to go: a client that always has its next request on the way would
+/// keep the drain from its end. One that waits for its answers gets there once by bad luck, not so often.
+const BUSY: u64 = 4;
 
 /// The service of one connection.
 pub(super) struct Exchange {
