@@ -163,6 +163,9 @@ async fn first_bytes(stream: &mut Stream, host: &Host, patience: Duration) -> Fi
             () = passed_on(host), if bytes.is_empty() => return First::Elsewhere,
             () = lingered(host), if bytes.is_empty() => {
                 if !stream.has_unread() {
+                    // A sibling that hangs may hold the socket too, which it was offered: to close it here
+                    // would not end the connection then.
+                    let _ = stream.shutdown().await;
                     return First::Never;
                 }
                 stream.readable().await

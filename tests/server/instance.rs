@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// What a test waits for at the most before it fails; never waited for by one that passes.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Passes the socket on stdin as descriptor 3, as systemd does: `LISTEN_PID` has to be the pid of
 /// the server, which the shell becomes.
@@ -67,6 +67,11 @@ impl Machine {
     /// The control socket of an instance.
     pub(crate) fn control(&self, id: &str) -> PathBuf {
         self.runtime().join(format!("{id}.sock"))
+    }
+
+    /// Where an instance takes over the idle connections of others.
+    pub(crate) fn idle_door(&self, id: &str) -> PathBuf {
+        self.runtime().join(format!("{id}.idle.sock"))
     }
 
     fn runtime(&self) -> PathBuf {

@@ -5,6 +5,7 @@
 
 mod faults;
 mod fronted;
+mod handoff;
 mod instance;
 mod load;
 
