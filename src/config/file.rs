@@ -115,7 +115,8 @@ pub(super) struct Reload {
     /// "swap": the front starts the new child beside the old one and moves the requests over, the
     /// default in front mode. "restart": systemd restarts the instance.
     pub(super) method: Option<Method>,
-    /// How long an idle connection is kept during a drain; `limits.stop_timeout` at most.
+    /// How long an idle connection is kept during a drain where no other instance takes it over;
+    /// `limits.stop_timeout` at most.
     pub(super) linger: Option<Time>,
 }
 

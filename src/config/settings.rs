@@ -166,7 +166,7 @@ impl Health {
 pub struct Reload {
     /// How an instance gets to run what is new.
     pub method: Method,
-    /// How long an idle connection is kept during a drain.
+    /// How long an idle connection is kept during a drain that nobody takes over.
     pub linger: Duration,
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Host {
     /// Responses so far.
     pub(super) answered: Arc<AtomicU64>,
     pub(super) drain: Drain,
-    /// How long an idle connection is kept during a drain.
+    /// How long an idle connection is kept during a drain where no sibling takes it.
     pub(super) linger: Duration,
     pub(super) bounds: Bounds,
     pub(super) crowd: Crowd,
@@ -188,7 +188,7 @@ async fn first_bytes(stream: &mut Stream, host: &Host, patience: Duration) -> Fi
 async fn passed_on(host: &Host) {
     host.drain.passing().await;
     if host.drain.is_closing() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 
-use rustix::process::Signal;
+use romuo::health::Status;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fronted::Client;
 use crate::instance::{DEADLINE, Instance, Machine};
@@ -36,7 +37,7 @@ fn expect_closed(client: &mut Client) {
     assert_eq!(client.0.read(&mut [0; 1]).unwrap(), 0);
 }
 
-/// Ends an instance, though its linger takes an hour.
+/// Ends an instance; most of these have a linger of an hour.
 fn end(instance: Instance) {
     instance.signal(Signal::TERM);
     assert!(instance.wait().success());
@@ -98,6 +99,23 @@ fn the_clients_of_an_app_go_on_at_the_app_of_a_sibling() {
     for client in &mut clients {
         assert_eq!(client.ask("POST", "/"), app("2"));
     }
+}
+
+#[test]
+fn a_sibling_whose_app_is_down_gets_nothing() {
+    let tables = "[reload]\nlinger = \"300ms\"\n[limits]\nrestart_delay = \"1h\"\n";
+    let machine = Machine::of_app(tables);
+    let first = machine.ready("1");
+    let mut client = Client::new(machine.address());
+    client.ask("GET", "/");
+    let _second = machine.ready("2");
+    let app = report(&machine.control("2")).app.unwrap().pid.unwrap();
+    kill_process(Pid::from_raw(app.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    while report(&machine.control("2")).status != Status::Failing {
+        std::thread::yield_now();
+    }
+    end(first);
+    expect_closed(&mut client);
 }
 
 #[test]

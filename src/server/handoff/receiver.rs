@@ -86,7 +86,9 @@ async fn take_over(
         if byte != GO {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        held.into_iter().for_each(|held| door.go_on(held));
+        for held in held {
+            door.go_on(held);
+        }
         *taken += u64::from(amount);
         count.fetch_add(amount.into(), Relaxed);
     }
@@ -100,17 +102,14 @@ fn hold(door: &Door, socket: OwnedFd) -> Option<Held> {
 }
 
 fn stream(socket: OwnedFd) -> io::Result<Stream> {
-    match socket_domain(&socket)? {
-        AddressFamily::UNIX => {
-            let stream = std::os::unix::net::UnixStream::from(socket);
-            // The flag belongs to the socket. It is set on both sides and never cleared.
-            stream.set_nonblocking(true)?;
-            UnixStream::from_std(stream).map(Stream::Unix)
-        }
-        _ => {
-            let stream = std::net::TcpStream::from(socket);
-            stream.set_nonblocking(true)?;
-            TcpStream::from_std(stream).map(Stream::Tcp)
-        }
+    // O_NONBLOCK belongs to the socket: it is set on both sides and never cleared.
+    if socket_domain(&socket)? == AddressFamily::UNIX {
+        let stream = std::os::unix::net::UnixStream::from(socket);
+        stream.set_nonblocking(true)?;
+        UnixStream::from_std(stream).map(Stream::Unix)
+    } else {
+        let stream = std::net::TcpStream::from(socket);
+        stream.set_nonblocking(true)?;
+        TcpStream::from_std(stream).map(Stream::Tcp)
     }
 }

@@ -52,7 +52,9 @@ impl HandOver {
             self.give(&mut held).await;
             if !held.is_empty() {
                 door.keep();
-                held.drain(..).for_each(|held| door.go_on(held));
+                for held in held.drain(..) {
+                    door.go_on(held);
+                }
             }
         }
         pending().await
