@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::*;
@@ -323,6 +324,39 @@ async fn one_message_carries_as_many_sockets_as_are_offered_at_once() {
     drop(from);
     let end = wire::receive(&to).await.unwrap_err();
     assert_eq!(end.kind(), std::io::ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn the_connection_of_a_unix_socket_changes_hands_as_well() {
+    let folder = Folder::new();
+    let second = folder.server("second", wide());
+    let (mut client, socket) = UnixStream::pair().unwrap();
+    let sender = UnixStream::connect(folder.door("second")).await.unwrap();
+    wire::send(&sender, OFFER, &[socket.as_fd()]).await.unwrap();
+    assert_eq!(wire::receive(&sender).await.unwrap().0, 1);
+    wire::send(&sender, GO, &[]).await.unwrap();
+    drop((sender, socket));
+    client.write_all(b"GET /id HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("second"), "{answer}");
+    assert_eq!(second.taken(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_connection_is_not_taken_and_what_is_no_offer_not_answered() {
+    let folder = Folder::new();
+    let second = folder.server("second", wide());
+    let sender = UnixStream::connect(folder.door("second")).await.unwrap();
+    let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = tempfile::tempfile().unwrap();
+    for socket in [listening.as_fd(), file.as_fd()] {
+        wire::send(&sender, OFFER, &[socket]).await.unwrap();
+        assert_eq!(wire::receive(&sender).await.unwrap().0, 0);
+    }
+    wire::send(&sender, GO, &[]).await.unwrap();
+    assert!(wire::receive(&sender).await.is_err());
+    assert_eq!(second.server.door.open(), 0);
 }
 
 /// A client, and the other end of its connection.
