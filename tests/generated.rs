@@ -172,7 +172,7 @@ fn kind(key: &Value) -> String {
     } else if pattern == "^max$" {
         "whole number or `\"max\"`".into()
     } else if key["type"] == "integer" {
-        let least = if key["minimum"] == 0 { 0 } else { 1 };
+        let least = u8::from(key["minimum"] != 0);
         format!("whole number, {least} or more")
     } else {
         "text".into()

@@ -165,6 +165,7 @@ mod tests {
             memory,
             requests: 0,
             errors: 0,
+            taken_over: 0,
             version: "1".into(),
             rust_version: "1".into(),
             env: "test".into(),

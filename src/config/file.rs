@@ -138,7 +138,8 @@ pub(super) struct Reload {
     /// For how long the first instance is compared with its siblings (failed answers, restarts, memory)
     /// before the rest is rolled; "0s": it is not.
     pub(super) watch: Option<Time>,
-    /// How long an idle connection is kept during a drain; `limits.stop_timeout` at most.
+    /// How long an idle connection is kept during a drain where no other instance takes it over;
+    /// `limits.stop_timeout` at most.
     pub(super) linger: Option<Time>,
 }
 

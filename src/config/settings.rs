@@ -183,7 +183,7 @@ pub struct Reload {
     /// How long the first good instance is compared with its siblings before the rest is rolled; zero:
     /// it is not.
     pub watch: Duration,
-    /// How long an idle connection is kept during a drain.
+    /// How long an idle connection is kept during a drain that nobody takes over.
     pub linger: Duration,
 }
 

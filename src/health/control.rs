@@ -58,7 +58,7 @@ mod tests {
     fn the_sockets_of_apps_and_relay_doors_are_no_control_sockets() {
         let is = |name: &str| instance_of(&Path::new("/run/romuo/x").join(name)).is_some();
         assert!(is("1.sock") && is("12.sock"));
-        for other in ["1.relay.sock", "1.app.2.sock", "1.guard", "x.sock", ".sock"] {
+        for other in ["1.relay.sock", "1.idle.sock", "1.app.2.sock", "1.guard", "x.sock", ".sock"] {
             assert!(!is(other), "{other}");
         }
     }

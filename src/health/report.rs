@@ -19,6 +19,9 @@ pub struct Report {
     /// Those of them whose code says that the server failed: 500 and above.
     #[serde(default)]
     pub errors: u64,
+    /// Idle connections that it took over from siblings on their way out.
+    #[serde(default)]
+    pub taken_over: u64,
     /// Version of the app; `"unknown"` where none is known.
     pub version: String,
     /// Version of the compiler that built `romuo-server`.

@@ -3,9 +3,11 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -34,22 +36,51 @@ pub(super) struct Door {
     pulse: Pulse,
     /// Nobody is let in while it is down; none: this instance answers by itself.
     app: Option<App>,
+    /// Connections that are open now. Whoever waits for all slots holds the free ones, so that these
+    /// do not tell.
+    open: Arc<AtomicUsize>,
+    /// Where the idle ones go that siblings are to go on with.
+    leaving: OnceLock<UnboundedSender<Held>>,
+}
+
+/// The right to be open, of one connection.
+#[derive(Debug)]
+struct Slot {
+    open: Arc<AtomicUsize>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// An idle connection that nobody reads from at the moment, and its slot.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) stream: Stream,
+    slot: Slot,
 }
 
 impl Door {
     pub(super) fn new(host: Arc<Host>, pulse: Pulse, app: Option<App>) -> Self {
         let slots = Arc::new(Semaphore::new(host.bounds.connections));
-        Self { host, slots, pulse, app }
+        Self { host, slots, pulse, app, open: Arc::default(), leaving: OnceLock::new() }
     }
 
     /// Connections that are open now.
     pub(super) fn open(&self) -> usize {
-        self.host.bounds.connections.saturating_sub(self.slots.available_permits())
+        self.open.load(Relaxed)
     }
 
     /// Accepts until `end` is ready, and not one connection after it. When the most connections
     /// are open, further ones stay in the kernel's queue until one ends.
-    pub(super) async fn accept_until(&self, listeners: &Listeners, end: impl Future<Output = ()>) {
+    pub(super) async fn accept_until(
+        self: &Arc<Self>,
+        listeners: &Listeners,
+        end: impl Future<Output = ()>,
+    ) {
         let mut end = pin!(end);
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -67,7 +98,8 @@ impl Door {
             match accepted {
                 Ok((stream, slot)) => {
                     complained = false;
-                    self.serve(stream, slot);
+                    stream.send_without_delay();
+                    self.serve(Held { stream, slot }, self.host.bounds.head);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -86,12 +118,42 @@ impl Door {
     }
 
     /// Serves connections that were accepted elsewhere, as far as there is room.
-    pub(super) fn admit(&self, streams: Vec<Stream>) {
-        for stream in streams {
-            if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-                self.serve(stream, slot);
-            }
+    pub(super) fn admit(self: &Arc<Self>, streams: Vec<Stream>) {
+        for held in streams.into_iter().map_while(|stream| self.hold(stream)) {
+            held.stream.send_without_delay();
+            self.serve(held, self.host.bounds.head);
         }
+    }
+
+    /// Gives a connection a slot; none: all are taken.
+    pub(super) fn hold(&self, stream: Stream) -> Option<Held> {
+        let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        Some(Held { stream, slot: self.slot(permit) })
+    }
+
+    /// Waits for the next request of a connection that has been idle before.
+    pub(super) fn go_on(self: &Arc<Self>, held: Held) {
+        self.serve(held, self.host.bounds.keep_alive);
+    }
+
+    /// Whether a request that comes now is answered well.
+    pub(super) fn is_serving(&self) -> bool {
+        let is_up = self.app.as_ref().is_none_or(|app| app.report().healthy);
+        is_up && !self.host.drain.has_begun()
+    }
+
+    /// From here on, brings each connection that is idle or gets so.
+    pub(super) fn pass_on(&self) -> UnboundedReceiver<Held> {
+        let (leaving, left) = unbounded_channel();
+        if self.leaving.set(leaving).is_ok() {
+            self.host.drain.pass_on();
+        }
+        left
+    }
+
+    /// Keeps what is idle from here on: nobody takes it any more.
+    pub(super) fn keep(&self) {
+        self.host.drain.close();
     }
 
     /// Waits until no connection is open.
@@ -102,10 +164,7 @@ impl Door {
     }
 
     /// What is in the queue while the app is down is for the siblings.
-    async fn accept_while_serving(
-        &self,
-        listeners: &Listeners,
-    ) -> io::Result<(Stream, OwnedSemaphorePermit)> {
+    async fn accept_while_serving(&self, listeners: &Listeners) -> io::Result<(Stream, Slot)> {
         let Some(app) = &self.app else { return self.accept(listeners).await };
         loop {
             app.until_serving(true).await;
@@ -117,13 +176,13 @@ impl Door {
         }
     }
 
-    async fn accept(&self, listeners: &Listeners) -> io::Result<(Stream, OwnedSemaphorePermit)> {
-        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(slot) => slot,
+    async fn accept(&self, listeners: &Listeners) -> io::Result<(Stream, Slot)> {
+        let permit = match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(permit) => permit,
             Err(_) => self.next_slot(listeners).await?,
         };
         let stream = poll_fn(|cx| listeners.poll_accept(cx)).await?;
-        Ok((stream, slot))
+        Ok((stream, self.slot(permit)))
     }
 
     /// Waits until a connection ends. While somebody waits outside, those that only wait for a request
@@ -147,12 +206,22 @@ impl Door {
         }
     }
 
-    fn serve(&self, stream: Stream, slot: OwnedSemaphorePermit) {
-        stream.send_without_delay();
-        let host = Arc::clone(&self.host);
+    fn slot(&self, permit: OwnedSemaphorePermit) -> Slot {
+        self.open.fetch_add(1, Relaxed);
+        Slot { open: Arc::clone(&self.open), _permit: permit }
+    }
+
+    fn serve(self: &Arc<Self>, held: Held, patience: Duration) {
+        let door = Arc::clone(self);
         tokio::spawn(async move {
-            connection::serve(stream, host).await;
-            drop(slot);
+            let Held { stream, slot } = held;
+            let host = Arc::clone(&door.host);
+            if let Some(stream) = connection::serve(stream, host, patience).await
+                && let Some(leaving) = door.leaving.get()
+            {
+                // It fails only where nobody waits for the end of the drain any more.
+                let _ = leaving.send(Held { stream, slot });
+            }
         });
     }
 }

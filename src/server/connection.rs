@@ -43,7 +43,7 @@ pub(super) struct Host {
     /// Responses so far.
     pub(super) answered: Arc<Answers>,
     pub(super) drain: Drain,
-    /// How long an idle connection is kept during a drain.
+    /// How long an idle connection is kept during a drain where no sibling takes it.
     pub(super) linger: Duration,
     pub(super) bounds: Bounds,
     pub(super) crowd: Crowd,
@@ -64,37 +64,48 @@ impl Host {
     }
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. It has `patience` until its first byte. What is brought back
+/// is idle, and for a sibling to go on with.
 ///
 /// While nothing is under way, a connection is only a socket: it has no buffers, and hyper knows
 /// nothing of it. That is so before its first request and again when it has been idle for a while,
-/// and it is the one state in which a connection is closed by a drain.
-pub(super) async fn serve(mut stream: Stream, host: Arc<Host>) {
-    let Some((protocol, mut first)) = first_bytes(&mut stream, &host, host.bounds.head).await
-    else {
-        return;
+/// and it is the one state in which a connection is closed or passed on by a drain.
+pub(super) async fn serve(
+    mut stream: Stream,
+    host: Arc<Host>,
+    patience: Duration,
+) -> Option<Stream> {
+    let (protocol, mut first) = match first_bytes(&mut stream, &host, patience).await {
+        First::Came(protocol, bytes) => (protocol, bytes),
+        First::Never => return None,
+        First::Elsewhere => return Some(stream),
     };
     if protocol == Protocol::Http2 {
         if let Some(stream) = Box::pin(http2::serve(first, stream, &host)).await {
             say_farewell(stream, host.bounds.farewell).await;
         }
-        return;
+        return None;
     }
     loop {
         // Boxed, so that an idle connection does not hold the room for it.
         match Box::pin(http1::serve(first, stream, &host)).await {
-            Left::Closed => return,
-            Left::Open(open) => return say_farewell(open, host.bounds.farewell).await,
+            Left::Closed => return None,
+            Left::Open(open) => {
+                say_farewell(open, host.bounds.farewell).await;
+                return None;
+            }
             Left::Tunnel(open, sent, tunnel) => {
                 open.find_out_when_gone();
-                return tunnel.run(open, &sent).await;
+                tunnel.run(open, &sent).await;
+                return None;
             }
             Left::Idle(idle, unused) => (stream, first) = (idle, unused),
         }
         if first.is_empty() {
             match first_bytes(&mut stream, &host, host.bounds.keep_alive).await {
-                Some((_, bytes)) => first = bytes,
-                None => return,
+                First::Came(_, bytes) => first = bytes,
+                First::Never => return None,
+                First::Elsewhere => return Some(stream),
             }
         }
     }
@@ -118,51 +129,72 @@ fn protocol_of(first: &[u8]) -> Option<Protocol> {
     }
 }
 
-/// Waits for the first bytes of a request. None: the client left, took too long, or sent nothing
-/// until the linger of a drain was over. No buffer is held while nothing has come.
-async fn first_bytes(
-    stream: &mut Stream,
-    host: &Host,
-    patience: Duration,
-) -> Option<(Protocol, Bytes)> {
+/// What came of waiting for the first bytes of a request.
+enum First {
+    Came(Protocol, Bytes),
+    /// The client left, took too long, or sent nothing until the linger of a drain was over.
+    Never,
+    /// A sibling is to wait for them.
+    Elsewhere,
+}
+
+/// Waits for the first bytes of a request. No buffer is held while nothing has come.
+async fn first_bytes(stream: &mut Stream, host: &Host, patience: Duration) -> First {
     let mut bytes = BytesMut::new();
     let place = host.crowd.wait();
     let deadline = sleep(patience);
     tokio::pin!(deadline);
     loop {
-        tokio::select! {
+        // Before a look at what came, so that a client that is never silent leaves too: what lies in
+        // the kernel's buffer goes with the socket.
+        if bytes.is_empty() && host.drain.is_passing() {
+            return First::Elsewhere;
+        }
+        let ready = tokio::select! {
             biased;
-            ready = stream.readable() => ready.ok()?,
-            () = &mut deadline => return None,
+            ready = stream.readable() => ready,
+            () = &mut deadline => return First::Never,
             () = place.asked_to_leave() => {
                 if bytes.is_empty() && !stream.has_unread() {
-                    return None;
+                    return First::Never;
                 }
-                stream.readable().await.ok()?;
+                stream.readable().await
             }
+            () = passed_on(host), if bytes.is_empty() => return First::Elsewhere,
             () = lingered(host), if bytes.is_empty() => {
                 if !stream.has_unread() {
-                    return None;
+                    // A sibling that hangs may hold the socket too, which it was offered: to close it here
+                    // would not end the connection then.
+                    let _ = stream.shutdown().await;
+                    return First::Never;
                 }
-                stream.readable().await.ok()?;
+                stream.readable().await
             }
-        }
+        };
         bytes.reserve(FIRST_READ);
-        match stream.try_read(&mut bytes) {
-            Ok(0) => return None,
+        match ready.and_then(|()| stream.try_read(&mut bytes)) {
+            Ok(0) => return First::Never,
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return None,
+            Err(_) => return First::Never,
         }
         if let Some(protocol) = protocol_of(&bytes) {
-            return Some((protocol, bytes.freeze()));
+            return First::Came(protocol, bytes.freeze());
         }
     }
 }
 
-/// Waits until a drain has begun and the linger is over.
+/// Waits until siblings take over what is idle; for ever where they do not any more.
+async fn passed_on(host: &Host) {
+    host.drain.passing().await;
+    if host.drain.is_closing() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until connections end here and the linger is over.
 async fn lingered(host: &Host) {
-    host.drain.begun().await;
+    host.drain.closing().await;
     sleep(host.linger).await;
 }
 

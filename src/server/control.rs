@@ -33,12 +33,19 @@ impl ControlFolder {
     /// # Errors
     /// Where it cannot be bound, or somebody answers on it already.
     pub(super) fn serve(&self, host: Arc<Host>) -> Result<SocketFile, ServerError> {
-        side_door::open(&control_socket(&self.folder, self.instance), CONNECTIONS, host)
+        side_door::open(&self.own(), CONNECTIONS, host)
     }
 
-    /// Whether another instance of the app is up and takes what this one leaves in the queue.
-    pub(super) async fn has_healthy_sibling(&self) -> bool {
-        !healthy_siblings(&self.folder, self.instance).await.is_empty()
+    /// The control socket of this instance.
+    pub(super) fn own(&self) -> PathBuf {
+        control_socket(&self.folder, self.instance)
+    }
+
+    /// The control sockets of the other instances that are up and take what this one leaves. One that
+    /// drains itself is no help.
+    pub(super) async fn healthy_siblings(&self) -> Vec<PathBuf> {
+        let siblings = healthy_siblings(&self.folder, self.instance).await;
+        siblings.into_iter().map(|id| control_socket(&self.folder, id)).collect()
     }
 
     /// Whether no other instance is in trouble or on its way out: each that has a control socket says

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -18,10 +19,17 @@ use super::connection::{Handler, Host};
 use super::stream::Stream;
 use crate::front::{FrontBody, Peer, Seen};
 
+/// Answers that a connection still gets here while siblings take over what is idle, without being idle
+/// once in between. Then it is told to go: a client that always has its next request on the way would
+/// keep the drain from its end. One that waits for its answers gets there once by bad luck, not so often.
+const BUSY: u64 = 4;
+
 /// The service of one connection.
 pub(super) struct Exchange {
     host: Arc<Host>,
     activity: Arc<Activity>,
+    /// Answers since a drain has begun.
+    late: AtomicU64,
     /// Who asks; none: the one who answers does not want to know.
     peer: Option<Peer>,
 }
@@ -32,7 +40,8 @@ impl Exchange {
             Handler::Router(_) => None,
             Handler::Front(front, _) => Some(front.peer(stream.peer())),
         };
-        Arc::new(Self { host: Arc::clone(host), activity: Arc::clone(activity), peer })
+        let late = AtomicU64::new(0);
+        Arc::new(Self { host: Arc::clone(host), activity: Arc::clone(activity), late, peer })
     }
 
     /// Answers one request. To be called as soon as its head has come, before more is read.
@@ -66,12 +75,18 @@ impl Exchange {
             (Handler::Front(..), None) => (Response::new(Kind::Router(Body::empty())), None),
         };
         self.host.answered.note(response.status());
-        if version < Version::HTTP_2 && tunnel.is_none() && self.host.drain.has_begun() {
+        if version < Version::HTTP_2 && tunnel.is_none() && self.is_last() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let endless = matches!(response.body(), Kind::Front(body) if body.is_endless());
         self.activity.answers(endless, tunnel);
         Ok(response.map(|body| Reply { body, _in_flight: in_flight }))
+    }
+
+    /// Whether the answer is the last one of its connection.
+    fn is_last(&self) -> bool {
+        let drain = &self.host.drain;
+        drain.has_begun() && (drain.is_closing() || self.late.fetch_add(1, Relaxed) >= BUSY)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The figures behind `/health` and the status line.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -55,6 +55,7 @@ pub(super) struct Figures {
     memory: CgroupMemory,
     drain: Drain,
     ready: OnceLock<Instant>,
+    taken_over: Arc<AtomicU64>,
     /// The app, once it is up; never for an instance that answers by itself.
     app: OnceLock<App>,
     recycled: Mutex<Option<Recycled>>,
@@ -71,6 +72,7 @@ impl Figures {
             memory: CgroupMemory::open(),
             drain,
             ready: OnceLock::new(),
+            taken_over: Arc::default(),
             app: OnceLock::new(),
             recycled: Mutex::new(recycled),
         }
@@ -84,6 +86,11 @@ impl Figures {
     /// It was recycled so often.
     pub(super) fn recycled(&self, recycled: Recycled) {
         *self.recycled.lock().unwrap_or_else(PoisonError::into_inner) = Some(recycled);
+    }
+
+    /// Counts the idle connections that came from siblings.
+    pub(super) fn taken_over(&self) -> &Arc<AtomicU64> {
+        &self.taken_over
     }
 
     /// Uptime counts from here.
@@ -110,6 +117,7 @@ impl Figures {
             },
             requests: answers.all(),
             errors: answers.failed(),
+            taken_over: self.taken_over.load(Relaxed),
             version: self.version.clone(),
             rust_version: RUST_VERSION.into(),
             env: self.env.clone(),

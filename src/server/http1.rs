@@ -142,12 +142,17 @@ where
         draining = draining || drain.as_mut().poll(cx).is_ready();
         loop {
             let phase = activity.phase();
-            let now = Some((phase, activity.requests(), draining));
+            if draining && phase == Phase::Idle {
+                // At once, and not with the next tick of a timer: by then a client that is quick has begun
+                // its next request. How long it may stay idle is not judged here.
+                return Poll::Ready(Done::Silent(phase));
+            }
+            let now = Some((phase, activity.requests()));
             if since != now {
                 since = now;
                 moved = activity.moved();
                 start = Instant::now();
-                deadline.as_mut().reset(start + patience(phase, draining, host, activity));
+                deadline.as_mut().reset(start + patience(phase, host, activity));
             }
             if deadline.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -158,7 +163,7 @@ where
                     continue;
                 }
                 // Who is waited for may have changed.
-                let until = start + patience(phase, draining, host, activity);
+                let until = start + patience(phase, host, activity);
                 if Instant::now() < until {
                     deadline.as_mut().reset(until);
                     continue;
@@ -171,11 +176,9 @@ where
 }
 
 /// How long a connection may stay in a phase.
-fn patience(phase: Phase, draining: bool, host: &Host, activity: &Activity) -> Duration {
+fn patience(phase: Phase, host: &Host, activity: &Activity) -> Duration {
     let bounds = &host.bounds;
     match phase {
-        // At once: how long it may stay idle during a drain is not judged here.
-        Phase::Idle if draining => Duration::ZERO,
         Phase::Idle => bounds.park,
         Phase::Receiving if host.crowd.is_full() => bounds.head.min(CROWDED_HEAD),
         Phase::Receiving => bounds.head,

@@ -16,6 +16,7 @@ use super::drain::Drain;
 use super::error::ServerError;
 use super::figures::{Answers, Figures};
 use super::fronted::{self, Fronted};
+use super::handoff::{self, HandOver};
 use super::notify;
 use super::recycle::{self, Recycler};
 use super::router::{self, Health};
@@ -103,7 +104,13 @@ pub(super) async fn live(
         probe_itself(&public, &settings, watchdog, &pulse).await?;
         None
     };
-    let door = Door::new(Arc::new(public), pulse.clone(), app.clone());
+    let door = Arc::new(Door::new(Arc::new(public), pulse.clone(), app.clone()));
+    let _idle_file = control
+        .as_ref()
+        .map(|control| {
+            handoff::open(&handoff::door_beside(&control.own()), &door, figures.taken_over())
+        })
+        .transpose()?;
     figures.ready();
     announce(&addresses, by_hand);
     if app.is_none() {
@@ -130,7 +137,6 @@ pub(super) async fn live(
         () = show(STATUS_EVERY, serving, app.as_ref()) => {}
     }
 
-    // From here every response says that it is the last of its connection.
     drain.begin();
     let cap = Instant::now() + settings.limits.stop_timeout;
     let ending = Ending { door: &door, answered: &answered, pulse: &pulse, settings: &settings };
@@ -198,7 +204,7 @@ async fn probe_itself(
 
 /// A server on its way out.
 struct Ending<'a> {
-    door: &'a Door,
+    door: &'a Arc<Door>,
     answered: &'a Answers,
     pulse: &'a Pulse,
     settings: &'a Settings,
@@ -222,15 +228,22 @@ impl Ending<'_> {
         let empty = async {
             if by_hand {
                 // The queue ends with this process.
+                self.door.keep();
                 self.door.admit(listeners.close());
-            } else {
-                // The queue outlives this process. Until the next one comes up a sibling takes what is
-                // in it; where there is none, go on for a while.
-                if !has_healthy_sibling(control).await {
-                    self.door.accept_until(&listeners, sleep(self.settings.reload.linger)).await;
-                }
-                drop(listeners);
+                return self.door.wait_until_empty().await;
             }
+            // The queue outlives this process. Until the next one comes up a sibling takes what is in it,
+            // and what is idle here; where there is none, go on for a while.
+            let siblings = healthy_siblings(control).await;
+            if let Some(hand_over) = HandOver::to(&siblings).await {
+                drop(listeners);
+                return self.hand_over(hand_over).await;
+            }
+            self.door.keep();
+            if siblings.is_empty() {
+                self.door.accept_until(&listeners, sleep(self.settings.reload.linger)).await;
+            }
+            drop(listeners);
             self.door.wait_until_empty().await;
         };
         tokio::select! {
@@ -246,6 +259,15 @@ impl Ending<'_> {
             () = show(DRAIN_STATUS_EVERY, || { self.pulse.beat(); draining() }, None) => {}
         }
         cap
+    }
+
+    /// Lets siblings go on with what is idle, until nothing is left.
+    async fn hand_over(&self, mut hand_over: HandOver) {
+        tokio::select! {
+            biased;
+            () = self.door.wait_until_empty() => {}
+            never = hand_over.run(self.door) => match never {},
+        }
     }
 }
 
@@ -311,10 +333,10 @@ pub(super) fn runtime_folder() -> Option<PathBuf> {
     std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from)
 }
 
-async fn has_healthy_sibling(control: Option<&ControlFolder>) -> bool {
+async fn healthy_siblings(control: Option<&ControlFolder>) -> Vec<PathBuf> {
     match control {
-        Some(control) => control.has_healthy_sibling().await,
-        None => false,
+        Some(control) => control.healthy_siblings().await,
+        None => Vec::new(),
     }
 }
 

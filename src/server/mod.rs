@@ -5,6 +5,7 @@
 //! | `sockets`, `stream` | listening sockets, inherited or bound here; a connection |
 //! | `accept`, `crowd`, `connection`, `http1`, `http2` | from the queue to the end of a connection |
 //! | `activity`, `exchange`, `drain` | what a connection is doing, and how it ends unharmed |
+//! | `handoff` | what is idle goes to a sibling |
 //! | `router`, `site`, `files` | what is answered |
 //! | `fronted`, `relay` | an instance whose requests are answered by the app's own program |
 //! | `figures`, `memory`, `control` | health, and the door to ask for it |
@@ -26,6 +27,7 @@ mod exchange;
 mod figures;
 mod files;
 mod fronted;
+mod handoff;
 mod http1;
 mod http2;
 mod life;

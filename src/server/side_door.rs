@@ -13,10 +13,10 @@ use super::error::ServerError;
 use super::sockets::{Bound, Listeners, SocketFile, bind_unix};
 
 /// Rights of the sockets: their user, which is that of every sibling, and root.
-const MODE: u32 = 0o600;
+pub(super) const MODE: u32 = 0o600;
 
 /// Pause after an error of accept(2).
-const BACKOFF: Duration = Duration::from_millis(50);
+pub(super) const BACKOFF: Duration = Duration::from_millis(50);
 
 /// Opens a door at `path` and serves there until the runtime ends, `connections` at the same time.
 /// The file is removed when what is returned is dropped.
@@ -43,7 +43,9 @@ async fn accept(listeners: Listeners, connections: usize, host: Arc<Host>) {
             Ok(stream) => {
                 let host = Arc::clone(&host);
                 tokio::spawn(async move {
-                    connection::serve(stream, host).await;
+                    let patience = host.bounds.head;
+                    // No drain closes it, so that nothing comes back either.
+                    let _ = connection::serve(stream, host, patience).await;
                     drop(slot);
                 });
             }

@@ -119,7 +119,8 @@ impl Own {
     pub(super) async fn probe(&self) -> Result<Report, ProbeError> {
         let (client, server) = UnixStream::pair()
             .map_err(|source| ProbeError::Connect { path: "(own socket pair)".into(), source })?;
-        let serving = tokio::spawn(connection::serve(Stream::Unix(server), Arc::clone(&self.host)));
+        let (host, patience) = (Arc::clone(&self.host), self.host.bounds.head);
+        let serving = tokio::spawn(connection::serve(Stream::Unix(server), host, patience));
         let report = ask(client, &self.path, self.timeout).await;
         serving.abort();
         report

@@ -18,20 +18,22 @@ use crate::instance::{Instance, Machine};
 use crate::{ask, report, rest};
 
 /// A kept connection to a server.
-struct Client(TcpStream);
+pub(crate) struct Client(pub(crate) TcpStream);
 
 impl Client {
-    fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         Self(TcpStream::connect(address).unwrap())
     }
 
     /// Sends a request and reads the body of its answer.
-    fn ask(&mut self, method: &str, path: &str) -> String {
-        write!(self.0, "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").unwrap();
+    pub(crate) fn ask(&mut self, method: &str, path: &str) -> String {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        // In one piece: parts of it would wait for each other.
+        self.0.write_all(head.as_bytes()).unwrap();
         self.answer()
     }
 
-    fn answer(&mut self) -> String {
+    pub(crate) fn answer(&mut self) -> String {
         let mut text = Vec::new();
         loop {
             let said = String::from_utf8_lossy(&text).into_owned();

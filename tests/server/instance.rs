@@ -69,6 +69,11 @@ impl Machine {
         self.runtime().join(format!("{id}.sock"))
     }
 
+    /// Where an instance takes over the idle connections of others.
+    pub(crate) fn idle_door(&self, id: &str) -> PathBuf {
+        self.runtime().join(format!("{id}.idle.sock"))
+    }
+
     fn runtime(&self) -> PathBuf {
         self.folder.path().join("run")
     }

@@ -6,6 +6,7 @@
 mod app;
 mod faults;
 mod fronted;
+mod handoff;
 mod instance;
 mod load;
 mod recycle;

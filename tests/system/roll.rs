@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::machine::{ADDRESS, Machine, timed, wait};
 
+/// Idle connections: more than one message between instances carries.
+const PARKED: usize = 400;
+
 /// open(2); in octal as the kernel prints it.
 const O_NONBLOCK: i32 = 0o4000;
 
@@ -23,6 +26,51 @@ fn a_roll_under_mixed_load_loses_nothing() {
     let report = wait(load.stop());
     println!("{report}");
     machine.expect_no_loss(&report);
+}
+
+/// Clients of which most have nothing to say for longer than the linger.
+fn keeping() -> Mix {
+    let small = Machine::site().small;
+    let kept = |gap| Kind::KeepAlive { gap: Duration::from_millis(gap) };
+    Mix::new(ADDRESS).clients(kept(3000), PARKED, &small).clients(kept(20), 8, &small).clients(
+        Kind::NewConnection { gap: Duration::from_millis(20) },
+        4,
+        &small,
+    )
+}
+
+#[test]
+fn no_client_has_to_reconnect_in_a_roll_by_restart() {
+    let machine = Machine::serving("");
+    let load = machine.load(keeping());
+    wait(load.until_each_answered(1)).unwrap();
+    for _ in 0..2 {
+        let pids = [machine.pid(1), machine.pid(2)];
+        timed("roll", || machine.systemctl(&["reload", "romuo.target"]).ok());
+        assert!(machine.pid(1) != pids[0] && machine.pid(2) != pids[1], "both were restarted");
+        wait(load.until_each_answered(1)).unwrap();
+    }
+    let report = wait(load.stop());
+    println!("{report}");
+    machine.expect_no_loss(&report);
+    for kind in report.by_kind().iter().filter(|kind| kind.keep_alive) {
+        assert_eq!(
+            kind.figures.connections,
+            kind.clients as u64,
+            "{report}\n{}",
+            machine.journal()
+        );
+    }
+    // Those of the one that was restarted last are all at the other one.
+    let said = |start: &str| {
+        let journal = machine.journal();
+        let lines = journal.lines().filter_map(|line| line.split_once(start)?.1.split(' ').next());
+        lines.map(|count| count.parse().unwrap()).collect::<Vec<usize>>()
+    };
+    let (handed, took) = (said(": handed "), said(": took "));
+    assert_eq!((handed.len(), took.len()), (4, 4), "{}", machine.journal());
+    assert_eq!(handed.iter().sum::<usize>(), took.iter().sum::<usize>());
+    assert!(handed[1] >= PARKED, "{handed:?}");
 }
 
 #[test]
@@ -122,9 +170,9 @@ fn a_stopped_instance_is_left_stopped_by_a_roll() {
 #[test]
 fn the_roll_goes_on_when_the_one_who_asked_for_it_goes_away() {
     let machine = Machine::serving("");
-    // A client that keeps the drain busy for its linger, so that there is a roll to be seen.
-    let idle = Kind::KeepAlive { gap: Duration::from_millis(500) };
-    let load = machine.load(Mix::new(ADDRESS).clients(idle, 4, &Machine::site().small));
+    // Clients that keep the drain busy, so that there is a roll to be seen.
+    let slow = Kind::SlowDownload { over: Duration::from_secs(2) };
+    let load = machine.load(Mix::new(ADDRESS).clients(slow, 4, &Machine::site().large));
     wait(load.until_each_answered(1)).unwrap();
     let mut asked = machine.spawn(&["romuoctl", "--app", "romuo", "reload"]);
     machine.until_journal("the roll begins", |entry| {

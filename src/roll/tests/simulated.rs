@@ -439,6 +439,7 @@ pub(super) fn report() -> Report {
         memory: Memory { used: 1, total: 2, heap_total: 1 },
         requests: 0,
         errors: 0,
+        taken_over: 0,
         version: "1".into(),
         rust_version: "1".into(),
         env: "test".into(),

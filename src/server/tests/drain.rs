@@ -149,6 +149,25 @@ async fn a_fresh_connection_is_kept_for_the_linger_and_served_if_it_speaks() {
 }
 
 #[tokio::test]
+async fn while_a_drain_waits_it_is_known_how_many_are_left() {
+    let mut server = Server::start(Gate::router().0, wide(), NEVER);
+    let [first, _second] = [server.connect().await, server.connect().await];
+    server.begin_drain().await;
+    let one_leaves = async {
+        assert_eq!(server.door.open(), 2);
+        drop(first);
+        while server.door.open() > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = server.door.wait_until_empty() => panic!("the second one is still there"),
+        () = one_leaves => {}
+    }
+}
+
+#[tokio::test]
 async fn http2_is_told_at_once_and_finishes_what_it_has() {
     let (router, gate) = Gate::router();
     let mut server = Server::start(router, wide(), NEVER);

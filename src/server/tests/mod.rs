@@ -6,6 +6,7 @@ mod client;
 mod crowd;
 mod drain;
 mod front;
+mod handoff;
 mod liveness;
 mod raw;
 mod site;
@@ -25,6 +26,7 @@ use super::connection::{Handler, Host};
 use super::crowd::Crowd;
 use super::drain::Drain;
 use super::sockets::{Bound, Listeners};
+use super::stream::Stream;
 use super::watchdog::Pulse;
 use client::Client;
 
@@ -92,10 +94,15 @@ impl Server {
 
     /// Stops accepting and begins the drain.
     async fn begin_drain(&mut self) {
+        let waiting = self.stop_accepting().await;
+        self.drain.close();
+        self.door.admit(waiting);
+    }
+
+    /// Stops accepting; brings what waits in the queue.
+    async fn stop_accepting(&mut self) -> Vec<Stream> {
         drop(self.stop.take());
-        let listeners = (&mut self.accepting).await.unwrap();
-        self.drain.begin();
-        self.door.admit(listeners.close());
+        (&mut self.accepting).await.unwrap().close()
     }
 
     /// Waits for the last connection to end.
