@@ -30,6 +30,10 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// leave all the same. Most messages are answered at once, or not at all.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
+/// How long a client that is silent is given to say something, so that it can be told to leave with the
+/// answer. One that talks does so within this; a close at any other moment could cross what it says.
+const SILENCE: Duration = Duration::from_millis(250);
+
 /// A connection to the app that speaks another protocol from now on.
 pub(crate) struct Tunnel<S> {
     app: S,
@@ -82,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tunnel<S> {
             frames.advance(&down.pending);
         }
         // Whether the end is due, and the latest that the client is told of it.
-        let (mut due, mut latest) = (false, None);
+        let (mut due, mut latest, mut silence) = (false, None, None);
         // Whether the client has spoken last.
         let mut waits = false;
         let told = poll_fn(|cx| {
@@ -92,12 +96,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tunnel<S> {
             if !due && self.ending.as_mut().poll(cx).is_ready() {
                 due = true;
                 latest = Some(Box::pin(sleep(LAST_WORD)));
+                silence = Some(Box::pin(sleep(SILENCE)));
             }
-            if latest.as_mut().is_some_and(|latest| latest.as_mut().poll(cx).is_ready()) {
-                latest = None;
+            for time in [&mut latest, &mut silence] {
+                if time.as_mut().is_some_and(|time| time.as_mut().poll(cx).is_ready()) {
+                    *time = None;
+                }
             }
             let heard = down.moved;
-            let holds_back = waits && latest.is_some();
+            let holds_back = latest.is_some() && (waits || silence.is_some());
             let mut downwards = self.poll_down(cx, &mut down, &mut client, due && !holds_back);
             if down.moved != heard {
                 waits = false;
@@ -338,7 +345,7 @@ mod tests {
         rig.client_reads(b"\x81\x01a\x82\x04wh").await;
         rig.end.take().unwrap().send(()).unwrap();
         rig.app.write_all(b"ol\x81\x01b").await.unwrap();
-        let mut rest = b"ol".to_vec();
+        let mut rest = b"ol\x81\x01b".to_vec();
         rest.extend(RESTART);
         rig.client_reads(&rest).await;
         rig.client.shutdown().await.unwrap();

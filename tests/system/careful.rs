@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use romuo::load::{Kind, Mix, Request};
+use romuo::load::{Kind, Mix, Request, Running};
 use serde_json::{Value, json};
 
 use crate::machine::{ADDRESS, Machine, builder, wait};
@@ -17,6 +17,14 @@ require('http').createServer((request, response) => {
   response.end('It serves.\\n');
 }).listen(process.env.PORT);
 ";
+
+/// Clients that keep a drain busy, so that there is a roll to be seen.
+fn busy(machine: &Machine) -> Running {
+    let slow = Kind::SlowDownload { over: Duration::from_secs(2) };
+    let load = machine.load(Mix::new(ADDRESS).clients(slow, 4, &Machine::site().large));
+    wait(load.until_each_answered(1)).unwrap();
+    load
+}
 
 fn outcome(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -122,9 +130,7 @@ fn a_canary_that_is_worse_than_its_sibling_halts_the_roll() {
 #[test]
 fn a_roller_that_is_killed_is_told_of_and_its_roll_is_finished() {
     let machine = Machine::serving("");
-    let idle = Kind::KeepAlive { gap: Duration::from_millis(500) };
-    let load = machine.load(Mix::new(ADDRESS).clients(idle, 4, &Machine::site().small));
-    wait(load.until_each_answered(1)).unwrap();
+    let load = busy(&machine);
     let mut asked = machine.spawn(&["romuoctl", "--app", "romuo", "reload"]);
     machine.until_journal("the roll begins", |entry| {
         entry.message.contains("restarting romuo@1.service")
@@ -150,9 +156,7 @@ fn a_roll_is_canceled_after_the_instance_at_hand_and_a_stop_wins_over_it() {
     let machine = Machine::serving("");
     let none = machine.ctl(&["reload", "--cancel"]).exits(1);
     assert!(none.stderr.contains("no roll of romuo is under way"), "{none:?}");
-    let idle = Kind::KeepAlive { gap: Duration::from_millis(500) };
-    let load = machine.load(Mix::new(ADDRESS).clients(idle, 4, &Machine::site().small));
-    wait(load.until_each_answered(1)).unwrap();
+    let load = busy(&machine);
     let two = machine.pid(2);
     let mut asked = machine.spawn(&["romuoctl", "--app", "romuo", "reload"]);
     machine.until_journal("the roll begins", |entry| {
@@ -165,15 +169,14 @@ fn a_roll_is_canceled_after_the_instance_at_hand_and_a_stop_wins_over_it() {
     assert_eq!(machine.pid(2), two, "it was not touched");
     machine.expect_no_loss(&wait(load.stop()));
 
-    let load = machine.load(Mix::new(ADDRESS).clients(idle, 4, &Machine::site().small));
-    wait(load.until_each_answered(1)).unwrap();
+    let load = busy(&machine);
     let begun = Machine::now();
     let mut asked = machine.spawn(&["systemctl", "reload", "romuo"]);
     machine.until_journal_after(begun, "another roll begins", |entry| {
         entry.message.contains("restarting romuo@1.service")
     });
-    wait(load.stop());
     machine.systemctl(&["stop", "romuo.target"]).ok();
+    wait(load.stop());
     assert!(!asked.wait().unwrap().success());
     machine.ctl(&["stop"]).ok();
     for unit in ["romuo@1.service", "romuo@2.service", "romuo.service", "romuo.socket"] {
