@@ -8,13 +8,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::Signal;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle::LastLines;
 use super::output::{Format, Printer};
-use super::roll::who_rolls;
+use super::roll::{ABSENCE, who_rolls};
 use crate::clock::BootTime;
 use crate::manager::{ManagerError, ServiceManager, Systemd, Verb};
 use crate::recycle::RollLock;
@@ -25,7 +25,7 @@ use crate::unit::{ActiveState, AppName, JobResult, UnitName};
 const FRAME: Duration = Duration::from_millis(100);
 
 /// How often is asked whether a roll is over whose end was not heard of.
-const ABSENT: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Reload {
@@ -106,13 +106,14 @@ async fn run(manager: &Systemd, unit: &UnitName) -> Result<JobResult, ManagerErr
         Err(ManagerError::Unreachable { .. }) => {}
         ran => return ran,
     }
-    manager.back().await?;
     loop {
         match manager.status(unit).await {
-            Ok(status) if status.active == ActiveState::Reloading => sleep(ABSENT).await,
+            Ok(status) if status.active == ActiveState::Reloading => sleep(LOOK_EVERY).await,
             Ok(status) if status.is_up() => return Ok(JobResult::Done),
             Ok(_) => return Ok(JobResult::Canceled),
-            Err(ManagerError::Unreachable { .. }) => manager.back().await?,
+            Err(error @ ManagerError::Unreachable { .. }) => {
+                timeout(ABSENCE, manager.back()).await.map_err(|_| error)??;
+            }
             Err(error) => return Err(error),
         }
     }

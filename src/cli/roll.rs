@@ -20,13 +20,13 @@ use crate::journal::Network;
 use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
 use crate::recycle::{RollLock, Turns};
 use crate::roll::{
-    Action, Candidate, ControlSockets, Driver, Front, Gate, HealthProbe, Outcome, Patience, Plan,
-    Progress, Reason, Roll as Machine, Rules, Verdict, Way, changed,
+    Action, Candidate, ControlSockets, Driver, Front, Gate, HealthProbe, Now, Outcome, Patience,
+    Plan, Progress, Reason, Roll as Machine, Rules, Verdict, Way, changed,
 };
 use crate::unit::{AppName, InstanceId};
 
 /// How long an absence of systemd may last: an upgrade of it takes a few seconds.
-const ABSENCE: Duration = Duration::from_secs(60);
+pub(super) const ABSENCE: Duration = Duration::from_secs(60);
 
 /// What a job may take beyond the timeouts of its unit: systemd's own work.
 const JOB_MARGIN: Duration = Duration::from_secs(5);
@@ -237,9 +237,16 @@ async fn roll(
         keeper.remove();
         return Ok(None);
     };
-    let verdict = verdict.map_err(|error| Failure::Defect(error.to_string()))?;
-    for id in &whole.left {
-        manager.run(Verb::Stop, &app.instance(*id)).await?;
+    let mut verdict = verdict.map_err(|error| Failure::Defect(error.to_string()))?;
+    if verdict.failed.is_empty() {
+        for id in &whole.left {
+            let unit = app.instance(*id);
+            if let Err(error) = manager.run(Verb::Stop, &unit).await {
+                announce(&format!("the extra instance {unit} is still there: {error}"));
+            }
+        }
+    } else {
+        verdict.kept.extend(&whole.left);
     }
     keeper.remove();
     Ok(Some(outcome(app, &verdict, started)))
@@ -323,7 +330,7 @@ async fn candidates(
     }
     let app = &settings.name;
     let configuration = &install::config_path(app);
-    let sockets = &sockets(settings, context);
+    let (sockets, now) = (&sockets(settings, context), Now::ask());
     let asked = instances.into_iter().map(async |(id, _)| {
         // What a unit was made of is not in the list.
         let unit = manager.status(&app.instance(id)).await?;
@@ -332,7 +339,7 @@ async fn candidates(
             None => return Ok(Candidate { id, unit, front: Some(Front::silent()) }),
         };
         let front = Front {
-            changed: changed(context.root(), app, id, &unit, configuration),
+            changed: changed(context.root(), app, id, &unit, configuration, now),
             report: report.ok().map(Box::new),
             swap: swap.map_err(|error| error.to_string()),
         };

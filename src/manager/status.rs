@@ -54,6 +54,8 @@ pub struct UnitStatus {
 pub struct UnitFiles {
     /// When it last began to start: what it read of files, it read then or later.
     pub read: Option<SystemTime>,
+    /// The same moment on `CLOCK_MONOTONIC`, which nobody sets.
+    pub read_since_boot: Option<Duration>,
     /// Its unit file.
     pub fragment: Option<PathBuf>,
     /// Its drop-ins.

@@ -479,6 +479,10 @@ fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
                 .number("InactiveExitTimestamp")
                 .filter(|since| *since != 0)
                 .map(|since| SystemTime::UNIX_EPOCH + Duration::from_micros(since)),
+            read_since_boot: properties
+                .number("InactiveExitTimestampMonotonic")
+                .filter(|since| *since != 0)
+                .map(Duration::from_micros),
             fragment: Some(properties.text("FragmentPath"))
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::plan::Reason;
-use crate::manager::UnitStatus;
+use crate::clock;
+use crate::manager::{UnitFiles, UnitStatus};
 use crate::unit::{AppName, InstanceId};
 
 /// Folders in which somebody may put drop-ins on a running machine, by hand or with `systemctl
@@ -23,6 +24,38 @@ const FOLDERS: [&str; 5] = [
 /// ago at 100 ticks a second: a file that was changed right after the start may look older than it.
 const TICK: Duration = Duration::from_millis(10);
 
+/// How far the clock may drift against the one that nobody sets, while it is disciplined (NTP slews by
+/// 0.5 ms a second at the most); an instance may run for weeks.
+const DRIFT: Duration = Duration::from_secs(5);
+
+/// What the clocks say now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// The clock that files are stamped by, and that somebody may set.
+    pub wall: SystemTime,
+    /// `CLOCK_MONOTONIC`, on which systemd tells when a unit was started.
+    pub since_boot: Duration,
+}
+
+impl Now {
+    /// Asks both.
+    #[must_use]
+    pub fn ask() -> Self {
+        Self { wall: SystemTime::now(), since_boot: clock::monotonic() }
+    }
+
+    /// Whether the clock was set since the unit began to start: both clocks do not agree on how long ago
+    /// that was.
+    fn is_set_since(self, files: &UnitFiles) -> bool {
+        let (Some(wall), Some(since_boot)) = (files.read, files.read_since_boot) else {
+            return false;
+        };
+        let ago = self.since_boot.saturating_sub(since_boot);
+        let (then, slack) = (wall + ago, DRIFT);
+        self.wall > then + slack || then > self.wall + slack
+    }
+}
+
 /// Why a restart and no swap brings in what is new for the instance; none: a swap does.
 ///
 /// Times are those of `ctime`, which neither `cp -p` nor `tar` can set back. A file that cannot be
@@ -34,8 +67,12 @@ pub fn changed(
     id: InstanceId,
     unit: &UnitStatus,
     configuration: &Path,
+    now: Now,
 ) -> Option<Reason> {
     let files = &unit.files;
+    if now.is_set_since(files) {
+        return Some(Reason::Clock);
+    }
     let newer = |path: &Path| is_newer(root, path, files.read);
     let names = [app.template(), app.instance(id)];
     let folders = || {
@@ -77,7 +114,6 @@ fn is_newer(root: &Path, path: &Path, read: Option<SystemTime>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manager::UnitFiles;
 
     /// A machine with everything an instance was made of, and its unit, which was read now.
     fn machine() -> (tempfile::TempDir, UnitStatus) {
@@ -98,6 +134,7 @@ mod tests {
             read: Some(later(root.path())),
             fragment: Some("/etc/systemd/system/shop@.service".into()),
             drop_ins: vec!["/etc/systemd/system/shop@.service.d/more.conf".into()],
+            read_since_boot: None,
             stale: false,
             can_reload: true,
         };
@@ -119,7 +156,8 @@ mod tests {
 
     fn of(root: &Path, unit: &UnitStatus) -> Option<Reason> {
         let app = "shop".parse().unwrap();
-        changed(root, &app, "1".parse().unwrap(), unit, Path::new("/etc/romuo/shop.toml"))
+        let now = Now::ask();
+        changed(root, &app, "1".parse().unwrap(), unit, Path::new("/etc/romuo/shop.toml"), now)
     }
 
     #[test]
@@ -156,6 +194,20 @@ mod tests {
         let (root, unit) = machine();
         fs::create_dir_all(root.path().join("run/systemd/system/shop@2.service.d")).unwrap();
         assert_eq!(of(root.path(), &unit), None, "the sibling's");
+    }
+
+    #[test]
+    fn after_a_jump_of_the_clock_the_times_of_files_are_not_trusted() {
+        let hour = Duration::from_secs(3_600);
+        let begun = SystemTime::UNIX_EPOCH + 1_000 * hour;
+        let files =
+            UnitFiles { read: Some(begun), read_since_boot: Some(hour), ..UnitFiles::default() };
+        let at = |wall, since_boot| Now { wall, since_boot }.is_set_since(&files);
+        assert!(!at(begun + hour, 2 * hour));
+        assert!(!at(begun + hour + Duration::from_secs(4), 2 * hour), "it drifts");
+        assert!(at(begun + 2 * hour, 2 * hour), "forward");
+        assert!(at(begun - hour, 2 * hour), "back");
+        assert!(!Now { wall: begun, since_boot: hour }.is_set_since(&UnitFiles::default()));
     }
 
     #[test]

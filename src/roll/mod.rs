@@ -18,7 +18,7 @@ mod progress;
 mod tests;
 mod turn;
 
-pub use changed::changed;
+pub use changed::{Now, changed};
 pub use drive::{ControlSockets, Driver, HealthProbe, Patience};
 pub use machine::{Action, Event, Failed, IllegalEvent, Roll, Rules, Verdict};
 pub use outcome::{Outcome, Rolled};

@@ -53,6 +53,8 @@ pub enum Reason {
     Unit,
     /// So it is, and systemd has not read it yet.
     StaleUnit,
+    /// The clock was set since it began to start, or the machine slept: the times of files say nothing.
+    Clock,
     /// Its unit knows no reload.
     NoReload,
     /// The installed configuration is newer than the instance.
@@ -75,6 +77,9 @@ impl fmt::Display for Reason {
             Self::StaleUnit => {
                 f.write_str("its unit changed on disk, which takes `systemctl daemon-reload` too")
             }
+            Self::Clock => f.write_str(
+                "the clock was set since it started, so that what is newer cannot be told",
+            ),
             Self::NoReload => f.write_str("its unit knows no reload"),
             Self::Configuration => f.write_str("its configuration changed"),
             Self::Server => f.write_str("its romuo-server changed"),
