@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::time::{Instant, interval, sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::accept::Door;
 use super::bounds::Bounds;
@@ -13,31 +13,26 @@ use super::connection::{Handler, Host};
 use super::control::ControlFolder;
 use super::crowd::Crowd;
 use super::drain::Drain;
+use super::ending::{EXIT_MARGIN, Ending, stop_app};
 use super::error::ServerError;
 use super::figures::{Answers, Figures};
 use super::fronted::{self, Fronted};
-use super::handoff::{self, HandOver};
+use super::handoff;
 use super::notify;
 use super::recycle::{self, Recycler};
 use super::router::{self, Health};
 use super::signals::Signals;
 use super::site::Site;
 use super::sockets::{self, Bound, Listeners, SocketFile};
+use super::status::{show, status_of};
 use super::watchdog::{self, Own, Pulse};
 use crate::config::{Listen, Settings};
 use crate::front::{App, AppError};
 use crate::guard::{BootTime, Guard};
-use crate::health::AppReport;
 use crate::unit::InstanceId;
 
 /// How often the line in `systemctl status` is renewed, if it changed.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
-
-/// How often it is renewed during a drain.
-const DRAIN_STATUS_EVERY: Duration = Duration::from_millis(500);
-
-/// What a drain may take beyond its cap before systemd kills: the way out.
-const EXIT_MARGIN: Duration = Duration::from_secs(2);
 
 /// Serves until a signal, then drains.
 pub(super) async fn live(
@@ -202,102 +197,11 @@ async fn probe_itself(
     Ok(())
 }
 
-/// A server on its way out.
-struct Ending<'a> {
-    door: &'a Arc<Door>,
-    answered: &'a Answers,
-    pulse: &'a Pulse,
-    settings: &'a Settings,
-}
-
-impl Ending<'_> {
-    /// Answers what is there, until `cap` at the latest. Until when what comes after it may take:
-    /// that is now for somebody who has lost patience.
-    async fn drain(
-        &self,
-        listeners: Listeners,
-        by_hand: bool,
-        control: Option<&ControlFolder>,
-        cap: Instant,
-        signals: &mut Signals,
-    ) -> Instant {
-        let draining = || format!("draining: {} connections left", self.door.open());
-        notify::stopping(&draining(), self.settings.limits.stop_timeout + EXIT_MARGIN);
-        tracing::info!(connections = self.door.open(), requests = self.answered.all(), "draining");
-
-        let empty = async {
-            if by_hand {
-                // The queue ends with this process.
-                self.door.keep();
-                self.door.admit(listeners.close());
-                return self.door.wait_until_empty().await;
-            }
-            // The queue outlives this process. Until the next one comes up a sibling takes what is in it,
-            // and what is idle here; where there is none, go on for a while.
-            let siblings = healthy_siblings(control).await;
-            if let Some(hand_over) = HandOver::to(&siblings).await {
-                drop(listeners);
-                return self.hand_over(hand_over).await;
-            }
-            self.door.keep();
-            if siblings.is_empty() {
-                self.door.accept_until(&listeners, sleep(self.settings.reload.linger)).await;
-            }
-            drop(listeners);
-            self.door.wait_until_empty().await;
-        };
-        tokio::select! {
-            biased;
-            () = empty => tracing::info!(requests = self.answered.all(), "drained"),
-            () = sleep_until(cap) => {
-                tracing::warn!(connections = self.door.open(), "out of time: cutting what is left");
-            }
-            () = signals.again() => {
-                tracing::warn!(connections = self.door.open(), "interrupted again: ending at once");
-                return Instant::now();
-            }
-            () = show(DRAIN_STATUS_EVERY, || { self.pulse.beat(); draining() }, None) => {}
-        }
-        cap
-    }
-
-    /// Lets siblings go on with what is idle, until nothing is left.
-    async fn hand_over(&self, mut hand_over: HandOver) {
-        tokio::select! {
-            biased;
-            () = self.door.wait_until_empty() => {}
-            never = hand_over.run(self.door) => match never {},
-        }
-    }
-}
-
-/// Ends the app, until `cap` at the latest; sooner for somebody who loses patience.
-async fn stop_app(app: &App, cap: Instant, pulse: &Pulse, signals: &mut Signals) {
-    let stopping = || {
-        pulse.beat();
-        "the app is asked to end".to_owned()
-    };
-    tokio::select! {
-        biased;
-        () = app.stop(cap) => {}
-        () = signals.again() => app.stop(Instant::now()).await,
-        () = show(DRAIN_STATUS_EVERY, stopping, None) => {}
-    }
-}
-
 /// Waits until the app is given up; for ever where there is none.
 async fn given_up_of(app: Option<&App>) -> AppError {
     match app {
         Some(app) => app.given_up().await,
         None => std::future::pending().await,
-    }
-}
-
-/// A part of the line in `systemctl status`.
-fn status_of(app: &AppReport) -> String {
-    match app.pid {
-        Some(pid) => format!("app pid {pid}, generation {}, ", app.generation),
-        None => "the app is down, ".to_owned(),
     }
 }
 
@@ -333,13 +237,6 @@ pub(super) fn runtime_folder() -> Option<PathBuf> {
     std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from)
 }
 
-async fn healthy_siblings(control: Option<&ControlFolder>) -> Vec<PathBuf> {
-    match control {
-        Some(control) => control.healthy_siblings().await,
-        None => Vec::new(),
-    }
-}
-
 /// Says that the server is up: to systemd, and to the person who started it or the journal.
 fn announce(addresses: &[String], by_hand: bool) {
     notify::ready(&format!("serving {}", addresses.join(", ")));
@@ -357,33 +254,6 @@ fn announce(addresses: &[String], by_hand: bool) {
         tracing::info!("serving on {} (started by hand; Ctrl-C ends it)", urls.join(" and "));
     } else {
         tracing::info!("ready, serving {}", addresses.join(", "));
-    }
-}
-
-/// Renews the line in `systemctl status` for ever, where it changed: `every` so often, and whenever an
-/// app goes down or comes up.
-async fn show(every: Duration, line: impl Fn() -> String, app: Option<&App>) {
-    let mut ticks = interval(every);
-    ticks.tick().await;
-    let mut last = String::new();
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = turn_of(app) => {}
-        }
-        let now = line();
-        if now != last {
-            notify::status(&now);
-            last = now;
-        }
-    }
-}
-
-/// Waits until an app that serves goes down, or one that is down serves; for ever where there is none.
-async fn turn_of(app: Option<&App>) {
-    match app {
-        Some(app) => app.until_serving(!app.report().healthy).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -4,15 +4,16 @@
 //! |---|---|
 //! | `sockets`, `stream` | listening sockets, inherited or bound here; a connection |
 //! | `accept`, `crowd`, `connection`, `http1`, `http2` | from the queue to the end of a connection |
-//! | `activity`, `exchange`, `drain` | what a connection is doing, and how it ends unharmed |
+//! | `activity`, `exchange`, `drain`, `ending` | what a connection is doing, and how it and the server end unharmed |
 //! | `handoff` | what is idle goes to a sibling |
 //! | `router`, `site`, `files` | what is answered |
-//! | `fronted`, `relay` | an instance whose requests are answered by the app's own program |
+//! | `fronted` | an instance whose requests are answered by the app's own program |
 //! | `figures`, `memory`, `control` | health, and the door to ask for it |
 //! | `recycle` | the end of an instance that nears its memory limit or has got old |
 //! | `side_door` | doors beside the public one |
 //! | `relay` | the door for the siblings of a fronted instance |
-//! | `signals`, `notify`, `watchdog`, `logging` | what systemd says, and what it and the journal are told |
+//! | `life` | all of it, from the sockets to the last response |
+//! | `signals`, `notify`, `status`, `watchdog`, `logging` | what systemd says, and what it and the journal are told |
 
 mod accept;
 mod activity;
@@ -22,6 +23,7 @@ mod connection;
 mod control;
 mod crowd;
 mod drain;
+mod ending;
 mod error;
 mod exchange;
 mod figures;
@@ -41,6 +43,7 @@ mod side_door;
 mod signals;
 mod site;
 mod sockets;
+mod status;
 mod stream;
 mod watchdog;
 
