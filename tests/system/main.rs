@@ -20,3 +20,4 @@ mod look;
 mod machine;
 mod recycle;
 mod roll;
+mod scale;
