@@ -5,6 +5,7 @@ use std::process::Child;
 
 use serde_json::{Value, json};
 
+use crate::apps::app::{App, mixed};
 use crate::machine::{CONFIG, Machine, PAGE, builder, wait};
 
 /// Holds up a start until somebody writes to this pipe.
@@ -81,6 +82,22 @@ fn up_and_down_under_mixed_load_loses_nothing() {
     assert!(ran.stderr.contains("one has to stay"), "{}", ran.stderr);
     machine.ctl(&["scale", "0"]).exits(2);
     assert_eq!(ids(&machine), ["1"]);
+}
+
+#[test]
+fn an_app_behind_its_fronts_is_scaled_under_mixed_load_without_loss() {
+    let app = App::serving("node-http");
+    let load = app.load(mixed());
+    let said = app.ctl(&["scale", "4"]).ok();
+    assert_eq!(said, "scaled node-http from 2 to 4 instances: started 3, 4\n");
+    wait(load.until_each_answered(1)).unwrap();
+    let health: Value = serde_json::from_str(&app.ctl(&["health", "-o", "json"]).ok()).unwrap();
+    let each = health["instances"].as_array().unwrap();
+    assert!(each.iter().all(|one| one["app"]["healthy"] == true), "{health}");
+    assert_eq!(each.len(), 4, "{health}");
+    let said = app.ctl(&["scale", "1"]).ok();
+    assert_eq!(said, "scaled node-http from 4 to 1 instance: stopped 2, 3, 4\n");
+    app.finish(load);
 }
 
 #[test]
