@@ -15,6 +15,7 @@ mod output;
 mod reload;
 mod roll;
 mod scale;
+mod scaling;
 mod state;
 mod status;
 mod survey;

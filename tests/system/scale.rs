@@ -233,6 +233,11 @@ fn what_someone_stopped_counts_and_the_last_that_serves_is_not_taken_away() {
     assert!(said.stderr.contains(warning), "{}", said.stderr);
     assert_eq!(machine.property("romuo@2.service", "ActiveState"), "inactive");
 
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let ran = machine.run(&[&nobody[..], &["romuoctl", "-a", "romuo", "scale", "4"]].concat());
+    let said = ran.exits(1).stderr;
+    assert!(said.contains("cannot scale romuo: ") && said.contains("root"), "{said}");
+
     machine.systemctl(&["stop", "romuo@1.service"]).ok();
     let ran = machine.ctl(&["scale", "2"]).exits(1);
     let sentence = "romuo was left as it is: none of the instances that would stay serves (1, 2)";
