@@ -181,7 +181,12 @@ pub const OPTIONS: &[Known] = &[
         "an instance is ready when `health.path` answers well. There is no `process.send` in it: \
          write `process.send?.('ready')`",
     ),
-    Known::new("instances", &[], Done, "`instances`; 0 and \"max\" are \"max\""),
+    Known::new(
+        "instances",
+        &[],
+        Done,
+        "`instances`; 0 and \"max\" are \"max\". `romuoctl scale 4` changes it later, as `pm2 scale` does",
+    ),
     Known::new(
         "kill_timeout",
         &[],

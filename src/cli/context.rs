@@ -60,6 +60,11 @@ impl Context {
         }
     }
 
+    /// The installed configuration of the app.
+    pub(super) fn installed(&self, app: &AppName) -> Result<Settings, Failure> {
+        Ok(config::load(&self.installed_path(app))?.below(&self.root))
+    }
+
     fn installed_path(&self, app: &AppName) -> PathBuf {
         let path = install::config_path(app);
         self.root.join(path.strip_prefix("/").unwrap_or(&path))

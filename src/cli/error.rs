@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::adopt::AdoptError;
 use crate::config::ConfigError;
-use crate::install::{ApplyError, LockError, PlanError, VerifyError, VersionError};
+use crate::install::{ApplyError, LockError, PlanError, ScaleError, VerifyError, VersionError};
 use crate::journal::JournalError;
 use crate::manager::ManagerError;
 use crate::program::ProgramError;
@@ -84,6 +84,10 @@ pub(super) enum Failure {
 
     #[error(transparent)]
     #[diagnostic(transparent)]
+    Scale(#[from] ScaleError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
     Apply(#[from] ApplyError),
 
     #[error(transparent)]
@@ -120,13 +124,25 @@ pub(super) enum Failure {
     ))]
     Rolling { app: AppName, who: String },
 
+    #[error("{app} {said}")]
+    #[diagnostic(help("without --no-wait this one follows it"))]
+    Busy { app: AppName, said: String },
+
+    #[error("{app} was left as it is: none of the instances that would stay serves ({stay})")]
+    #[diagnostic(help("`romuoctl start` starts them, `romuoctl status` shows how they are"))]
+    NoneStays { app: AppName, stay: String },
+
+    #[error("{sentence}")]
+    #[diagnostic(help("what was there before serves on"))]
+    LeftAsItWas { sentence: String },
+
     #[error("no roll of {app} is under way, so there is none to cancel")]
     #[diagnostic(help("`romuoctl status` shows what the last one came to"))]
     NotRolling { app: AppName },
 
-    #[error("cannot roll {app}: {source}")]
-    #[diagnostic(help("is it root that rolls, and is there room on /run?"))]
-    RollLock { app: AppName, source: std::io::Error },
+    #[error("cannot {what} {app}: {source}")]
+    #[diagnostic(help("it needs root, for example by sudo, and room on /run"))]
+    RollLock { what: &'static str, app: AppName, source: std::io::Error },
 
     #[error("no instance of {app} is running, so there is nothing to roll")]
     #[diagnostic(help("`romuoctl start` starts the app"))]
@@ -155,6 +171,7 @@ impl Failure {
             Self::Config(_)
             | Self::Program(_)
             | Self::Render(_)
+            | Self::Scale(_)
             | Self::NoApp { .. }
             | Self::NeedsRunning { .. } => Exit::Usage,
             _ => Exit::Failed,

@@ -1,5 +1,6 @@
 //! `romuoctl`: one file per verb. Nobody imports this room but the binary.
 
+mod alone;
 mod context;
 mod error;
 mod health;
@@ -13,6 +14,8 @@ mod manual;
 mod output;
 mod reload;
 mod roll;
+mod scale;
+mod scaling;
 mod state;
 mod status;
 mod survey;
@@ -89,6 +92,8 @@ enum Verb {
     Restart(lifecycle::Restart),
     /// Restart the instances one healthy instance at a time, losing no request
     Reload(reload::Reload),
+    /// Change how many instances there are, losing no request; it lasts
+    Scale(scale::Scale),
     /// Show the app and its instances
     Status(status::Status),
     /// Ask each instance for its health
@@ -155,6 +160,7 @@ impl Verb {
             Self::Stop(verb) => verb.run(context, printer).await,
             Self::Restart(verb) => verb.run(context, printer).await,
             Self::Reload(verb) => verb.run(context, printer).await,
+            Self::Scale(verb) => verb.run(context, printer).await,
             Self::Status(verb) => verb.run(context, printer).await,
             Self::Health(verb) => verb.run(context, printer).await,
             Self::Logs(verb) => verb.run(context, printer).await,

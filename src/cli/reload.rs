@@ -10,11 +10,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
+use super::alone;
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle::LastLines;
 use super::output::{Format, Printer};
-use super::roll::{ABSENCE, who_rolls};
+use super::roll::ABSENCE;
 use crate::clock::BootTime;
 use crate::manager::{ManagerError, ServiceManager, Systemd, Verb};
 use crate::recycle::RollLock;
@@ -49,15 +50,14 @@ impl Reload {
             return cancel(context, &app, &manager, printer).await;
         }
         if RollLock::is_taken(&context.control_folder(&app)) {
-            let who = who_rolls(context, &app);
             if self.no_wait {
-                return Err(Failure::Rolling { app, who });
+                return Err(alone::refusal(context, &app));
             }
-            printer.tell(format!("waiting: {who}"));
+            printer.tell(format!("waiting: {}", alone::who(context, &app)));
         }
 
         let mut texts = manager.status_texts(&unit).await?;
-        let spinner = spinner(printer);
+        let spinner = spinner(printer, "asking systemd for a roll");
         let job = run(&manager, &unit);
         tokio::pin!(job);
         let result = loop {
@@ -126,22 +126,22 @@ async fn cancel(
     manager: &Systemd,
     printer: &Printer,
 ) -> Result<Exit, Failure> {
-    if !RollLock::is_taken(&context.control_folder(app)) {
+    if !alone::is_rolling(context, app) {
         return Err(Failure::NotRolling { app: app.clone() });
     }
-    let who = who_rolls(context, app);
+    let who = alone::who(context, app);
     manager.signal_reload(&app.roll(), Signal::INT.as_raw()).await?;
     printer.say(format!("the roll ends after the instances at hand: {who}"));
     Ok(Exit::Done)
 }
 
 /// A spinner on standard error; indicatif shows it on a terminal only.
-fn spinner(printer: &Printer) -> ProgressBar {
+pub(super) fn spinner(printer: &Printer, message: &'static str) -> ProgressBar {
     if printer.quiet {
         return ProgressBar::hidden();
     }
     let spinner = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner());
     spinner.enable_steady_tick(FRAME);
-    spinner.set_message("asking systemd for a roll");
+    spinner.set_message(message);
     spinner
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, sleep};
 
+use super::alone;
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle::last_lines;
@@ -18,7 +18,6 @@ use crate::config::{self, Method, Mode, OnFailure, Settings};
 use crate::install;
 use crate::journal::Network;
 use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
-use crate::recycle::{RollLock, Turns};
 use crate::roll::{
     Action, Candidate, ControlSockets, Driver, Front, Gate, HealthProbe, Now, Outcome, Patience,
     Plan, Progress, Reason, Roll as Machine, Rules, Verdict, Way, changed,
@@ -30,12 +29,6 @@ pub(super) const ABSENCE: Duration = Duration::from_secs(60);
 
 /// What a job may take beyond the timeouts of its unit: systemd's own work.
 const JOB_MARGIN: Duration = Duration::from_secs(5);
-
-/// Pause between two looks whether another roll, or the recycling of an instance, has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// How long the lock may be taken without a roll: an instance that looks at it has it for a moment.
-const A_LOOK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Roll {
@@ -51,8 +44,8 @@ impl Roll {
         let (settings, _) = context.settings()?;
         let app = &settings.name;
         // As long as it is there, no instance begins to recycle.
-        let _lock = self.lock(app, context).await?;
-        until_none_recycles(context, &settings).await;
+        let _lock = alone::lock("roll", app, context, self.no_wait, announce).await?;
+        alone::until_none_recycles(context, &settings, announce).await;
         let interrupted = Progress::read(&context.progress_path(app));
         if let Some(before) = &interrupted {
             let far = before.how_far();
@@ -76,56 +69,6 @@ impl Roll {
         keep(context, app, &outcome);
         announce(&outcome.to_string());
         Ok(if outcome.is_done() { Exit::Done } else { Exit::Failed })
-    }
-
-    /// Waits until no other roll is under way.
-    async fn lock(&self, app: &AppName, context: &Context) -> Result<RollLock, Failure> {
-        let begun = Instant::now();
-        let mut is_told = false;
-        loop {
-            let taken = RollLock::take(&context.control_folder(app));
-            if let Some(lock) =
-                taken.map_err(|source| Failure::RollLock { app: app.clone(), source })?
-            {
-                return Ok(lock);
-            }
-            // An instance that looks whether it is taken has it for a moment.
-            if begun.elapsed() > A_LOOK && !is_told {
-                let who = who_rolls(context, app);
-                if self.no_wait {
-                    return Err(Failure::Rolling { app: app.clone(), who });
-                }
-                announce(&format!("waiting: {who}"));
-                is_told = true;
-            }
-            sleep(LOOK_EVERY).await;
-        }
-    }
-}
-
-/// Who holds the lock of an app.
-pub(super) fn who_rolls(context: &Context, app: &AppName) -> String {
-    let progress = Progress::read(&context.progress_path(app));
-    progress.map_or_else(
-        || "it has only just begun".to_owned(),
-        |progress| progress.who(BootTime::now()),
-    )
-}
-
-/// Waits for an instance that is being recycled: it is down, or about to be.
-async fn until_none_recycles(context: &Context, settings: &Settings) {
-    let turns = Turns::at(&context.control_folder(&settings.name), &settings.limits);
-    // The file belongs to the instances; what it says must not hold up a roll for longer.
-    let until = Instant::now() + turns.longest();
-    let mut told = false;
-    while let Some(turn) = turns.holder(BootTime::now())
-        && Instant::now() < until
-    {
-        if !told {
-            announce(&format!("waiting for instance {}, which is being recycled", turn.instance));
-            told = true;
-        }
-        sleep(LOOK_EVERY).await;
     }
 }
 
@@ -167,9 +110,6 @@ impl Whole {
 
     fn rules(&self, settings: &Settings) -> Rules {
         let reload = &settings.reload;
-        // A program that takes the sockets itself has no control socket: systemd's word is the verdict.
-        let inherits =
-            settings.program.as_ref().is_some_and(|program| program.mode == Mode::Inherit);
         Rules {
             parallel: match self.extra.len() {
                 0 => reload.max_unavailable.of(self.plan.order.len()),
@@ -177,13 +117,34 @@ impl Whole {
             },
             extra: self.extra.clone(),
             goes_on: reload.on_failure == OnFailure::Continue,
-            watches: !reload.watch.is_zero() && !inherits,
-            gate: Gate {
-                good: (!inherits).then_some(reload.probes),
-                failures: settings.health.failures,
-                release: None,
-            },
+            watches: !reload.watch.is_zero() && !inherits(settings),
+            gate: gate(settings),
         }
+    }
+}
+
+/// When an instance counts as good. A program that takes the sockets itself has no control socket:
+/// systemd's word is the verdict.
+pub(super) fn gate(settings: &Settings) -> Gate {
+    Gate {
+        good: (!inherits(settings)).then_some(settings.reload.probes),
+        failures: settings.health.failures,
+        release: None,
+    }
+}
+
+fn inherits(settings: &Settings) -> bool {
+    settings.program.as_ref().is_some_and(|program| program.mode == Mode::Inherit)
+}
+
+/// How long the steps of a roll may take.
+pub(super) fn patience(settings: &Settings) -> Patience {
+    let limits = &settings.limits;
+    Patience {
+        job: limits.start_timeout + limits.stop_timeout + JOB_MARGIN,
+        health: limits.start_timeout,
+        manager: ABSENCE,
+        watch: settings.reload.watch,
     }
 }
 
@@ -197,18 +158,7 @@ async fn roll(
 ) -> Result<Option<Outcome>, Failure> {
     let app = &settings.name;
     let sockets = sockets(settings, context);
-    let limits = &settings.limits;
-    let driver = Driver {
-        app,
-        manager,
-        health: &sockets,
-        patience: Patience {
-            job: limits.start_timeout + limits.stop_timeout + JOB_MARGIN,
-            health: limits.start_timeout,
-            manager: ABSENCE,
-            watch: settings.reload.watch,
-        },
-    };
+    let driver = Driver { app, manager, health: &sockets, patience: patience(settings) };
     let machine = Machine::new(whole.plan.clone(), whole.rules(settings));
     let mut keeper = Keeper::new(context.progress_path(app), started, &whole);
     keeper.note(&machine);
@@ -348,7 +298,7 @@ async fn candidates(
     try_join_all(asked).await
 }
 
-fn sockets(settings: &Settings, context: &Context) -> ControlSockets {
+pub(super) fn sockets(settings: &Settings, context: &Context) -> ControlSockets {
     let folder = context.control_folder(&settings.name);
     ControlSockets { folder, timeout: settings.health.timeout }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`resolve`] finds out what of the settings depends on this machine;
 //! - [`plan`] and [`plan_removal`] compare what should be with what is, and change nothing;
+//! - [`plan_scale`] does so for the links alone, which say how many instances there are;
 //! - [`Plan`] is the list of changes: `--dry-run`, `--diff` and idempotence come from it;
 //! - [`apply`] makes all of them or none, under the [`lock`];
 //! - [`verify`] asks systemd itself what it thinks of rendered units.
@@ -15,6 +16,7 @@ mod layout;
 mod plan;
 mod refusal;
 mod resolve;
+mod scale;
 mod show;
 mod stamp;
 mod verify;
@@ -26,8 +28,9 @@ mod tests;
 pub use self::apply::{ApplyError, Lock, LockError, apply, lock};
 pub use self::found::{ReadError, installed_apps, installed_instances};
 pub use self::layout::{config_path, unit_folder};
-pub use self::plan::{Change, Install, Plan, plan, plan_removal};
+pub use self::plan::{Change, Install, Plan, plan, plan_removal, plan_scale};
 pub use self::refusal::{PlanError, Refusal};
 pub use self::resolve::{Resolved, resolve, spelled_out};
+pub use self::scale::{Scale, ScaleError, Wish};
 pub use self::verify::{VerifyError, verify};
 pub use self::version::{VersionError, parse_version, systemd_version};

@@ -9,6 +9,7 @@ use super::layout::{
     unit_folder, unit_path, units, wants_folder,
 };
 use super::refusal::{PlanError, Refusal};
+use super::scale::Scale;
 use super::stamp::{self, Origin};
 use crate::render::Units;
 use crate::unit::{AppName, InstanceId};
@@ -207,6 +208,26 @@ pub fn plan_removal(root: &Path, app: &AppName, force: bool) -> Result<Plan, Pla
         planner.remove_folder(folder)?;
     }
     planner.plan.left.extend(drop_ins(root, app)?);
+    planner.finish()
+}
+
+/// Plans the links of a scaled app below `root`. Changes nothing.
+///
+/// # Errors
+/// Where what is there cannot be read, or a link is not one to the app's template.
+pub fn plan_scale(root: &Path, app: &AppName, scale: &Scale) -> Result<Plan, PlanError> {
+    let mut planner = Planner::new(root, false);
+    for id in &scale.add {
+        planner.link(&instance_link(app, *id), &unit_path(&app.template()))?;
+    }
+    for id in &scale.remove {
+        planner.unlink(&instance_link(app, *id), &unit_path(&app.template()))?;
+    }
+    // What leads elsewhere would bring the instance back at the next boot.
+    for path in std::mem::take(&mut planner.plan.left) {
+        let found = Found::at(root, &path)?;
+        planner.refuse(path, found);
+    }
     planner.finish()
 }
 

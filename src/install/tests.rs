@@ -246,6 +246,45 @@ fn instances_enabled_by_hand_stay_until_the_configuration_says_another_number() 
 }
 
 #[test]
+fn scaling_moves_the_links_and_nothing_else_and_outlasts_an_install() {
+    let lab = Lab::new();
+    lab.install(&lab.wish());
+    let before = lab.tree();
+    let scale = |wish: &str| {
+        let there = installed_instances(lab.path(), lab.app()).unwrap();
+        let scale = Scale::of(&there, wish.parse().unwrap()).unwrap();
+        let plan = plan_scale(lab.path(), lab.app(), &scale).unwrap();
+        apply(&lock(lab.path()).unwrap(), &plan).unwrap();
+        (scale, plan)
+    };
+    let (up, plan) = scale("4");
+    assert!(plan.needs_reload());
+    assert_eq!(lab.instances(), ["1", "2", "3", "4"]);
+    assert!(lab.install(&lab.again()).is_empty());
+    let back = plan_scale(lab.path(), lab.app(), &up.undone()).unwrap();
+    apply(&lock(lab.path()).unwrap(), &back).unwrap();
+    assert_eq!(lab.tree(), before);
+    scale("-1");
+    assert_eq!(lab.instances(), ["1"]);
+    assert!(lab.install(&lab.again()).is_empty());
+}
+
+#[test]
+fn a_link_that_leads_elsewhere_is_not_scaled_away() {
+    let lab = Lab::new();
+    lab.install(&lab.wish());
+    let path = lab.unit("romuo.target.wants/romuo@7.service");
+    symlink("/opt/romuo@7.service", &path).unwrap();
+    let there = installed_instances(lab.path(), lab.app()).unwrap();
+    let scale = Scale::of(&there, "1".parse().unwrap()).unwrap();
+    let error = plan_scale(lab.path(), lab.app(), &scale).unwrap_err();
+    let PlanError::Refused(refusals) = error else { panic!("{error}") };
+    let at = "/etc/systemd/system/romuo.target.wants/romuo@7.service";
+    let target = "/opt/romuo@7.service".into();
+    assert_eq!(refusals, [Refusal::Symlink { path: at.into(), target }]);
+}
+
+#[test]
 fn permissions_that_drifted_are_put_right() {
     let lab = Lab::new();
     lab.install(&lab.wish());

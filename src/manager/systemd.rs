@@ -185,13 +185,19 @@ impl Systemd {
         let instances = format!("{app}@*.service");
         let rows = self.link().manager.list_units_by_patterns(&["failed"], &[&instances]).await;
         for row in rows.map_err(|e| failed(&what, None, &e))? {
-            self.link()
-                .manager
-                .reset_failed_unit(&row.0)
-                .await
-                .map_err(|e| failed(&what, None, &e))?;
+            self.forget_unit(&UnitName::loaded(&row.0)).await?;
         }
         Ok(())
+    }
+
+    /// Makes systemd forget the failure of one unit.
+    ///
+    /// # Errors
+    /// Where systemd cannot be asked, or refuses; where it knows no such unit.
+    pub async fn forget_unit(&self, unit: &UnitName) -> Result<(), ManagerError> {
+        let what = format!("forget the failure of {unit}");
+        let forgotten = self.link().manager.reset_failed_unit(unit.as_str()).await;
+        forgotten.map_err(|e| failed(&what, Some(unit), &e))
     }
 
     /// The `STATUS=` texts of a unit from now on, each as it changes.

@@ -193,6 +193,18 @@ impl Roll {
         }
     }
 
+    /// Not a roll of what is there: instances that come new are started, all at once, and pass the
+    /// same gate. None of them is put back.
+    #[must_use]
+    pub fn joining(ids: &[InstanceId], gate: Gate) -> Self {
+        let rules =
+            Rules { parallel: ids.len(), extra: vec![], goes_on: true, watches: false, gate };
+        let mut roll = Self::new(Plan { order: vec![], stopped: vec![] }, rules);
+        roll.all = ids.len();
+        roll.give(ids, Task::Join);
+        roll
+    }
+
     /// What is to be done now that is not under way yet. The roll is over when nothing is under way
     /// and this is empty.
     pub fn actions(&mut self) -> Vec<Action> {
@@ -329,7 +341,12 @@ impl Roll {
 
     /// Gives a task to the extra instances, but for the first few.
     fn give_extra(&mut self, task: Task, but: usize) {
-        for id in self.rules.extra.iter().skip(but) {
+        let extra: Vec<_> = self.rules.extra.iter().skip(but).copied().collect();
+        self.give(&extra, task);
+    }
+
+    fn give(&mut self, ids: &[InstanceId], task: Task) {
+        for id in ids {
             let planned = Planned { id: *id, way: Way::Restart(Reason::Method), serves: false };
             self.turns.insert(*id, Turn::new(planned, task, false));
         }
@@ -343,8 +360,12 @@ impl Roll {
                 self.is_proven = true;
                 self.rolled.push(turn.planned);
             }
+            (Task::Join, End::Good) => self.rolled.push(turn.planned),
             (Task::Renew, End::Stopped) => self.stopped.push(turn.planned.id),
-            (Task::Renew, End::Failed(failed)) => self.failed.push(failed),
+            (Task::Renew | Task::Join, End::Failed(failed))
+            | (Task::Join, End::Canceled(failed)) => {
+                self.failed.push(failed);
+            }
             (Task::Renew, End::Canceled(failed)) => {
                 self.is_canceled = true;
                 self.failed.push(failed);
@@ -355,7 +376,7 @@ impl Roll {
                 self.rules.goes_on = false;
                 self.lacks_extra = true;
             }
-            (Task::Begin | Task::End, _) => {}
+            (Task::Begin | Task::End | Task::Join, _) => {}
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) enum Task {
     Renew,
     /// It is an extra one, and is to begin to serve.
     Begin,
+    /// It is a new one, and is to serve from now on.
+    Join,
     /// It is an extra one, and is no longer needed.
     End,
 }
@@ -93,7 +95,7 @@ impl Turn {
     pub(super) fn new(planned: Planned, task: Task, is_canary: bool) -> Self {
         let step = match task {
             Task::Renew => Step::Look,
-            Task::Begin => Step::Start,
+            Task::Begin | Task::Join => Step::Start,
             Task::End => Step::Stop,
         };
         Self {

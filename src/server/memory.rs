@@ -111,7 +111,7 @@ fn resident() -> Option<u64> {
 }
 
 /// Bytes of the machine's memory. sysinfo(2) works where `ProcSubset=pid` hides /proc/meminfo.
-pub(super) fn of_machine() -> u64 {
+pub(crate) fn of_machine() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram.saturating_mul(u64::from(info.mem_unit))
 }

@@ -52,6 +52,7 @@ mod tests;
 
 pub use command::{command, main};
 pub use error::ServerError;
+pub(crate) use memory::of_machine as machine_memory;
 
 use crate::config::Settings;
 use crate::unit::InstanceId;

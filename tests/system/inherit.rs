@@ -128,6 +128,29 @@ fn an_app_that_drains_is_rolled_under_load_without_loss() {
 }
 
 #[test]
+fn an_app_that_drains_is_scaled_under_load_without_loss() {
+    // A new instance has to get hold of a connection in the midst of its siblings, and four of them
+    // and their clients share the processors of the machine: so there is time, and there are few.
+    let machine = node("[limits]\nstart_timeout = \"5min\"\n");
+    let ms = Duration::from_millis;
+    let few = Mix::new(ADDRESS).clients(Kind::KeepAlive { gap: ms(500) }, 8, &hello()).clients(
+        Kind::NewConnection { gap: ms(50) },
+        2,
+        &hello(),
+    );
+    let load = machine.load(few);
+    wait(load.until_each_answered(5)).unwrap();
+    let said = machine.ctl(&["scale", "4"]).ok();
+    assert_eq!(said, "scaled romuo from 2 to 4 instances: started 3, 4\n");
+    wait(load.until_each_answered(5)).unwrap();
+    let said = machine.ctl(&["scale", "1"]).ok();
+    assert_eq!(said, "scaled romuo from 4 to 1 instance: stopped 2, 3, 4\n");
+    wait(load.until_each_answered(5)).unwrap();
+    machine.expect_no_loss(&wait(load.stop()));
+    assert_eq!(machine.status()["state"], "online");
+}
+
+#[test]
 fn an_app_without_a_network_of_its_own_passes_the_gate_too() {
     let machine = node("network = \"none\"\n");
     let namespace = |pid: &str| machine.run(&["readlink", &format!("/proc/{pid}/ns/net")]).ok();

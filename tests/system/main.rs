@@ -21,3 +21,4 @@ mod look;
 mod machine;
 mod recycle;
 mod roll;
+mod scale;

@@ -12,14 +12,14 @@ use super::*;
 use crate::manager::Verb;
 
 /// Longer than any roll of these few instances may take: each has its deadlines.
-const END: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const END: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn patience() -> Patience {
+pub(super) fn patience() -> Patience {
     let seconds = Duration::from_secs;
     Patience { job: seconds(20), health: seconds(20), manager: seconds(30), watch: seconds(5) }
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
+pub(super) fn fate() -> impl Strategy<Value = Fate> {
     let lost = (any::<bool>(), prop::bool::weighted(0.8));
     prop_oneof![
         12 => (0..PROBES + 2).prop_map(|after| Fate::Healthy { after }),

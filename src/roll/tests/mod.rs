@@ -2,6 +2,7 @@
 
 mod diagram;
 mod faults;
+mod joining;
 mod outcome;
 mod plan;
 mod simulated;

@@ -1,0 +1,130 @@
+//! `romuoctl scale`: more or fewer instances, for good.
+
+use serde::Serialize;
+
+use super::alone;
+use super::context::Context;
+use super::error::{Exit, Failure};
+use super::output::Printer;
+use super::scaling::{Interrupts, Work, count, installing, listed};
+use crate::install::{self, PlanError, Wish};
+use crate::manager::{ManagerError, ServiceManager, Systemd};
+use crate::unit::{AppName, InstanceId};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Scale {
+    /// How many: 4, or how many more or fewer: +1, -1
+    #[arg(value_name = "N", allow_negative_numbers = true)]
+    wish: Wish,
+    /// Fail at once where a roll is under way, and say who rolls
+    #[arg(long)]
+    no_wait: bool,
+}
+
+impl Scale {
+    pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        context.running("scale")?;
+        let app = &context.app()?;
+        let manager = Systemd::connect().await?;
+        let target = manager.status(&app.target()).await?;
+        if !target.loaded {
+            return Err(ManagerError::NoSuchUnit { unit: target.name }.into());
+        }
+        let told = |text: &str| printer.tell(text);
+        let lock = alone::lock("scale", app, context, self.no_wait, told).await?;
+        // It only tells those who wait.
+        let _ = lock.say(&format!("is being scaled by process {}", std::process::id()));
+        let settings = &context.installed(app)?;
+        alone::until_none_recycles(context, settings, told).await;
+
+        let installing = installing(context).await?;
+        let there = install::installed_instances(context.root(), app).map_err(PlanError::from)?;
+        let scale = install::Scale::of(&there, self.wish)?;
+        let work = Work::new(settings, context, &manager, printer).await?;
+        if scale.is_nothing() {
+            answer(printer, app, &scale, true);
+            return Ok(Exit::Done);
+        }
+        work.refuse_an_outage(&there, &scale)?;
+        work.warn_of_memory(&scale);
+        // From here on nothing is left half done: an interruption is heard of and answered.
+        let interrupts = Interrupts::new()?;
+        work.link(&installing, &scale)?;
+        drop(installing);
+        let runs = if scale.add.is_empty() {
+            work.end(&scale.remove).await?;
+            work.runs().await?
+        } else {
+            match work.begin(&scale, interrupts).await {
+                Ok(runs) => runs,
+                Err(trouble) => return Err(work.undo(&scale, trouble).await),
+            }
+        };
+        answer(printer, app, &scale, runs);
+        Ok(Exit::Done)
+    }
+}
+
+fn answer(printer: &Printer, app: &AppName, scale: &install::Scale, runs: bool) {
+    /// What was done, for scripts.
+    #[derive(Serialize)]
+    struct Scaled<'a> {
+        app: &'a str,
+        instances: u16,
+        started: Vec<String>,
+        stopped: Vec<String>,
+    }
+    let ids = |list: &[InstanceId]| {
+        let touched = list.iter().filter(|_| runs);
+        touched.map(ToString::to_string).collect()
+    };
+    let scaled = Scaled {
+        app: app.as_str(),
+        instances: scale.to.get(),
+        started: ids(&scale.add),
+        stopped: ids(&scale.remove),
+    };
+    printer.answer(&scaled, said(app, scale, runs));
+}
+
+/// What was done, in one sentence.
+fn said(app: &AppName, scale: &install::Scale, runs: bool) -> String {
+    let install::Scale { from, to, add, remove } = scale;
+    let how = match (runs, add.as_slice(), remove.as_slice()) {
+        (_, [], []) => return format!("{app} has {} already", count(*from)),
+        (true, [], gone) => format!("stopped {}", listed(gone)),
+        (true, new, _) => format!("started {}", listed(new)),
+        (false, [], gone) => format!("without {}; it is stopped", listed(gone)),
+        (false, new, _) => format!("with {}; it is stopped", listed(new)),
+    };
+    format!("scaled {app} from {from} to {}: {how}", count(to.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sentence_says_what_was_done() {
+        let says = |there: &[&str], wish: &str, runs| {
+            let there = there.iter().map(|id| id.parse().unwrap()).collect();
+            let scale = install::Scale::of(&there, wish.parse().unwrap()).unwrap();
+            said(&AppName::default(), &scale, runs)
+        };
+        for (there, wish, runs, sentence) in [
+            (&["1", "2"][..], "4", true, "scaled romuo from 2 to 4 instances: started 3, 4"),
+            (&["1", "2", "3"], "1", true, "scaled romuo from 3 to 1 instance: stopped 2, 3"),
+            (&["1"], "+1", false, "scaled romuo from 1 to 2 instances: with 2; it is stopped"),
+            (
+                &["1", "2"],
+                "-1",
+                false,
+                "scaled romuo from 2 to 1 instance: without 2; it is stopped",
+            ),
+            (&["1", "2"], "2", true, "romuo has 2 instances already"),
+            (&["4"], "1", false, "romuo has 1 instance already"),
+        ] {
+            assert_eq!(says(there, wish, runs), sentence);
+        }
+    }
+}
