@@ -12,7 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::canary::{self, Sample};
-use super::machine::{Action, Event, IllegalEvent, Roll, Verdict};
+use super::machine::{Roll, Verdict};
+use super::protocol::{Action, Event, IllegalEvent};
 use crate::health::{self, ProbeError, Report, SwapState};
 use crate::manager::{ManagerError, ServiceManager, Verb};
 use crate::unit::{AppName, InstanceId, JobResult};

@@ -2,7 +2,8 @@
 //! at the first that does not come up healthy.
 //!
 //! [`Plan`] says how each instance is rolled, and why so. [`Roll`] is the state machine, made of one
-//! turn for each instance (`turn`): pure, it says what to do next and is told what came of it.
+//! turn for each instance (`turn`, `gate`): pure, it says what to do next and is told what came of it
+//! (`protocol`).
 //! [`Driver`] does what it says, through a [`ServiceManager`](crate::manager::ServiceManager) and a
 //! [`HealthProbe`]. `canary` compares the first good instance with its siblings. [`Outcome`] is what
 //! is kept of a roll for those who ask afterwards, and [`Progress`] while it is under way.
@@ -10,18 +11,21 @@
 mod canary;
 mod changed;
 mod drive;
+mod gate;
 mod machine;
 mod outcome;
 mod plan;
 mod progress;
+mod protocol;
 #[cfg(test)]
 mod tests;
 mod turn;
 
 pub use changed::{Now, changed};
 pub use drive::{ControlSockets, Driver, HealthProbe, Patience};
-pub use machine::{Action, Event, Failed, IllegalEvent, Roll, Rules, Verdict};
+pub use gate::Gate;
+pub use machine::{Failed, Roll, Rules, Verdict};
 pub use outcome::{Outcome, Rolled};
 pub use plan::{Candidate, Front, Plan, Planned, Reason, Way};
 pub use progress::Progress;
-pub use turn::Gate;
+pub use protocol::{Action, Event, IllegalEvent};

@@ -1,22 +1,12 @@
 //! The turn of one instance: from the first look at it until it serves what is new, or does not. Pure.
 
-use super::machine::{Action, Event, Failed};
+use super::gate::{Bad, Gate, judge};
+use super::machine::Failed;
 use super::plan::{Planned, Reason, Way};
-use crate::health::{Report, Status, SwapAnswer, SwapState};
+use super::protocol::{Action, Event};
+use crate::health::{Report, SwapAnswer, SwapState};
 use crate::manager::UnitStatus;
-use crate::unit::{ActiveState, InstanceId, JobResult};
-
-/// When an instance counts as good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gate {
-    /// How many good probes in a row it takes; none: it has no control socket to be asked on, and
-    /// that it is up is enough.
-    pub good: Option<u32>,
-    /// How many failed probes in a row are too many.
-    pub failures: u32,
-    /// The release that it has to report; none: whichever.
-    pub release: Option<String>,
-}
+use crate::unit::{ActiveState, JobResult};
 
 /// What is to become of the instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -394,43 +384,6 @@ fn after_absence(then: Step) -> Step {
         Step::Restart | Step::Start => Step::Read(None),
         step => step,
     }
-}
-
-/// Why an answer to a probe is not a good one.
-enum Bad {
-    Unwell(String),
-    /// It is well, but is not what it is to be: what it runs.
-    Other(String),
-}
-
-/// Whether an answer to a probe shows a healthy instance, the right one and what it is to run; which
-/// start of its program has answered.
-fn judge(
-    instance: InstanceId,
-    gate: &Gate,
-    answer: Result<Box<Report>, String>,
-) -> Result<Option<u32>, Bad> {
-    let report = answer.map_err(Bad::Unwell)?;
-    let unwell = |reason: &str| Err(Bad::Unwell(reason.into()));
-    match report.status {
-        Status::Ok => {}
-        Status::Draining => return unwell("it is draining"),
-        Status::Failing => return unwell("its program is down or does not answer well"),
-    }
-    match report.instance {
-        Some(id) if id == instance.to_string() => {}
-        id => {
-            let who = id.as_deref().unwrap_or("none");
-            return unwell(&format!("the answer came from instance {who}"));
-        }
-    }
-    if let Some(release) = &gate.release
-        && report.release.as_ref() != Some(release)
-    {
-        let runs = report.release.as_deref().unwrap_or("none");
-        return Err(Bad::Other(format!("release {runs}, and not {release}")));
-    }
-    Ok(report.app.map(|app| app.generation))
 }
 
 /// Whether someone stopped it.

@@ -8,7 +8,6 @@ mod plan;
 mod simulated;
 
 use self::simulated::{BEFORE, PROBES, RELEASE, report, unit};
-use super::turn::Gate;
 use super::*;
 use crate::health::{Report, SwapState};
 use crate::manager::UnitStatus;
