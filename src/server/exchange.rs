@@ -86,7 +86,10 @@ impl Exchange {
     /// Whether the answer is the last one of its connection.
     fn is_last(&self) -> bool {
         let drain = &self.host.drain;
-        drain.has_begun() && (drain.is_closing() || self.late.fetch_add(1, Relaxed) >= BUSY)
+        // Until it is known whether siblings take over what is idle, nobody is told to leave.
+        drain.has_begun()
+            && (drain.is_closing()
+                || (drain.is_passing() && self.late.fetch_add(1, Relaxed) >= BUSY))
     }
 }
 
