@@ -18,5 +18,6 @@ mod install;
 mod lifecycle;
 mod look;
 mod machine;
+mod matrix;
 mod recycle;
 mod roll;
