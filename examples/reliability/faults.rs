@@ -149,13 +149,13 @@ pub(crate) const FAULTS: [Fault; 29] = [
     ),
     fault(
         "run-full",
-        ("/run is full in mid-roll", "the roll goes on; what it cannot keep it says"),
+        ("/run is full in mid-roll", "the roll goes on, and says how it ended"),
         (By::Restart, 3),
         Kind::Full("/run"),
     ),
     fault(
         "run-full-by-swap",
-        ("the same, by swap", "the roll goes on; what it cannot keep it says"),
+        ("the same, by swap", "the roll goes on, and says how it ended"),
         (By::Swap, 3),
         Kind::Full("/run"),
     ),

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::act;
-use crate::faults::Fault;
-use crate::stage::Stage;
+use crate::act::{self, Verdict};
+use crate::faults::{Fault, Kind};
+use crate::stage::{By, Stage};
 use crate::{Result, broken};
 
 /// Time after which the load of one fault ends by itself.
@@ -33,9 +33,9 @@ pub(crate) async fn run(fault: Fault) -> Result<Row> {
     let result = act::roll(&stage, fault.kind).await;
     let journal = stage.journal().await;
     let told = |error| broken(format!("{}: {error}\n{journal}", fault.name));
-    let verdict = result.map_err(told)?;
+    let verdict = result.and_then(|verdict| by_swap(fault, verdict)).map_err(told)?;
     if fault.kind.ends_serving() {
-        stage.until_each_is_served().await.map_err(told)?;
+        stage.until_each_is_served(1).await.map_err(told)?;
     }
     let report = stage.load.stop().await;
     act::account(fault.kind, report.lost(), &report).map_err(told)?;
@@ -46,6 +46,20 @@ pub(crate) async fn run(fault: Fault) -> Result<Row> {
         verdict: format!("{}: {}", verdict.exit, verdict.sentence),
         took: verdict.took,
     })
+}
+
+/// Insists on a swap where the app is to be swapped.
+fn by_swap(fault: Fault, verdict: Verdict) -> Result<Verdict> {
+    let part = match (fault.by, fault.kind) {
+        (By::Swap, Kind::Edited) => "restarted 1, 2, because their unit changed on disk",
+        (By::Swap, Kind::Release(_)) => "was not swapped: ",
+        (By::Swap, _) => ": swapped 1, 2",
+        (By::Restart | By::Site, _) => return Ok(verdict),
+    };
+    if verdict.sentence.contains(part) {
+        return Ok(verdict);
+    }
+    Err(broken(format!("{part:?} is not in {:?}", verdict.sentence)))
 }
 
 impl std::fmt::Display for Row {

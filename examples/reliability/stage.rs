@@ -106,17 +106,14 @@ impl Stage {
         let mix = Mix::standard(ADDRESS, &site(by)).at_most_for(longest);
         let load = load::start_on_thread(mix, sandbox.network_entrance()?)?;
         let stage = Self { sandbox, by, instances, moment: Moment::default(), load };
-        stage.until_each_is_served().await?;
+        stage.until_each_is_served(1).await?;
         Ok(stage)
     }
 
     /// From now on it is rolled in another way.
     pub(crate) async fn roll_by(&mut self, by: By) -> Result<()> {
-        if self.by != by {
-            install(&self.sandbox, by, self.instances).await?;
-            self.by = by;
-        }
-        Ok(())
+        self.by = by;
+        install(&self.sandbox, by, self.instances).await
     }
 
     /// Puts a release in the place of what the app runs.
@@ -152,9 +149,13 @@ impl Stage {
 
     /// Runs a command that may end as it likes.
     pub(crate) async fn run(&self, command: &[&str]) -> Result<Said> {
-        let output = self.command(command).output();
-        let output = in_time(&command.join(" "), output).await??;
-        Ok(Said::new(command.join(" "), &output))
+        self.end(&command.join(" "), self.start(command)?).await
+    }
+
+    /// Waits for the end of a command.
+    pub(crate) async fn end(&self, command: &str, child: Child) -> Result<Said> {
+        let output = in_time(command, child.wait_with_output()).await??;
+        Ok(Said::new(command.to_owned(), &output))
     }
 
     /// Starts a command that is killed when it is dropped.
@@ -250,9 +251,9 @@ impl Stage {
         }
     }
 
-    /// Waits until each kind of client has had another good answer.
-    pub(crate) async fn until_each_is_served(&self) -> Result<()> {
-        Ok(in_time("an answer for each client", self.load.until_each_answered(1)).await??)
+    /// Waits until each kind of client has had so many more good answers.
+    pub(crate) async fn until_each_is_served(&self, more: u64) -> Result<()> {
+        Ok(in_time("good answers", self.load.until_each_answered(more)).await??)
     }
 
     /// All of the journal.
