@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::plan::Reason;
@@ -82,7 +82,9 @@ pub fn changed(
         // A drop-in that was taken away leaves its trace in the folder only.
         folders.collect::<Vec<_>>()
     };
-    if files.stale {
+    // In a folder that is new to it, systemd itself does not see that there is something to be read.
+    let is_unread = |folder: &PathBuf| has_unread(root, folder, &files.drop_ins);
+    if files.stale || folders().iter().any(is_unread) {
         Some(Reason::StaleUnit)
     } else if files.fragment.iter().chain(&files.drop_ins).any(|path| newer(path))
         || folders().iter().any(|path| newer(path))
@@ -95,6 +97,18 @@ pub fn changed(
     } else {
         None
     }
+}
+
+/// Whether a drop-in lies in a folder that systemd has not read. One of the same name in another folder
+/// may stand in its place; an empty one, or a link to `/dev/null`, is none (systemd.unit(5)).
+fn has_unread(root: &Path, folder: &Path, read: &[PathBuf]) -> bool {
+    let folder = root.join(folder.strip_prefix("/").unwrap_or(folder));
+    fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
+        let path = entry.path();
+        path.extension().is_some_and(|end| end == "conf")
+            && !read.iter().any(|known| known.file_name() == path.file_name())
+            && fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+    })
 }
 
 /// Whether the file at `path`, or a link that leads to it, was changed after `read`.
@@ -171,7 +185,7 @@ mod tests {
         for (path, reason) in [
             ("etc/systemd/system/shop@.service", Reason::Unit),
             ("etc/systemd/system/shop@.service.d/more.conf", Reason::Unit),
-            ("etc/systemd/system/shop@.service.d/new.conf", Reason::Unit),
+            ("etc/systemd/system/shop@.service.d/new.conf", Reason::StaleUnit),
             ("etc/romuo/shop.toml", Reason::Configuration),
             ("usr/bin/romuo-server", Reason::Server),
         ] {
@@ -208,6 +222,21 @@ mod tests {
         assert!(at(begun + 2 * hour, 2 * hour), "forward");
         assert!(at(begun - hour, 2 * hour), "back");
         assert!(!Now { wall: begun, since_boot: hour }.is_set_since(&UnitFiles::default()));
+    }
+
+    #[test]
+    fn a_drop_in_that_systemd_has_not_read_is_told_from_one_that_it_has() {
+        let (root, mut unit) = machine();
+        let folder = root.path().join("etc/systemd/system/shop@1.service.d");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("new.conf"), "[Service]\nNice=1\n").unwrap();
+        assert_eq!(of(root.path(), &unit), Some(Reason::StaleUnit));
+        // Read, or hidden behind one of the same name, which the administrator may have emptied.
+        unit.files.drop_ins.push("/run/systemd/system/shop@.service.d/new.conf".into());
+        assert_eq!(of(root.path(), &unit), Some(Reason::Unit));
+        let (root, unit) = machine();
+        fs::write(root.path().join("etc/systemd/system/shop@.service.d/none.conf"), "").unwrap();
+        assert_eq!(of(root.path(), &unit), Some(Reason::Unit));
     }
 
     #[test]

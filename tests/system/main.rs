@@ -19,6 +19,7 @@ mod install;
 mod lifecycle;
 mod look;
 mod machine;
+mod matrix;
 mod recycle;
 mod roll;
 mod scale;
