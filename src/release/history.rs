@@ -190,7 +190,7 @@ impl History {
         &self,
         id: &ReleaseId,
         verdict: Verdict,
-        reason: Option<String>,
+        reason: Option<&str>,
         duration: Option<Duration>,
     ) -> Result<(), ReleaseError> {
         let milliseconds =
@@ -202,7 +202,7 @@ impl History {
             for entry in entries {
                 if entry.id == *id {
                     entry.verdict = verdict;
-                    entry.reason.clone_from(&reason);
+                    entry.reason = reason.map(str::to_owned);
                     entry.duration_ms = milliseconds.or(entry.duration_ms);
                 } else if verdict == Verdict::Serving && entry.verdict == Verdict::Serving {
                     entry.verdict = Verdict::Replaced;

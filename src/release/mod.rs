@@ -31,6 +31,7 @@ mod stage;
 mod store;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod warning;
 mod who;
 

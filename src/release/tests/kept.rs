@@ -21,18 +21,18 @@ impl Shop {
     fn prune(&self, count: usize) -> Result<Vec<ReleaseId>, ReleaseError> {
         self.store.prune(&self.store.lock().unwrap(), keep(count))
     }
+}
 
-    fn entry(&self, id: &str) -> Entry {
-        Entry {
-            id: id.parse().unwrap(),
-            staged_at: "2026-11-26T00:11:00Z".parse().unwrap(),
-            by: "alice".into(),
-            source: Source::Git("v1.2".into()),
-            commit: Some("abc1234def5678abc1234def5678abc1234def56".parse().unwrap()),
-            verdict: Verdict::Staged,
-            reason: None,
-            duration_ms: None,
-        }
+fn entry(id: &str) -> Entry {
+    Entry {
+        id: id.parse().unwrap(),
+        staged_at: "2026-11-26T00:11:00Z".parse().unwrap(),
+        by: "alice".into(),
+        source: Source::Git("v1.2".into()),
+        commit: Some("abc1234def5678abc1234def5678abc1234def56".parse().unwrap()),
+        verdict: Verdict::Staged,
+        reason: None,
+        duration_ms: None,
     }
 }
 
@@ -49,7 +49,7 @@ fn what_a_killed_deploy_leaves_is_no_release_and_the_next_run_removes_it() {
     }
     // Of someone else.
     fs::create_dir(releases.join(".other.partial")).unwrap();
-    assert_eq!(shop.store.releases().unwrap(), [id.clone()]);
+    assert_eq!(shop.store.releases().unwrap(), std::slice::from_ref(&id));
     let lock = shop.store.lock().unwrap();
     assert_eq!(shop.store.clean(&lock).unwrap(), 2);
     assert_eq!(shop.store.clean(&lock).unwrap(), 0);
@@ -159,7 +159,7 @@ fn the_history_says_who_shipped_what_and_what_came_of_it() {
     let shop = Shop::new();
     let history = shop.store.history();
     assert_eq!(history.entries().unwrap(), []);
-    let (old, new) = (shop.entry("20261126T001100Z-abc1234"), shop.entry("20261126T001200Z"));
+    let (old, new) = (entry("20261126T001100Z-abc1234"), entry("20261126T001200Z"));
     history.add(old.clone()).unwrap();
     history.add(new.clone()).unwrap();
     let took = Some(Duration::from_millis(1500));
@@ -167,7 +167,7 @@ fn the_history_says_who_shipped_what_and_what_came_of_it() {
     history.judge(&new.id, Verdict::Serving, None, took).unwrap();
     let verdicts = || history.entries().unwrap().into_iter().map(|entry| entry.verdict);
     assert_eq!(verdicts().collect::<Vec<_>>(), [Verdict::Replaced, Verdict::Serving]);
-    let reason = Some("instance 1 is not healthy".to_owned());
+    let reason = Some("instance 1 is not healthy");
     history.judge(&new.id, Verdict::RolledBack, reason, None).unwrap();
     history.judge(&old.id, Verdict::Serving, None, None).unwrap();
 
@@ -199,23 +199,25 @@ fn the_history_says_who_shipped_what_and_what_came_of_it() {
 fn a_history_that_cannot_be_understood_is_left_alone() {
     let shop = Shop::new();
     let history = shop.store.history();
-    let entry = shop.entry("20261126T001100Z");
-    history.add(entry.clone()).unwrap();
+    let shipped = entry("20261126T001100Z");
+    history.add(shipped.clone()).unwrap();
     let path = shop.store.folder().join("releases.json");
     let newer = "{\"version\": 2, \"shipped\": []}";
     for text in [newer, "", "{\"version\": 1}", "{\"version\": 1, \"releases\": [{\"id\": \"x\"}]}"]
     {
         fs::write(&path, text).unwrap();
-        let error = history.add(entry.clone()).unwrap_err();
-        match text == newer {
-            true => assert!(matches!(error, ReleaseError::HistoryNewer { found: 2, known: 1, .. })),
-            false => assert!(matches!(error, ReleaseError::HistoryBroken { .. })),
-        }
+        let error = history.add(shipped.clone()).unwrap_err();
+        let expected = match &error {
+            ReleaseError::HistoryNewer { found: 2, known: 1, .. } => text == newer,
+            ReleaseError::HistoryBroken { .. } => text != newer,
+            _ => false,
+        };
+        assert!(expected, "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
     fs::rename(&path, path.with_extension("broken")).unwrap();
-    history.add(entry.clone()).unwrap();
-    assert_eq!(history.entries().unwrap(), [entry]);
+    history.add(shipped.clone()).unwrap();
+    assert_eq!(history.entries().unwrap(), [shipped]);
 }
 
 #[test]
@@ -227,8 +229,8 @@ fn two_that_write_the_history_at_once_both_get_their_say() {
             let shop = &shop;
             scope.spawn(move || {
                 for second in 10..10 + each {
-                    let entry = shop.entry(&format!("20261126T00{minute}{second}Z"));
-                    shop.store.history().add(entry).unwrap();
+                    let shipped = entry(&format!("20261126T00{minute}{second}Z"));
+                    shop.store.history().add(shipped).unwrap();
                 }
             });
         }
