@@ -186,6 +186,13 @@ mod tests {
             copy(&mut from, stat, &self.folder("to"), NAME, &mut true).unwrap()
         }
 
+        /// Before its time has settled there is no mark.
+        fn settle(&self) {
+            while !settled(&self.stat()) {
+                std::thread::yield_now();
+            }
+        }
+
         fn same(&self) -> bool {
             let (from, to) = (self.folder("from"), self.folder("to"));
             same(&from, &self.stat(), &to, NAME, &self.path("to/file")).unwrap()
@@ -224,12 +231,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_written_to_and_given_its_old_time_is_another() {
+        let two = Two::new("one");
+        two.settle();
+        two.copy(&two.stat());
+        let modified = two.path("from/file").metadata().unwrap().modified().unwrap();
+        fs::write(two.path("from/file"), "two").unwrap();
+        File::open(two.path("from/file")).unwrap().set_modified(modified).unwrap();
+        assert!(!two.same());
+    }
+
+    #[test]
     fn with_its_mark_a_copy_is_not_read() {
         let two = Two::new("one");
-        // Not before its time has settled is there a mark.
-        while !settled(&two.stat()) {
-            std::thread::yield_now();
-        }
+        two.settle();
         two.copy(&two.stat());
         if lgetxattr(two.path("to/file"), MARK, &mut [0_u8; MARK_MAX][..]).is_err() {
             eprintln!("this file system has no attributes");
