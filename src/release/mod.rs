@@ -4,6 +4,7 @@
 //! - [`Store`] is the folder of one app; [`Store::stage`] copies a folder into it, cheaply.
 //! - [`Rules`] say what of a folder is not staged.
 //! - Pins say which release each instance runs: [`Store::pin`], [`Store::pinned`], [`Store::current`].
+//! - [`of_instance`] turns the settings of an app into those of an instance, by its pin.
 //! - [`History`] remembers who shipped what, and what came of it.
 //! - [`DeployLock`] lets one deploy of an app at a time.
 //!
@@ -27,6 +28,7 @@ mod id;
 mod lock;
 mod pins;
 mod rules;
+mod running;
 mod stage;
 mod store;
 #[cfg(test)]
@@ -40,6 +42,7 @@ pub use history::{Entry, History, Source, Verdict};
 pub use id::{Commit, ReleaseId};
 pub use lock::{DeployLock, Holder};
 pub use rules::{IGNORE_FILE, Rules};
+pub use running::{of_folder, of_instance};
 pub use stage::Staged;
 pub use store::Store;
 pub use warning::Warning;
