@@ -12,6 +12,7 @@
 //! | [`gate`] | the readiness of an app that takes the sockets itself: asks the kernel who answers |
 //! | [`guard`] | the crash guard: counts quick crashes, says when an instance is errored |
 //! | [`recycle`] | when an instance is started anew before its memory runs out, one at a time |
+//! | [`release`] | the releases of an app: staged whole or not at all, pinned, remembered, pruned |
 //! | [`program`] | a command -> the program that really runs, and what of a home it needs |
 //! | [`render`] | settings -> text of the units; pure |
 //! | [`install`] | rendered units -> a plan of typed changes -> applied below a root |
@@ -40,6 +41,7 @@ pub mod load;
 pub mod manager;
 pub mod program;
 pub mod recycle;
+pub mod release;
 pub mod render;
 pub mod roll;
 pub mod sandbox;

@@ -238,17 +238,38 @@ impl Settings {
     /// lose that prefix.
     #[must_use]
     pub fn below(mut self, root: &Path) -> Self {
+        self.move_paths(root, Path::new("/"));
+        self
+    }
+
+    /// The same settings for an app that lies in `to` and not in `from`: whatever lies below `from`
+    /// lies in the same place below `to`, words of the command too.
+    #[must_use]
+    pub fn moved(mut self, from: &Path, to: &Path) -> Self {
+        self.move_paths(from, to);
+        let words = self.program.iter_mut().flat_map(|program| &mut program.command);
+        for word in words {
+            let moved = Path::new(word.as_str()).strip_prefix(from).map(|inside| to.join(inside));
+            if let Some(moved) = moved.ok().as_deref().and_then(Path::to_str) {
+                moved.clone_into(word);
+            }
+        }
+        self
+    }
+
+    fn move_paths(&mut self, from: &Path, to: &Path) {
         let site = self.site.as_mut().map(|site| &mut site.root);
         let program = self.program.iter_mut().flat_map(|program| {
             let lists = program.writable.iter_mut().chain(&mut program.readable);
             lists.chain(&mut program.env_file)
         });
         for folder in std::iter::once(&mut self.directory).chain(site).chain(program) {
-            if let Ok(inside) = folder.strip_prefix(root) {
-                *folder = Path::new("/").join(inside);
+            if let Ok(inside) = folder.strip_prefix(from) {
+                // `join` with nothing would end in a slash.
+                let is_same = inside.as_os_str().is_empty();
+                *folder = if is_same { to.to_owned() } else { to.join(inside) };
             }
         }
-        self
     }
 
     /// An app with every default.

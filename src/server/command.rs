@@ -12,9 +12,10 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use super::ServerError;
 use super::fronted::ask_for_swap;
 use super::life::runtime_folder;
-use crate::config::{self, Listen, parse_duration};
+use crate::config::{self, Listen, Settings, parse_duration};
 use crate::gate;
 use crate::guard;
+use crate::release;
 use crate::unit::{InstanceId, ServiceResult};
 
 /// Serves an app: from the sockets that systemd passes, or from its own when started by hand.
@@ -114,7 +115,14 @@ pub fn main() -> ExitCode {
         Arguments { verb: Some(Verb::Gate(verb)), .. } => verb.run(),
         Arguments { serve: Some(Serve { config, instance }), .. } => {
             let settings = config::load(&config).map_err(ServerError::from);
-            match settings.and_then(|settings| super::serve(settings, instance)) {
+            let run = |settings: Settings| {
+                let settings = match instance {
+                    Some(id) => release::of_instance(settings, id),
+                    None => settings,
+                };
+                super::serve(settings, instance)
+            };
+            match settings.and_then(run) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     let code = if matches!(error, ServerError::Config(_)) { 2 } else { 1 };

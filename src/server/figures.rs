@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::front::App;
 use crate::health::{Memory, Recycled, Report, Status};
 use crate::recycle::Record;
+use crate::release;
 use crate::unit::InstanceId;
 
 /// Version of the compiler, noted at build time.
@@ -52,6 +53,8 @@ pub(super) struct Figures {
     version: String,
     env: String,
     instance: Option<String>,
+    /// The release of an instance that answers by itself.
+    release: Option<String>,
     memory: CgroupMemory,
     drain: Drain,
     ready: OnceLock<Instant>,
@@ -69,6 +72,7 @@ impl Figures {
             version: settings.version.clone().unwrap_or_else(|| "unknown".into()),
             env: settings.env.clone(),
             instance: instance.map(|id| id.to_string()),
+            release: release::of_folder(&settings.directory).map(|id| id.to_string()),
             memory: CgroupMemory::open(),
             drain,
             ready: OnceLock::new(),
@@ -98,6 +102,14 @@ impl Figures {
         self.ready.get_or_init(Instant::now);
     }
 
+    /// The release that answers: that of the app where there is one.
+    fn release(&self) -> Option<String> {
+        match self.app.get() {
+            Some(app) => app.release(),
+            None => self.release.clone(),
+        }
+    }
+
     /// The report of this moment.
     pub(super) fn report(&self, answers: &Answers) -> Report {
         let uptime = self.ready.get().map_or(Duration::ZERO, Instant::elapsed);
@@ -122,7 +134,7 @@ impl Figures {
             rust_version: RUST_VERSION.into(),
             env: self.env.clone(),
             instance: self.instance.clone(),
-            release: None,
+            release: self.release(),
             app,
             recycled: self.recycled.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::environment::{self, Place};
 use super::processes::Family;
 use super::{Launch, env_file, output};
+use crate::release;
 use crate::upstream::Address;
 
 /// The number of SIGKILL (signal(7)).
@@ -56,11 +57,13 @@ impl Child {
         };
         let variables =
             environment::environment(std::env::vars_os(), file, &launch.program, &place);
+        // The folder itself: a link to it, such as the pin of the instance, may lead elsewhere later on.
+        let folder = launch.directory.canonicalize().unwrap_or_else(|_| launch.directory.clone());
         let (out, err) = output::streams(&launch.identifier);
         let mut command = Command::new(word);
         command
             .args(arguments.iter().map(|word| environment::fill(word, address)))
-            .current_dir(&launch.directory)
+            .current_dir(&folder)
             .env_clear()
             .envs(variables)
             .stdin(Stdio::null())
@@ -75,7 +78,7 @@ impl Child {
             let pid = pid.ok_or_else(|| format!("cannot be started: {word} ended as it began"))?;
             Ok::<_, String>(((process, pid), pid))
         })?;
-        let family = Family::new(pid, mark);
+        let family = Family::new(pid, mark, release::of_folder(&folder));
         let (launch, begun) = (Arc::clone(launch), Instant::now());
         Ok(Self { launch, process, pid, family, begun, is_ending: false })
     }

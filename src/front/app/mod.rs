@@ -135,6 +135,8 @@ struct Figures {
     restarts: u32,
     generation: u32,
     healthy: bool,
+    /// What the one that serves belongs to.
+    release: Option<String>,
 }
 
 impl Shared {
@@ -228,6 +230,11 @@ impl App {
             generation: figures.generation,
             healthy: figures.healthy,
         })
+    }
+
+    /// The release that the one which serves, or served last, belongs to; none: to no release.
+    pub(crate) fn release(&self) -> Option<String> {
+        self.shared.with(|figures| figures.release.clone())
     }
 
     /// Waits until it is given up: the front is to end.

@@ -11,6 +11,7 @@ use super::crashes::Crashes;
 use super::life::News;
 use super::lives::Lives;
 use super::machine::{Action, Event, Machine, State};
+use super::processes::Family;
 use super::swap::{Objection, Swapped, Swaps};
 use super::{Launch, Order, Shared, Standing, Told, id, processes};
 use crate::front::route::Route;
@@ -269,8 +270,10 @@ impl Supervisor {
         self.crashes.ready();
         (self.launch.alive)();
         let pid = self.lives.family(number).and_then(|family| id(family.main()));
+        let release = self.lives.family(number).and_then(Family::release);
         self.shared.with(|figures| {
             figures.pid = pid;
+            figures.release = release.map(ToString::to_string);
             figures.generation = number;
             figures.healthy = true;
         });

@@ -1,0 +1,94 @@
+//! Folders that are made on the way, links and files that are replaced in one step.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// Mode of the folders: whoever an instance runs as goes through them.
+pub(super) const FOLDER_MODE: u32 = 0o755;
+
+/// Makes a folder and those above it, whatever the umask.
+pub(super) fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make(parent)?;
+    }
+    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        result => result?,
+    }
+    fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
+}
+
+/// Makes `path` a link to `target`, in one step that leaves the old or the new.
+pub(super) fn replace_link(path: &Path, target: &Path) -> io::Result<()> {
+    // Two that do so in one folder at once would take each other's new link.
+    let folder = Locked::wait(File::open(path.parent().unwrap_or(path))?)?;
+    let new = beside(path);
+    clear(&new)?;
+    symlink(target, &new)?;
+    fs::rename(&new, path)?;
+    folder.0.sync_all()
+}
+
+/// Gives a file a new text, in one step that leaves the old or the new. The caller has the lock.
+pub(super) fn replace_file(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+    let new = beside(path);
+    clear(&new)?;
+    let result = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+        file.write_all(text)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        File::open(path.parent().unwrap_or(path))?.sync_all()
+    })();
+    if result.is_err() {
+        // After the rename there is nothing left to remove.
+        let _ = clear(&new);
+    }
+    result
+}
+
+/// Removes a file or link; false: there was none.
+pub(super) fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        result => result.map(|()| true),
+    }
+}
+
+/// A file or folder that only one process has at a time, for as long as this lives.
+pub(super) struct Locked(File);
+
+impl Locked {
+    /// Waits for it: others have it for as long as a link or a small file is written.
+    pub(super) fn wait(file: File) -> io::Result<Self> {
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Locked {
+    /// Outright: a process that is being started at this moment may hold a copy of it (flock(2)).
+    fn drop(&mut self) {
+        // It cannot fail on a file that is locked.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// The name beside `path` under which the new one lies for a moment; the same each time, so that the
+/// next run clears what a power cut left.
+fn beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.new"))
+}
+
+fn clear(path: &Path) -> io::Result<()> {
+    remove(path).map(|_| ())
+}

@@ -1,0 +1,231 @@
+//! The walk through a folder that is staged.
+//!
+//! Everything is opened below its folder and never through a link: the folder belongs to a user, who could
+//! put a link in the way while root copies.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, Stat, fchmod, fstat, linkat, mkdirat, openat, readlinkat,
+    statat, symlinkat,
+};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::copy::{self, Copied, MODE};
+use super::error::ReleaseError;
+use super::rules::Rules;
+use super::stage::Staged;
+use super::warning::{Warning, leads_out};
+
+/// Bits that a folder of a release has whatever its original has: its owner fills and removes it.
+const FOLDER_LEAST: u32 = 0o700;
+
+/// The same folder three times.
+pub(super) struct Place<'a> {
+    pub(super) from: OwnedFd,
+    /// In the newest release, if it is there.
+    pub(super) old: Option<OwnedFd>,
+    /// In the new release.
+    pub(super) to: &'a OwnedFd,
+}
+
+/// A walk under way.
+pub(super) struct Walk<'a> {
+    folder: &'a Path,
+    rules: &'a Rules,
+    /// The newest release.
+    base: PathBuf,
+    /// Where the walk is, relative to the folder.
+    path: PathBuf,
+    may_share: bool,
+    /// Root stages, and others have to read it.
+    for_others: bool,
+    unreadable: Vec<PathBuf>,
+    staged: Staged,
+}
+
+impl<'a> Walk<'a> {
+    /// Of a folder; `base` is the newest release.
+    pub(super) fn new(folder: &'a Path, rules: &'a Rules, base: PathBuf) -> Self {
+        Self {
+            folder,
+            rules,
+            base,
+            path: PathBuf::new(),
+            may_share: true,
+            for_others: geteuid().is_root(),
+            unreadable: Vec::new(),
+            staged: Staged::default(),
+        }
+    }
+
+    /// Stages everything in one folder.
+    pub(super) fn folder(&mut self, place: &Place<'_>) -> Result<(), ReleaseError> {
+        for name in self.names(&place.from)? {
+            self.path.push(OsStr::from_bytes(name.as_bytes()));
+            self.entry(place, &name)?;
+            self.path.pop();
+        }
+        Ok(())
+    }
+
+    /// The names in a folder, sorted, so that a tree is always staged in the same order.
+    fn names(&self, folder: &OwnedFd) -> Result<Vec<CString>, ReleaseError> {
+        let read = |error: Errno| self.reading(error);
+        let mut names = Vec::new();
+        for entry in Dir::read_from(folder).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                names.push(entry.file_name().to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn entry(&mut self, place: &Place<'_>, name: &CStr) -> Result<(), ReleaseError> {
+        let stat = match statat(&place.from, name, AtFlags::SYMLINK_NOFOLLOW) {
+            // It was there a moment ago.
+            Err(Errno::NOENT) => {
+                self.warn(Warning::Changed(self.path.clone()));
+                return Ok(());
+            }
+            result => result.map_err(|error| self.reading(error))?,
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if self.rules.skip(&self.path, kind == FileType::Directory) {
+            return Ok(());
+        }
+        match kind {
+            FileType::Directory => self.subfolder(place, name, &stat),
+            FileType::RegularFile => self.file(place, name, &stat),
+            FileType::Symlink => self.link(place, name),
+            other => {
+                self.special(other);
+                Ok(())
+            }
+        }
+    }
+
+    fn subfolder(
+        &mut self,
+        place: &Place<'_>,
+        name: &CStr,
+        stat: &Stat,
+    ) -> Result<(), ReleaseError> {
+        self.note_mode(stat, 0o005);
+        let from = open_folder(&place.from, name).map_err(|error| self.reading(error))?;
+        // In the newest release it may be missing, or no folder.
+        let old = place.old.as_ref().and_then(|old| open_folder(old, name).ok());
+        mkdirat(place.to, name, Mode::RWXU).map_err(|error| self.writing(error))?;
+        let to = open_folder(place.to, name).map_err(|error| self.writing(error))?;
+        self.folder(&Place { from, old, to: &to })?;
+        let mode = Mode::from_raw_mode(stat.st_mode & MODE | FOLDER_LEAST);
+        fchmod(&to, mode).map_err(|error| self.writing(error))
+    }
+
+    fn file(&mut self, place: &Place<'_>, name: &CStr, stat: &Stat) -> Result<(), ReleaseError> {
+        self.note_mode(stat, 0o004);
+        if let Some(old) = &place.old
+            && copy::same(&place.from, stat, old, name, &self.base.join(&self.path))
+                .map_err(|error| self.reading(error))?
+        {
+            match linkat(old, name, place.to, name, AtFlags::empty()) {
+                Ok(()) => {
+                    self.staged.linked += 1;
+                    return Ok(());
+                }
+                // A file can have only so many links: its copy begins anew.
+                Err(Errno::MLINK) => {}
+                Err(error) => return Err(self.writing(error)),
+            }
+        }
+        self.copy(place, name)
+    }
+
+    fn copy(&mut self, place: &Place<'_>, name: &CStr) -> Result<(), ReleaseError> {
+        // It may be something else by now: a link is refused, and a pipe does not block.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let from = openat(&place.from, name, flags, Mode::empty());
+        let from = from.map_err(|error| self.reading(error))?;
+        let stat = fstat(&from).map_err(|error| self.reading(error))?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind != FileType::RegularFile {
+            self.special(kind);
+            return Ok(());
+        }
+        let Copied { shared, changed } =
+            copy::copy(&mut File::from(from), &stat, place.to, name, &mut self.may_share)
+                .map_err(|error| self.writing(error))?;
+        if changed {
+            self.warn(Warning::Changed(self.path.clone()));
+        }
+        *if shared { &mut self.staged.shared } else { &mut self.staged.copied } += 1;
+        self.staged.bytes += u64::try_from(stat.st_size).unwrap_or_default();
+        Ok(())
+    }
+
+    fn link(&mut self, place: &Place<'_>, name: &CStr) -> Result<(), ReleaseError> {
+        let target = readlinkat(&place.from, name, Vec::new());
+        let target = target.map_err(|error| self.reading(error))?;
+        symlinkat(&target, place.to, name).map_err(|error| self.writing(error))?;
+        let target = Path::new(OsStr::from_bytes(target.to_bytes()));
+        if leads_out(&self.path, target) {
+            self.warn(Warning::LeadsOut { path: self.path.clone(), target: target.into() });
+        }
+        Ok(())
+    }
+
+    fn special(&mut self, kind: FileType) {
+        let kind = match kind {
+            FileType::Socket => "a socket",
+            FileType::Fifo => "a named pipe",
+            _ => "a device",
+        };
+        self.warn(Warning::Special { path: self.path.clone(), kind });
+    }
+
+    /// Others need these bits to use it.
+    fn note_mode(&mut self, stat: &Stat, others: u32) {
+        if self.for_others && stat.st_mode & others != others {
+            self.unreadable.push(self.path.clone());
+        }
+    }
+
+    fn warn(&mut self, warning: Warning) {
+        self.staged.warnings.push(warning);
+    }
+
+    fn reading(&self, error: impl Into<io::Error>) -> ReleaseError {
+        ReleaseError::io("read", self.folder.join(&self.path))(error)
+    }
+
+    fn writing(&self, error: impl Into<io::Error>) -> ReleaseError {
+        ReleaseError::io("stage", self.folder.join(&self.path))(error)
+    }
+
+    /// What came of it.
+    pub(super) fn done(mut self) -> Staged {
+        let more = self.unreadable.len().saturating_sub(1);
+        if let Some(path) = self.unreadable.into_iter().next() {
+            self.staged.warnings.push(Warning::Unreadable { path, more });
+        }
+        self.staged.warnings.sort();
+        self.staged
+    }
+}
+
+/// Opens a folder, and not a link to one.
+pub(super) fn open_folder(
+    at: impl AsFd,
+    name: impl rustix::path::Arg,
+) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(at, name, flags, Mode::empty())
+}
