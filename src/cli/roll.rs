@@ -182,12 +182,15 @@ async fn roll(
         _ = terminate.recv() => None,
         verdict = driver.drive(machine, cancel, told) => Some(verdict),
     };
-    let Some(verdict) = verdict else {
+    let verdict = verdict.transpose().map_err(|error| Failure::Defect(error.to_string()))?;
+    // A stop cancels the job at hand first, and ends this process a moment later.
+    let is_canceled = verdict.as_ref().is_some_and(|verdict| verdict.is_canceled);
+    let is_stopped = is_canceled && is_stopped(app, manager).await;
+    let Some(mut verdict) = verdict.filter(|_| !is_stopped) else {
         announce(&format!("the roll of {app} ended at {}: the app is being stopped", keeper.far()));
         keeper.remove();
         return Ok(None);
     };
-    let mut verdict = verdict.map_err(|error| Failure::Defect(error.to_string()))?;
     if verdict.failed.is_empty() {
         for id in &whole.left {
             let unit = app.instance(*id);
@@ -200,6 +203,11 @@ async fn roll(
     }
     keeper.remove();
     Ok(Some(outcome(app, &verdict, started)))
+}
+
+/// Whether somebody has stopped the whole app.
+async fn is_stopped(app: &AppName, manager: &Systemd) -> bool {
+    manager.status(&app.target()).await.is_ok_and(|target| !target.is_up())
 }
 
 fn outcome(app: &AppName, verdict: &Verdict, started: BootTime) -> Outcome {
