@@ -8,14 +8,14 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::Signal;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::alone;
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle::LastLines;
 use super::output::{Format, Printer};
-use super::roll::ABSENCE;
+use super::roll::back;
 use crate::clock::BootTime;
 use crate::manager::{ManagerError, ServiceManager, Systemd, Verb};
 use crate::recycle::RollLock;
@@ -111,9 +111,7 @@ async fn run(manager: &Systemd, unit: &UnitName) -> Result<JobResult, ManagerErr
             Ok(status) if status.active == ActiveState::Reloading => sleep(LOOK_EVERY).await,
             Ok(status) if status.is_up() => return Ok(JobResult::Done),
             Ok(_) => return Ok(JobResult::Canceled),
-            Err(error @ ManagerError::Unreachable { .. }) => {
-                timeout(ABSENCE, manager.back()).await.map_err(|_| error)??;
-            }
+            Err(ManagerError::Unreachable { .. }) => back(manager).await?,
             Err(error) => return Err(error),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use super::alone;
 use super::context::Context;
@@ -17,15 +18,15 @@ use crate::clock::BootTime;
 use crate::config::{self, Method, Mode, OnFailure, Settings};
 use crate::install;
 use crate::journal::Network;
-use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
+use crate::manager::{ManagerError, ServiceManager, Systemd, UnitStatus, Verb};
 use crate::roll::{
     Action, Candidate, ControlSockets, Driver, Front, Gate, HealthProbe, Now, Outcome, Patience,
-    Plan, Progress, Reason, Roll as Machine, Rules, Verdict, Way, changed,
+    Plan, Progress, Reason, Roll as Machine, Rules, Way, changed,
 };
 use crate::unit::{AppName, InstanceId};
 
 /// How long an absence of systemd may last: an upgrade of it takes a few seconds.
-pub(super) const ABSENCE: Duration = Duration::from_secs(60);
+const ABSENCE: Duration = Duration::from_secs(60);
 
 /// What a job may take beyond the timeouts of its unit: systemd's own work.
 const JOB_MARGIN: Duration = Duration::from_secs(5);
@@ -148,6 +149,12 @@ pub(super) fn patience(settings: &Settings) -> Patience {
     }
 }
 
+/// Waits until systemd, which went away, is back.
+pub(super) async fn back(manager: &Systemd) -> Result<(), ManagerError> {
+    let away = |_| ManagerError::Unreachable { reason: "it stays away".into() };
+    timeout(ABSENCE, manager.back()).await.map_err(away)?
+}
+
 /// Rolls. None: it was told to end at once, because the app is being stopped.
 async fn roll(
     settings: &Settings,
@@ -202,16 +209,12 @@ async fn roll(
         verdict.kept.extend(&whole.left);
     }
     keeper.remove();
-    Ok(Some(outcome(app, &verdict, started)))
+    Ok(Some(Outcome::new(app, &verdict, started, BootTime::now().since(started))))
 }
 
 /// Whether somebody has stopped the whole app.
 async fn is_stopped(app: &AppName, manager: &Systemd) -> bool {
     manager.status(&app.target()).await.is_ok_and(|target| !target.is_up())
-}
-
-fn outcome(app: &AppName, verdict: &Verdict, started: BootTime) -> Outcome {
-    Outcome::new(app, verdict, started, BootTime::now().since(started))
 }
 
 /// What is being done, for a person; none: nothing that takes its time.

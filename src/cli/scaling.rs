@@ -11,14 +11,14 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::context::Context;
 use super::error::Failure;
 use super::lifecycle::last_lines;
 use super::output::Printer;
 use super::reload::spinner;
-use super::roll::{gate, patience, sockets};
+use super::roll::{back, gate, patience, sockets};
 use crate::config::{Network, Settings, Size};
 use crate::install::{self, Lock, LockError};
 use crate::journal;
@@ -148,18 +148,11 @@ impl<'a> Work<'a> {
     async fn reread(&self) -> Result<(), ManagerError> {
         match self.manager.daemon_reload().await {
             Err(ManagerError::Unreachable { .. }) => {
-                self.back().await?;
+                back(self.manager).await?;
                 self.manager.daemon_reload().await
             }
             result => result,
         }
-    }
-
-    /// Waits until systemd is back, for as long as a roll would.
-    async fn back(&self) -> Result<(), ManagerError> {
-        let absence = patience(self.settings).manager;
-        let away = |_| ManagerError::Unreachable { reason: "it stays away".into() };
-        timeout(absence, self.manager.back()).await.map_err(away)?
     }
 
     /// Starts the new instances and waits until each of them is well; whether there was anything to
@@ -238,7 +231,7 @@ impl<'a> Work<'a> {
             let unit = self.app().instance(*id);
             match self.manager.run(Verb::Stop, &unit).await {
                 Err(ManagerError::Unreachable { .. }) => {
-                    self.back().await?;
+                    back(self.manager).await?;
                     self.manager.run(Verb::Stop, &unit).await?;
                 }
                 result => drop(result?),

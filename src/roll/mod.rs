@@ -12,6 +12,7 @@ mod canary;
 mod changed;
 mod drive;
 mod gate;
+mod kept;
 mod machine;
 mod outcome;
 mod plan;

@@ -1,22 +1,17 @@
 //! What is kept of a roll: one sentence and its details, in a file that outlives the roller.
 
 use std::fmt;
-use std::fs::{File, Permissions};
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
+use super::kept;
 use super::machine::{Failed, Verdict};
 use super::plan::{Planned, Reason, Way};
 use crate::clock::BootTime;
 use crate::unit::{AppName, InstanceId};
-
-/// The most that is read of an outcome, in bytes: it holds some ids and a few journal lines.
-const FILE_MAX: u64 = 1 << 20;
 
 /// It holds lines of the journal, which are not for everybody.
 const MODE: u32 = 0o600;
@@ -116,15 +111,13 @@ impl Outcome {
     /// # Errors
     /// Where the folder cannot be written to; the earlier one is still there then.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        write_atomically(self, path, MODE)
+        kept::write(self, path, MODE)
     }
 
     /// What is kept at `path`; none where nothing is, or nothing that can be read.
     #[must_use]
     pub fn read(path: &Path) -> Option<Self> {
-        let mut text = Vec::new();
-        File::open(path).ok()?.take(FILE_MAX).read_to_end(&mut text).ok()?;
-        serde_json::from_slice(&text).ok()
+        kept::read(path)
     }
 
     /// The instance where it halted.
@@ -243,15 +236,4 @@ fn write_untouched(f: &mut fmt::Formatter<'_>, untouched: &[String]) -> fmt::Res
         [one] => write!(f, "; instance {one} was not touched"),
         many => write!(f, "; instances {} were not touched", many.join(", ")),
     }
-}
-
-/// Writes a value as JSON to `path`, in place of an earlier one: whole or not at all.
-pub(super) fn write_atomically(value: &impl Serialize, path: &Path, mode: u32) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let mut file = NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(&mut file, value)?;
-    file.as_file().set_permissions(Permissions::from_mode(mode))?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }

@@ -1,18 +1,15 @@
 //! How far a roll is, in a file that outlives a roller which is killed.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::kept;
 use super::machine::Roll;
-use super::outcome::write_atomically;
 use crate::clock::BootTime;
 use crate::unit::InstanceId;
-
-/// The most that is read of it, in bytes: it holds some ids.
-const FILE_MAX: u64 = 1 << 20;
 
 /// It is for everybody who asks how the app is.
 const MODE: u32 = 0o644;
@@ -56,15 +53,13 @@ impl Progress {
     /// # Errors
     /// Where the folder cannot be written to.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        write_atomically(self, path, MODE)
+        kept::write(self, path, MODE)
     }
 
     /// What is kept at `path`; none where nothing is, or nothing that can be read.
     #[must_use]
     pub fn read(path: &Path) -> Option<Self> {
-        let mut text = Vec::new();
-        File::open(path).ok()?.take(FILE_MAX).read_to_end(&mut text).ok()?;
-        serde_json::from_slice(&text).ok()
+        kept::read(path)
     }
 
     /// The roll is over.
