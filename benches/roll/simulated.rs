@@ -6,7 +6,7 @@ use std::error::Error;
 use std::future::pending;
 use std::time::Duration;
 
-use romuo::health::{Memory, ProbeError, Report, Status, SwapState};
+use romuo::health::{ProbeError, Report, SwapState};
 use romuo::manager::{ManagerError, ServiceManager, UnitStatus, Verb};
 use romuo::roll::{Candidate, Driver, Gate, HealthProbe, Patience, Plan, Roll, Rules};
 use romuo::unit::{ActiveState, AppName, InstanceId, JobResult, UnitName};
@@ -63,22 +63,7 @@ impl ServiceManager for Instant {
 
 impl HealthProbe for Instant {
     async fn probe(&self, instance: InstanceId) -> Result<Report, ProbeError> {
-        Ok(Report {
-            status: Status::Ok,
-            timestamp: String::new(),
-            uptime: "1s".into(),
-            memory: Memory { used: 1, total: 2, heap_total: 1 },
-            requests: 0,
-            errors: 0,
-            taken_over: 0,
-            version: "1".into(),
-            rust_version: "1".into(),
-            env: "bench".into(),
-            instance: Some(instance.to_string()),
-            release: None,
-            app: None,
-            recycled: None,
-        })
+        Ok(Report { instance: Some(instance.to_string()), ..Report::default() })
     }
 
     async fn may_swap(&self, _: InstanceId) -> Result<SwapState, ProbeError> {

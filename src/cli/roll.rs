@@ -292,13 +292,13 @@ async fn candidates(
     let app = &settings.name;
     let configuration = &install::config_path(app);
     let (sockets, now) = (&sockets(settings, context), Now::ask());
-    let asked = instances.into_iter().map(async |(id, _)| {
-        // What a unit was made of is not in the list.
+    let asked = instances.into_iter().map(async |(id, unit)| {
+        if !unit.is_up() {
+            return Ok(Candidate { id, unit, front: Some(Front::silent()) });
+        }
+        // What a unit that is up was made of is not in the list.
         let unit = manager.status(&app.instance(id)).await?;
-        let (report, swap) = match unit.main_pid {
-            Some(_) => tokio::join!(sockets.probe(id), sockets.may_swap(id)),
-            None => return Ok(Candidate { id, unit, front: Some(Front::silent()) }),
-        };
+        let (report, swap) = tokio::join!(sockets.probe(id), sockets.may_swap(id));
         let front = Front {
             changed: changed(context.root(), app, id, &unit, configuration, now),
             report: report.ok().map(Box::new),

@@ -19,6 +19,7 @@ use super::lifecycle::last_lines;
 use super::output::Printer;
 use super::reload::spinner;
 use super::roll::{back, gate, patience, sockets};
+use super::survey;
 use crate::config::{Network, Settings, Size};
 use crate::install::{self, Lock, LockError};
 use crate::journal;
@@ -47,8 +48,7 @@ pub(super) async fn installing(context: &Context) -> Result<Lock, LockError> {
 /// The instances that are up now.
 async fn up(app: &AppName, manager: &Systemd) -> Result<BTreeSet<InstanceId>, ManagerError> {
     let units = manager.names(&[&format!("{app}@*.service")]).await?;
-    let up = units.iter().filter(|unit| unit.is_up());
-    Ok(up.filter_map(|unit| app.instance_of(unit.name.as_str())).collect())
+    Ok(survey::up(app, units).map(|(id, _)| id).collect())
 }
 
 /// What an interruption comes as.

@@ -157,23 +157,7 @@ mod tests {
     }
 
     fn report(status: Reported) -> Report {
-        let memory = crate::health::Memory { used: 1, total: 2, heap_total: 1 };
-        Report {
-            status,
-            timestamp: String::new(),
-            uptime: "0s".into(),
-            memory,
-            requests: 0,
-            errors: 0,
-            taken_over: 0,
-            version: "1".into(),
-            rust_version: "1".into(),
-            env: "test".into(),
-            instance: Some("1".into()),
-            release: None,
-            app: None,
-            recycled: None,
-        }
+        Report { status, instance: Some("1".into()), ..Report::default() }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The app as it is right now: what systemd says of its units, and what its instances say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -61,21 +61,13 @@ impl Survey {
         manager: &impl ServiceManager,
     ) -> Result<Vec<(InstanceId, UnitStatus)>, Failure> {
         let units = manager.names(&[&format!("{app}@*.service")]).await?;
-        let of = |unit: &UnitStatus| app.instance_of(unit.name.as_str());
-        let up = units.iter().filter(|unit| unit.is_up()).filter_map(of);
+        let mut up: BTreeMap<InstanceId, UnitStatus> = up(app, units).collect();
         let enabled = install::installed_instances(root, app).unwrap_or_default();
-        let ids: BTreeSet<InstanceId> = enabled.into_iter().chain(up).collect();
-        try_join_all(ids.into_iter().map(async |id| {
-            let listed = units.iter().find(|unit| of(unit) == Some(id) && unit.is_up());
-            Ok((
-                id,
-                match listed {
-                    Some(unit) => unit.clone(),
-                    None => manager.status(&app.instance(id)).await?,
-                },
-            ))
-        }))
-        .await
+        let down = enabled.into_iter().filter(|id| !up.contains_key(id));
+        let read = async |id| Ok::<_, Failure>((id, manager.status(&app.instance(id)).await?));
+        let down = try_join_all(down.map(read)).await?;
+        up.extend(down);
+        Ok(up.into_iter().collect())
     }
 
     /// Asks each instance that is up for its health, all at once.
@@ -93,4 +85,13 @@ impl Survey {
     pub(super) fn is_rolling(&self) -> bool {
         self.roll.active == crate::unit::ActiveState::Reloading
     }
+}
+
+/// The instances of an app that are up, of some units.
+pub(super) fn up(
+    app: &AppName,
+    units: Vec<UnitStatus>,
+) -> impl Iterator<Item = (InstanceId, UnitStatus)> {
+    let up = units.into_iter().filter(UnitStatus::is_up);
+    up.filter_map(|unit| Some((app.instance_of(unit.name.as_str())?, unit)))
 }

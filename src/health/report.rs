@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The answer to `GET /health`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// How the instance is.
@@ -64,7 +64,7 @@ pub struct AppReport {
 }
 
 /// Memory figures, in MB (2^20 bytes).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Memory {
     /// Used by the instance's cgroup.
@@ -76,10 +76,11 @@ pub struct Memory {
 }
 
 /// How an instance is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Serving.
+    #[default]
     Ok,
     /// Finishing what it has; answered with 503.
     Draining,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::super::HealthProbe;
-use crate::health::{AppReport, Memory, ProbeError, Report, Status, SwapAnswer, SwapState};
+use crate::health::{AppReport, ProbeError, Report, Status, SwapAnswer, SwapState};
 use crate::manager::{ManagerError, ServiceManager, UnitFiles, UnitStatus, Verb};
 use crate::unit::{ActiveState, AppName, InstanceId, JobResult, ServiceResult, UnitName};
 
@@ -433,20 +433,8 @@ impl HealthProbe for World {
 /// An instance that is well, and no one's.
 pub(super) fn report() -> Report {
     Report {
-        status: Status::Ok,
-        timestamp: String::new(),
-        uptime: "0s".into(),
-        memory: Memory { used: 1, total: 2, heap_total: 1 },
-        requests: 0,
-        errors: 0,
-        taken_over: 0,
-        version: "1".into(),
-        rust_version: "1".into(),
-        env: "test".into(),
-        instance: None,
-        release: None,
         app: Some(AppReport { pid: None, restarts: 0, generation: 1, healthy: true }),
-        recycled: None,
+        ..Report::default()
     }
 }
 
