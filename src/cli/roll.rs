@@ -212,9 +212,14 @@ async fn roll(
     Ok(Some(Outcome::new(app, &verdict, started, BootTime::now().since(started))))
 }
 
-/// Whether somebody has stopped the whole app.
+/// Whether somebody has stopped the whole app, or is about to: the jobs of others are canceled when a
+/// stop is queued, before anything of it is done.
 async fn is_stopped(app: &AppName, manager: &Systemd) -> bool {
-    manager.status(&app.target()).await.is_ok_and(|target| !target.is_up())
+    // It may be the reload of the target that is under way here.
+    let ends = |job: &str| matches!(job, "stop" | "restart");
+    let goes_on = |unit: &UnitStatus| unit.is_up() && !unit.job.as_deref().is_some_and(ends);
+    let target = manager.names(&[app.target().as_str()]).await;
+    target.is_ok_and(|units| !units.iter().any(goes_on))
 }
 
 /// What is being done, for a person; none: nothing that takes its time.

@@ -50,7 +50,7 @@ pub trait ServiceManager {
     async fn run(&self, verb: Verb, unit: &UnitName) -> Result<JobResult, ManagerError>;
 
     /// The names and rough states of the loaded units whose name matches one of the glob `patterns`,
-    /// in one call however many there are: of each whether it is loaded and up.
+    /// in one call however many there are: of each whether it is loaded and up, and what is queued for it.
     ///
     /// # Errors
     /// Where the manager cannot be asked.

@@ -16,6 +16,9 @@ pub struct UnitStatus {
     pub active: ActiveState,
     /// The finer state, such as `running` or `auto-restart`.
     pub sub: String,
+    /// What is queued to be done with it, such as `stop`; none: nothing.
+    /// [`ServiceManager::names`](super::ServiceManager::names) alone tells it.
+    pub job: Option<String>,
     /// How the last run of a service ended.
     pub result: ServiceResult,
     /// Exit code or signal of the last main process, by `result`.
@@ -75,6 +78,7 @@ impl UnitStatus {
             loaded: false,
             active: ActiveState::Inactive,
             sub: "dead".into(),
+            job: None,
             result: ServiceResult::Success,
             exit_status: 0,
             exited: false,

@@ -312,10 +312,11 @@ impl ServiceManager for Systemd {
     async fn names(&self, patterns: &[&str]) -> Result<Vec<UnitStatus>, ManagerError> {
         let rows = self.link().manager.list_units_by_patterns(&[], patterns).await;
         let rows = rows.map_err(|e| failed("list its units", None, &e))?;
-        let status = |(name, _, load, active, sub, ..): UnitRow| {
+        let status = |(name, _, load, active, sub, _, _, _, job, _): UnitRow| {
             let Ok(active) = active.parse();
             let unknown = UnitStatus::unknown(UnitName::loaded(&name));
-            UnitStatus { loaded: load == "loaded", active, sub, ..unknown }
+            let job = Some(job).filter(|job| !job.is_empty());
+            UnitStatus { loaded: load == "loaded", active, sub, job, ..unknown }
         };
         Ok(rows.into_iter().map(status).collect())
     }
@@ -462,6 +463,7 @@ fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
         name,
         loaded: properties.text("LoadState") == "loaded",
         active,
+        job: None,
         run: properties.bytes("InvocationID"),
         sub: properties.text("SubState").into(),
         result,
