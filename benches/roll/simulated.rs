@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use romuo::health::{ProbeError, Report, SwapState};
 use romuo::manager::{ManagerError, ServiceManager, UnitStatus, Verb};
-use romuo::roll::{Candidate, Driver, Gate, HealthProbe, Patience, Plan, Roll, Rules};
+use romuo::roll::{Candidate, Driver, Gate, HealthProbe, Patience, Plan, Roll, Rules, Same};
 use romuo::unit::{ActiveState, AppName, InstanceId, JobResult, UnitName};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -91,7 +91,8 @@ fn one() -> Result<f64, Box<dyn Error>> {
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let begun = cpu();
     let patience = Patience { job: AMPLE, health: AMPLE, manager: AMPLE, watch: Duration::ZERO };
-    let driver = Driver { app: &app, manager: &manager, health: &manager, patience };
+    let releases = &Same;
+    let driver = Driver { app: &app, manager: &manager, health: &manager, releases, patience };
     let verdict = runtime.block_on(async {
         let units = manager.names(&[]).await?;
         let candidate = |(id, unit)| Candidate { id, unit, front: None };

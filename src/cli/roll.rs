@@ -21,7 +21,7 @@ use crate::journal::Network;
 use crate::manager::{ManagerError, ServiceManager, Systemd, UnitStatus, Verb};
 use crate::roll::{
     Action, Candidate, ControlSockets, Driver, Front, Gate, HealthProbe, Now, Outcome, Patience,
-    Plan, Progress, Reason, Roll as Machine, Rules, Way, changed,
+    Plan, Progress, Reason, Roll as Machine, Rules, Same, Way, changed,
 };
 use crate::unit::{AppName, InstanceId};
 
@@ -165,7 +165,8 @@ async fn roll(
 ) -> Result<Option<Outcome>, Failure> {
     let app = &settings.name;
     let sockets = sockets(settings, context);
-    let driver = Driver { app, manager, health: &sockets, patience: patience(settings) };
+    let (health, releases) = (&sockets, &Same);
+    let driver = Driver { app, manager, health, releases, patience: patience(settings) };
     let machine = Machine::new(whole.plan.clone(), whole.rules(settings));
     let mut keeper = Keeper::new(context.progress_path(app), started, &whole);
     keeper.note(&machine);
@@ -232,6 +233,7 @@ fn what(app: &AppName, machine: &Machine, action: Action) -> Option<String> {
             }
             _ => format!("restarting {}", app.instance(id)),
         },
+        Action::PutBack(id) => format!("putting {} back to what it ran", app.instance(id)),
         Action::Start(id) => format!("starting the extra instance {}", app.instance(id)),
         Action::Stop(id) => format!("stopping the extra instance {}", app.instance(id)),
         Action::Watch(id) => format!("watching {} beside its siblings", app.instance(id)),
@@ -239,7 +241,9 @@ fn what(app: &AppName, machine: &Machine, action: Action) -> Option<String> {
         Action::Probe { instance, good: 0, .. } => {
             format!("asking {} for its health", app.instance(instance))
         }
-        Action::Probe { .. } | Action::Read { .. } | Action::Ask(_) => return None,
+        Action::Probe { .. } | Action::Read { .. } | Action::Ask(_) | Action::Keep(_) => {
+            return None;
+        }
     })
 }
 

@@ -24,7 +24,7 @@ use crate::config::{Network, Settings, Size};
 use crate::install::{self, Lock, LockError};
 use crate::journal;
 use crate::manager::{ManagerError, ServiceManager, Systemd, UnitStatus, Verb};
-use crate::roll::{Driver, Failed, Roll};
+use crate::roll::{Driver, Failed, Roll, Same};
 use crate::server::machine_memory;
 use crate::unit::{AppName, InstanceId};
 
@@ -168,7 +168,8 @@ impl<'a> Work<'a> {
         }
         let health = &sockets(self.settings, self.context);
         let patience = patience(self.settings);
-        let driver = Driver { app: self.app(), manager: self.manager, health, patience };
+        let (app, manager, releases) = (self.app(), self.manager, &Same);
+        let driver = Driver { app, manager, health, releases, patience };
         let spinner = spinner(self.printer, "waiting until the new instances are healthy");
         let joining = Roll::joining(&scale.add, gate(self.settings));
         let verdict = tokio::select! {

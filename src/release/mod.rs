@@ -10,7 +10,9 @@
 //!
 //! ```text
 //! /var/lib/romuo/NAME/releases/ID/        a release: root's, nobody else may write
+//!                     releases/ID/.romuo.toml its configuration, for root's eyes
 //!                     releases/.ID.partial/   one that is being staged
+//!                     base/.romuo.toml        the configuration from before the first release
 //!                     instances/1         -> ../releases/ID
 //!                     current             -> releases/ID
 //!                     releases.json       the history
@@ -41,9 +43,10 @@ pub use error::ReleaseError;
 pub use history::{Entry, History, Source, Verdict};
 pub use id::{Commit, ReleaseId};
 pub use lock::{DeployLock, Holder};
+pub use pins::Pin;
 pub use rules::{IGNORE_FILE, Rules};
 pub use running::{of_folder, of_instance};
 pub use stage::Staged;
-pub use store::Store;
+pub use store::{CONFIG_FILE, CONFIG_MODE, Store};
 pub use warning::Warning;
 pub use who::login;

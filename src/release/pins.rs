@@ -1,6 +1,7 @@
 //! Which release each instance runs, as links that systemd follows when it starts one.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,19 +9,86 @@ use std::path::{Path, PathBuf};
 use super::error::ReleaseError;
 use super::folders;
 use super::id::ReleaseId;
-use super::store::Store;
+use super::store::{CONFIG_FILE, CONFIG_MODE, Store};
 use crate::unit::InstanceId;
 
+/// The name of the folder of [`Pin::Base`].
+const BASE: &str = "base";
+
+/// What an instance runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pin {
+    /// A release.
+    Release(ReleaseId),
+    /// What the app was before its first release: the folder that its configuration named then.
+    Base,
+}
+
+impl Pin {
+    /// The release; none: it is none.
+    #[must_use]
+    pub fn release(&self) -> Option<&ReleaseId> {
+        match self {
+            Self::Release(id) => Some(id),
+            Self::Base => None,
+        }
+    }
+}
+
+impl From<&ReleaseId> for Pin {
+    fn from(id: &ReleaseId) -> Self {
+        Self::Release(id.clone())
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Release(id) => write!(f, "release {id}"),
+            Self::Base => f.write_str("what was there before the first release"),
+        }
+    }
+}
+
 impl Store {
-    /// From its next start on, the instance runs this release.
+    /// From its next start on, the instance runs this.
     ///
     /// # Errors
     /// Where there is no such release, or the link cannot be written; the pin is as it was.
-    pub fn pin(&self, instance: InstanceId, release: &ReleaseId) -> Result<(), ReleaseError> {
-        self.must_exist(release)?;
+    pub fn pin(&self, instance: InstanceId, pin: impl Into<Pin>) -> Result<(), ReleaseError> {
         let folder = self.pins_folder();
         folders::make(&folder).map_err(ReleaseError::io("make", &folder))?;
-        self.point(&self.pin_path(instance), &format!("../releases/{release}"))
+        let target = match pin.into() {
+            Pin::Release(release) => {
+                self.must_exist(&release)?;
+                format!("../releases/{release}")
+            }
+            Pin::Base => format!("../{BASE}"),
+        };
+        self.point(&self.pin_path(instance), &target)
+    }
+
+    /// Keeps the configuration of the app from before its first release, so that instances can go back
+    /// to that.
+    ///
+    /// # Errors
+    /// Where it cannot be written; the one before is as it was.
+    pub fn set_base(&self, configuration: &str) -> Result<(), ReleaseError> {
+        let folder = self.base_folder();
+        folders::make(&folder).map_err(ReleaseError::io("make", &folder))?;
+        let path = folder.join(CONFIG_FILE);
+        folders::replace_file(&path, configuration.as_bytes(), CONFIG_MODE)
+            .map_err(ReleaseError::io("write", &path))
+    }
+
+    /// The file with the configuration that belongs to what an instance runs.
+    #[must_use]
+    pub fn config_path(&self, pin: &Pin) -> PathBuf {
+        match pin {
+            Pin::Release(id) => self.path(id),
+            Pin::Base => self.base_folder(),
+        }
+        .join(CONFIG_FILE)
     }
 
     /// The instance is gone, and no release is kept for it. False: it had none.
@@ -33,7 +101,7 @@ impl Store {
         folders::remove(&path).map_err(ReleaseError::io("remove", &path))
     }
 
-    /// Which release each instance runs.
+    /// Which release each instance is pinned to; those that run none are left out.
     ///
     /// # Errors
     /// Where a pin cannot be read, or is not one of romuo's: then nobody knows which releases are in use.
@@ -51,7 +119,7 @@ impl Store {
             else {
                 continue;
             };
-            if let Some(release) = self.target(&entry.path())? {
+            if let Some(Pin::Release(release)) = self.target(&entry.path())? {
                 pinned.insert(instance, release);
             }
         }
@@ -69,7 +137,7 @@ impl Store {
     /// # Errors
     /// Where the link cannot be read, or is not one of romuo's.
     pub fn current(&self) -> Result<Option<ReleaseId>, ReleaseError> {
-        self.target(&self.current_path())
+        Ok(self.target(&self.current_path())?.and_then(|pin| pin.release().cloned()))
     }
 
     /// This release came out of a deploy well.
@@ -104,8 +172,12 @@ impl Store {
         folders::replace_link(path, Path::new(target)).map_err(ReleaseError::io("write", path))
     }
 
-    /// The release that a link leads to; none: there is no link.
-    fn target(&self, path: &Path) -> Result<Option<ReleaseId>, ReleaseError> {
+    fn base_folder(&self) -> PathBuf {
+        self.folder().join(BASE)
+    }
+
+    /// What a link leads to; none: there is no link.
+    fn target(&self, path: &Path) -> Result<Option<Pin>, ReleaseError> {
         let other = |found: String| ReleaseError::NotALink { path: path.into(), found };
         let target = match fs::read_link(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -115,6 +187,9 @@ impl Store {
             }
             result => result.map_err(ReleaseError::io("read", path))?,
         };
+        if target == Path::new("..").join(BASE) {
+            return Ok(Some(Pin::Base));
+        }
         let id = target.file_name().and_then(|name| name.to_str()?.parse::<ReleaseId>().ok());
         let folder = path.parent().unwrap_or(path).join(target.parent().unwrap_or(&target));
         let ours = |folder: &Path| {
@@ -122,7 +197,7 @@ impl Store {
             real(folder).is_some_and(|folder| Some(folder) == real(&self.releases_folder()))
         };
         match id {
-            Some(id) if ours(&folder) => Ok(Some(id)),
+            Some(id) if ours(&folder) => Ok(Some(Pin::Release(id))),
             _ => Err(other(format!("a link to {}", target.display()))),
         }
     }

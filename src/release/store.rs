@@ -18,6 +18,12 @@ use crate::unit::AppName;
 /// Where the apps have their releases, below a root.
 const FOLDER: &str = "var/lib/romuo";
 
+/// The configuration of a release, in its folder: all that it takes to run it, resolved for this machine.
+pub const CONFIG_FILE: &str = ".romuo.toml";
+
+/// It may hold secrets, and systemd hands it to the instances.
+pub const CONFIG_MODE: u32 = 0o600;
+
 /// The releases of an app.
 #[derive(Debug, Clone)]
 pub struct Store {

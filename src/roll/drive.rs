@@ -75,6 +75,45 @@ impl ControlSockets {
     }
 }
 
+/// What an instance runs from its next start on, where that is more than the same anew.
+pub trait Releases: std::fmt::Debug {
+    /// The next start of this instance, and no other, is one of the new release.
+    ///
+    /// # Errors
+    /// Why that could not be noted, as a sentence. The next start is one of what it ran.
+    fn offer(&self, instance: InstanceId) -> Result<(), String>;
+
+    /// Each start is one of what it ran before.
+    ///
+    /// # Errors
+    /// Why that could not be noted, as a sentence.
+    fn withdraw(&self, instance: InstanceId) -> Result<(), String>;
+
+    /// Each start is one of the new release.
+    ///
+    /// # Errors
+    /// Why that could not be noted, as a sentence.
+    fn keep(&self, instance: InstanceId) -> Result<(), String>;
+}
+
+/// The same again, whatever that is.
+#[derive(Debug, Clone, Copy)]
+pub struct Same;
+
+impl Releases for Same {
+    fn offer(&self, _: InstanceId) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn withdraw(&self, _: InstanceId) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn keep(&self, _: InstanceId) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// How long things may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -97,6 +136,8 @@ pub struct Driver<'a, M, H> {
     pub manager: &'a M,
     /// Who is asked for the health of instances.
     pub health: &'a H,
+    /// What they run.
+    pub releases: &'a dyn Releases,
     /// How long things may take.
     pub patience: Patience,
 }
@@ -150,14 +191,16 @@ impl<M: ServiceManager, H: HealthProbe> Driver<'_, M, H> {
     fn deadline(&self, action: Action, running: Option<Instant>) -> Instant {
         let from_now = |time| Instant::now() + time;
         match action {
-            Action::Swap(_) | Action::Restart(_) | Action::Start(_) | Action::Stop(_) => {
-                from_now(self.patience.job)
-            }
+            Action::Swap(_)
+            | Action::Restart(_)
+            | Action::PutBack(_)
+            | Action::Start(_)
+            | Action::Stop(_) => from_now(self.patience.job),
             Action::Probe { good: 0, failed: 0, .. } => from_now(self.patience.health),
             Action::Return(_) => from_now(self.patience.manager),
             // It ends by itself.
             Action::Watch(_) => from_now(self.patience.watch + self.patience.health),
-            Action::Ask(_) | Action::Read { .. } | Action::Probe { .. } => {
+            Action::Ask(_) | Action::Keep(_) | Action::Read { .. } | Action::Probe { .. } => {
                 let least = from_now(self.patience.manager);
                 running.map_or(least, |running| match action {
                     Action::Read { settling: true, .. } | Action::Probe { .. } => running,
@@ -177,11 +220,22 @@ impl<M: ServiceManager, H: HealthProbe> Driver<'_, M, H> {
 
     async fn act(&self, action: Action, siblings: Vec<InstanceId>) -> Event {
         match action {
-            Action::Swap(id) => match self.run(Verb::Reload, id).await {
-                Err(ManagerError::NotActive { .. }) => Event::Job(JobResult::Invalid),
-                ran => job(ran),
+            Action::Swap(id) => match self.releases.offer(id) {
+                Err(reason) => Event::Trouble(reason),
+                Ok(()) => match self.run(Verb::Reload, id).await {
+                    Err(ManagerError::NotActive { .. }) => Event::Job(JobResult::Invalid),
+                    ran => job(ran),
+                },
             },
-            Action::Restart(id) => job(self.run(Verb::Restart, id).await),
+            Action::Restart(id) => match self.releases.offer(id) {
+                Err(reason) => Event::Trouble(reason),
+                Ok(()) => job(self.run(Verb::Restart, id).await),
+            },
+            Action::PutBack(id) => match self.releases.withdraw(id) {
+                Err(reason) => Event::Trouble(reason),
+                Ok(()) => job(self.run(Verb::Restart, id).await),
+            },
+            Action::Keep(id) => Event::Kept(self.releases.keep(id)),
             Action::Start(id) => job(self.run(Verb::Start, id).await),
             Action::Stop(id) => job(self.run(Verb::Stop, id).await),
             Action::Ask(id) => {

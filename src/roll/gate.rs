@@ -22,11 +22,11 @@ pub(super) enum Bad {
     Other(String),
 }
 
-/// Whether an answer to a probe shows a healthy instance, the right one and what it is to run; which
+/// Whether an answer to a probe shows a healthy instance, the right one and the release it is to run; which
 /// start of its program has answered.
 pub(super) fn judge(
     instance: InstanceId,
-    gate: &Gate,
+    release: Option<&str>,
     answer: Result<Box<Report>, String>,
 ) -> Result<Option<u32>, Bad> {
     let report = answer.map_err(Bad::Unwell)?;
@@ -43,8 +43,8 @@ pub(super) fn judge(
             return unwell(&format!("the answer came from instance {who}"));
         }
     }
-    if let Some(release) = &gate.release
-        && report.release.as_ref() != Some(release)
+    if let Some(release) = release
+        && report.release.as_deref() != Some(release)
     {
         let runs = report.release.as_deref().unwrap_or("none");
         return Err(Bad::Other(format!("release {runs}, and not {release}")));

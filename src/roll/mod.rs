@@ -23,7 +23,7 @@ mod tests;
 mod turn;
 
 pub use changed::{Now, changed};
-pub use drive::{ControlSockets, Driver, HealthProbe, Patience};
+pub use drive::{ControlSockets, Driver, HealthProbe, Patience, Releases, Same};
 pub use gate::Gate;
 pub use machine::{Failed, Roll, Rules, Verdict};
 pub use outcome::{Outcome, Rolled};

@@ -14,6 +14,10 @@ pub enum Action {
     Ask(InstanceId),
     /// Restart this instance and wait for the job; answer with [`Event::Job`].
     Restart(InstanceId),
+    /// Restart it with what it ran before, and wait for the job; answer with [`Event::Job`].
+    PutBack(InstanceId),
+    /// What it runs now it is to run from now on; answer with [`Event::Kept`].
+    Keep(InstanceId),
     /// Start this extra instance and wait for the job; answer with [`Event::Job`].
     Start(InstanceId),
     /// Stop this extra instance and wait for the job; answer with [`Event::Job`].
@@ -48,6 +52,8 @@ impl Action {
             Self::Swap(instance)
             | Self::Ask(instance)
             | Self::Restart(instance)
+            | Self::PutBack(instance)
+            | Self::Keep(instance)
             | Self::Start(instance)
             | Self::Stop(instance)
             | Self::Watch(instance)
@@ -72,6 +78,8 @@ pub enum Event {
     /// It was watched long enough, or is worse than its siblings: the end of a sentence that begins
     /// with its name.
     Watched(Result<(), String>),
+    /// It goes on running what it runs, or why that could not be noted.
+    Kept(Result<(), String>),
     /// The service manager went away.
     Lost(String),
     /// The service manager is back.

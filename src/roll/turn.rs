@@ -44,6 +44,8 @@ pub(super) enum Step {
     Confirm,
     /// The first good one is compared with its siblings for a while.
     Watch,
+    /// It is well with its new release, and is to stay with it.
+    Keep,
     /// The service manager is away; afterwards the turn goes on here.
     Away(Box<Self>),
     Over(End),
@@ -110,7 +112,9 @@ impl Turn {
             // Without the word of a job it may be in the middle of something.
             Step::Read(job) => Action::Read { instance, settling: job.is_none() },
             Step::Swap => Action::Swap(instance),
+            Step::Restart if self.trouble.is_some() => Action::PutBack(instance),
             Step::Restart => Action::Restart(instance),
+            Step::Keep => Action::Keep(instance),
             Step::Start => Action::Start(instance),
             Step::Stop => Action::Stop(instance),
             Step::Ask(_) => Action::Ask(instance),
@@ -151,7 +155,7 @@ impl Turn {
             (Step::Away(_), Event::Deadline) => {
                 self.fails("could not be rolled: the service manager stays away".into())
             }
-            (Step::Probe { .. } | Step::Watch, event @ Event::Lost(_)) => {
+            (Step::Probe { .. } | Step::Watch | Step::Keep, event @ Event::Lost(_)) => {
                 return Err(event);
             }
             (step, Event::Lost(_)) => Step::Away(Box::new(step)),
@@ -177,9 +181,13 @@ impl Turn {
             (Step::Probe { .. }, Event::Deadline) => {
                 self.broken("is up but did not get healthy in time".into())
             }
-            (Step::Confirm, Event::Status(status)) => self.confirmed(&status),
-            (Step::Watch, Event::Watched(Ok(()))) => self.good(),
+            (Step::Confirm, Event::Status(status)) => self.confirmed(&status, gate),
+            (Step::Watch, Event::Watched(Ok(()))) => self.good(gate),
             (Step::Watch, Event::Watched(Err(reason))) => self.fails(reason),
+            (Step::Keep, Event::Kept(Ok(()))) => Step::Over(End::Good),
+            (Step::Keep, Event::Kept(Err(reason))) => {
+                self.fails(format!("is well, but could not be pinned to its release: {reason}"))
+            }
             (Step::Look | Step::Ask(_) | Step::Read(_) | Step::Confirm, Event::Deadline) => {
                 self.fails("could not be rolled: it was not told how it is in time".into())
             }
@@ -284,8 +292,14 @@ impl Turn {
         self.generation = None;
         match gate.good {
             Some(_) => Step::Probe { good: 0, failed: 0 },
-            None => self.good(),
+            None => self.good(gate),
         }
+    }
+
+    /// Only one that is to run a new release is asked for it: not an extra one, nor one that is put back.
+    fn expected<'a>(&self, gate: &'a Gate) -> Option<&'a str> {
+        let is_renewed = self.task == Task::Renew && self.trouble.is_none();
+        gate.release.as_deref().filter(|_| is_renewed)
     }
 
     fn probed(
@@ -295,7 +309,7 @@ impl Turn {
         answer: Result<Box<Report>, String>,
         gate: &Gate,
     ) -> Step {
-        match judge(self.planned.id, gate, answer) {
+        match judge(self.planned.id, self.expected(gate), answer) {
             Ok(generation) => {
                 // One that was started again in between has to show again that it is well.
                 let is_same = good == 0 || generation == self.generation;
@@ -319,7 +333,7 @@ impl Turn {
         }
     }
 
-    fn confirmed(&mut self, status: &UnitStatus) -> Step {
+    fn confirmed(&mut self, status: &UnitStatus, gate: &Gate) -> Step {
         if !status.is_up() {
             return self.broken(format!("was healthy for a moment only: it {}", status.why_down()));
         }
@@ -327,12 +341,14 @@ impl Turn {
             // systemd has put it back already.
             return self.fails("was restarted by itself while it was asked for its health".into());
         }
-        if self.is_canary && self.trouble.is_none() { Step::Watch } else { self.good() }
+        if self.is_canary && self.trouble.is_none() { Step::Watch } else { self.good(gate) }
     }
 
     /// It serves what is new.
-    fn good(&mut self) -> Step {
+    fn good(&mut self, gate: &Gate) -> Step {
+        let is_new = self.expected(gate).is_some();
         match self.trouble.take() {
+            None if is_new => Step::Keep,
             None => Step::Over(End::Good),
             Some(reason) => {
                 Step::Over(End::Failed(Failed { is_put_back: true, ..self.failed(reason) }))

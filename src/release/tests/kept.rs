@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::thread;
 use std::time::Duration;
 
@@ -91,6 +91,22 @@ fn an_instance_runs_what_it_is_pinned_to() {
 }
 
 #[test]
+fn an_instance_may_be_pinned_to_what_was_there_before_the_first_release() {
+    let shop = Shop::new();
+    let (id, _) = shop.stage();
+    shop.store.set_base("name = \"shop\"\n").unwrap();
+    shop.store.pin(instance("1"), Pin::Base).unwrap();
+    shop.store.pin(instance("2"), &id).unwrap();
+    let pinned = shop.store.pinned().unwrap();
+    assert_eq!(pinned.into_values().collect::<Vec<_>>(), [id], "it is no release");
+    let config = shop.store.config_path(&Pin::Base);
+    let behind = shop.store.pin_path(instance("1")).join(CONFIG_FILE);
+    assert_eq!(fs::read(&behind).unwrap(), b"name = \"shop\"\n");
+    assert_eq!(fs::canonicalize(behind).unwrap(), fs::canonicalize(&config).unwrap());
+    assert_eq!(config.metadata().unwrap().permissions().mode() & 0o777, CONFIG_MODE);
+}
+
+#[test]
 fn nothing_is_pinned_to_what_is_not_there() {
     let shop = Shop::new();
     let none = "20261126T001100Z".parse().unwrap();
@@ -128,7 +144,8 @@ fn two_that_pin_at_once_leave_one_of_both() {
     let ids = [shop.stage().0, shop.stage().0];
     thread::scope(|scope| {
         for id in &ids {
-            let pin = || (0..50).for_each(|_| shop.store.pin(instance("1"), id).unwrap());
+            let shop = &shop;
+            let pin = move || (0..50).for_each(|_| shop.store.pin(instance("1"), id).unwrap());
             scope.spawn(pin);
         }
     });

@@ -160,7 +160,13 @@ fn run(case: &Case) -> Ran {
         .unwrap();
     let mut begun = BTreeSet::new();
     let verdict = runtime.block_on(async {
-        let driver = Driver { app: &app, manager: &world, health: &world, patience: patience() };
+        let driver = Driver {
+            app: &app,
+            manager: &world,
+            health: &world,
+            releases: &world,
+            patience: patience(),
+        };
         let cancel = async {
             match case.cancel {
                 Some(after) => sleep(Duration::from_millis(after)).await,
@@ -218,6 +224,13 @@ proptest! {
             let swapped = matches!(one.way, Way::Swap { .. });
             let world = &instances[&one.id];
             prop_assert!(if swapped { world.swaps == 1 } else { world.starts >= 1 }, "{:?}", one);
+            prop_assert_eq!(world.pin, RELEASE);
+        }
+        // Nobody is left with a release that did not show that it is well.
+        for one in &verdict.failed {
+            let world = &instances[&one.instance];
+            prop_assert_eq!(world.pin, "old");
+            prop_assert!(!one.is_put_back || world.release == "old", "{:?}", one);
         }
         // What is untouched was not restarted, and what someone had stopped not looked at.
         for id in &verdict.untouched {

@@ -30,7 +30,13 @@ fn join(fates: &[Fate]) -> (World, Verdict) {
         .build()
         .unwrap();
     let verdict = runtime.block_on(async {
-        let driver = Driver { app: &app, manager: &world, health: &world, patience: patience() };
+        let driver = Driver {
+            app: &app,
+            manager: &world,
+            health: &world,
+            releases: &world,
+            patience: patience(),
+        };
         tokio::select! {
             verdict = driver.drive(Roll::joining(&ids, gate()), pending(), |_, _| {}) => verdict.unwrap(),
             () = sleep(END) => panic!("no verdict"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::super::HealthProbe;
+use super::super::{HealthProbe, Releases};
 use crate::health::{AppReport, ProbeError, Report, Status, SwapAnswer, SwapState};
 use crate::manager::{ManagerError, ServiceManager, UnitFiles, UnitStatus, Verb};
 use crate::unit::{ActiveState, AppName, InstanceId, JobResult, ServiceResult, UnitName};
@@ -87,14 +87,27 @@ pub(super) struct Instance {
     pub(super) serves: bool,
     pub(super) starts: usize,
     pub(super) swaps: u64,
-    release: &'static str,
+    /// What it runs, and what a start is one of that nothing was offered for.
+    pub(super) release: &'static str,
+    pub(super) pin: &'static str,
+    is_offered: bool,
     probed: u32,
 }
 
 impl Instance {
     pub(super) fn new(unit: UnitStatus, fates: Vec<Fate>, swap: SwapFate) -> Self {
         let serves = unit.is_up();
-        Self { unit, fates, swap, serves, starts: 0, swaps: 0, release: "old", probed: 0 }
+        let (starts, swaps, probed, is_offered) = (0, 0, 0, false);
+        let (release, pin) = ("old", "old");
+        Self { unit, fates, swap, serves, starts, swaps, release, pin, is_offered, probed }
+    }
+
+    /// What it is to run now: what is offered counts for one start.
+    fn begins(&mut self) {
+        (self.release, self.probed) = (self.pin, 0);
+        if std::mem::take(&mut self.is_offered) {
+            self.release = RELEASE;
+        }
     }
 
     fn fate(&self) -> Fate {
@@ -111,7 +124,8 @@ impl Instance {
 
     /// What the start that has just been begun comes to.
     fn come_up(&mut self) -> JobResult {
-        (self.release, self.probed, self.serves) = (RELEASE, 0, false);
+        self.begins();
+        self.serves = false;
         match self.fate() {
             Fate::Fails => {
                 self.is(ActiveState::Activating, ServiceResult::ExitCode);
@@ -249,6 +263,7 @@ impl World {
                         one.is(ActiveState::Active, ServiceResult::Success);
                         one.unit.run = Some(format!("{}-again", one.unit.name));
                         one.serves = true;
+                        one.begins();
                     }
                 });
             }
@@ -300,7 +315,7 @@ impl World {
         sleep(JOB).await;
         let done = |one: &mut Instance| {
             one.swaps += 1;
-            (one.release, one.probed) = (RELEASE, 0);
+            one.begins();
         };
         Ok(match swap {
             SwapFate::Done => {
@@ -375,6 +390,23 @@ impl ServiceManager for World {
         while self.here().is_err() {
             sleep(ABSENCE / 10).await;
         }
+        Ok(())
+    }
+}
+
+impl Releases for World {
+    fn offer(&self, instance: InstanceId) -> Result<(), String> {
+        self.with(instance, |one| one.is_offered = true);
+        Ok(())
+    }
+
+    fn withdraw(&self, instance: InstanceId) -> Result<(), String> {
+        self.with(instance, |one| one.is_offered = false);
+        Ok(())
+    }
+
+    fn keep(&self, instance: InstanceId) -> Result<(), String> {
+        self.with(instance, |one| one.pin = RELEASE);
         Ok(())
     }
 }
