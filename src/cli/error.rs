@@ -12,6 +12,7 @@ use crate::install::{ApplyError, LockError, PlanError, ScaleError, VerifyError, 
 use crate::journal::JournalError;
 use crate::manager::ManagerError;
 use crate::program::ProgramError;
+use crate::release::ReleaseError;
 use crate::render::RenderError;
 use crate::unit::AppName;
 
@@ -26,6 +27,8 @@ pub(super) enum Exit {
     Usage,
     /// 3: not running or unhealthy.
     Unhealthy,
+    /// 4: failed, and what was there before serves.
+    RolledBack,
 }
 
 impl From<Exit> for ExitCode {
@@ -35,6 +38,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Unhealthy => 3,
+            Exit::RolledBack => 4,
         })
     }
 }
@@ -61,6 +65,10 @@ pub(super) enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Program(#[from] ProgramError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Release(#[from] ReleaseError),
 
     #[error(transparent)]
     #[diagnostic(transparent)]

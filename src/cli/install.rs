@@ -163,7 +163,7 @@ async fn running_manager(context: &Context) -> Result<Option<Systemd>, Failure> 
 
 /// What the units have to know of the machine below `root`. romuo-server lies beside romuoctl; a
 /// romuoctl that lies below the root itself is named as that machine sees it.
-async fn host(root: &Path, manager: Option<&Systemd>) -> Result<Host, Failure> {
+pub(super) async fn host(root: &Path, manager: Option<&Systemd>) -> Result<Host, Failure> {
     let here = std::env::current_exe().map_err(Failure::Runtime)?;
     let ctl = here.strip_prefix(root).map_or(here.clone(), |inside| Path::new("/").join(inside));
     let systemd = match manager {
@@ -229,7 +229,7 @@ fn resolved(settings: Settings, root: &Path) -> Result<Resolved, Failure> {
     Ok(install::spelled_out(settings, root)?)
 }
 
-fn cpus() -> NonZeroU16 {
+pub(super) fn cpus() -> NonZeroU16 {
     let cpus = std::thread::available_parallelism().ok();
     cpus.and_then(|cpus| NonZeroU16::try_from(cpus).ok()).unwrap_or(NonZeroU16::MIN)
 }

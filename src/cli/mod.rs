@@ -3,6 +3,7 @@
 mod alone;
 mod context;
 mod error;
+mod fit;
 mod health;
 mod hints;
 mod import;
@@ -44,7 +45,8 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 not running or unhealthy (status, health).
+Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 not running or unhealthy (status, health); 4 failed and rolled \
+back, what was there before serves (deploy, rollback).
 
 The configuration is --config, else the installed one of --app, else ./romuo.toml, else that of the \
 only installed app.";

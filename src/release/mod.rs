@@ -4,8 +4,10 @@
 //! - [`Store`] is the folder of one app; [`Store::stage`] copies a folder into it, cheaply.
 //! - [`Rules`] say what of a folder is not staged.
 //! - Pins say which release each instance runs: [`Store::pin`], [`Store::pinned`], [`Store::current`].
+//! - [`Trials`] are what an instance is to try first, once.
 //! - [`of_instance`] turns the settings of an app into those of an instance, by its pin.
 //! - [`History`] remembers who shipped what, and what came of it.
+//! - [`Request`] is what the roller is asked to bring the instances to.
 //! - [`DeployLock`] lets one deploy of an app at a time.
 //!
 //! ```text
@@ -29,12 +31,14 @@ mod history;
 mod id;
 mod lock;
 mod pins;
+mod request;
 mod rules;
 mod running;
 mod stage;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod walk;
 mod warning;
 mod who;
@@ -44,9 +48,11 @@ pub use history::{Entry, History, Source, Verdict};
 pub use id::{Commit, ReleaseId};
 pub use lock::{DeployLock, Holder};
 pub use pins::Pin;
+pub use request::{Purpose, Request};
 pub use rules::{IGNORE_FILE, Rules};
 pub use running::{of_folder, of_instance};
 pub use stage::Staged;
 pub use store::{CONFIG_FILE, CONFIG_MODE, Store};
+pub use trial::Trials;
 pub use warning::Warning;
 pub use who::login;

@@ -5,6 +5,9 @@ use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use super::error::ReleaseError;
 use super::folders;
@@ -15,8 +18,9 @@ use crate::unit::InstanceId;
 /// The name of the folder of [`Pin::Base`].
 const BASE: &str = "base";
 
-/// What an instance runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an instance runs. As text: the id of the release, or `base`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Pin {
     /// A release.
     Release(ReleaseId),
@@ -32,6 +36,26 @@ impl Pin {
             Self::Release(id) => Some(id),
             Self::Base => None,
         }
+    }
+}
+
+impl TryFrom<String> for Pin {
+    type Error = <ReleaseId as FromStr>::Err;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text == BASE { Ok(Self::Base) } else { text.parse().map(Self::Release) }
+    }
+}
+
+impl From<Pin> for String {
+    fn from(pin: Pin) -> Self {
+        pin.release().map_or_else(|| BASE.to_owned(), ToString::to_string)
+    }
+}
+
+impl From<&Pin> for Pin {
+    fn from(pin: &Self) -> Self {
+        pin.clone()
     }
 }
 
@@ -104,26 +128,24 @@ impl Store {
     /// Which release each instance is pinned to; those that run none are left out.
     ///
     /// # Errors
-    /// Where a pin cannot be read, or is not one of romuo's: then nobody knows which releases are in use.
+    /// As [`pins`](Self::pins).
     pub fn pinned(&self) -> Result<BTreeMap<InstanceId, ReleaseId>, ReleaseError> {
-        let folder = self.pins_folder();
-        let read = |error| ReleaseError::io("read", &folder)(error);
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
-            result => result.map_err(read)?,
-        };
-        let mut pinned = BTreeMap::new();
-        for entry in entries {
-            let entry = entry.map_err(read)?;
-            let Some(instance) = entry.file_name().to_str().and_then(|name| name.parse().ok())
-            else {
-                continue;
-            };
-            if let Some(Pin::Release(release)) = self.target(&entry.path())? {
-                pinned.insert(instance, release);
+        let release = |(instance, pin): (_, Pin)| Some((instance, pin.release()?.clone()));
+        Ok(self.pins()?.into_iter().filter_map(release).collect())
+    }
+
+    /// What each instance is pinned to.
+    ///
+    /// # Errors
+    /// Where a pin cannot be read, or is not one of romuo's: then nobody knows which releases are in use.
+    pub fn pins(&self) -> Result<BTreeMap<InstanceId, Pin>, ReleaseError> {
+        let mut pins = BTreeMap::new();
+        for (instance, path) in folders::numbered(&self.pins_folder())? {
+            if let Some(pin) = self.target(&path)? {
+                pins.insert(instance, pin);
             }
         }
-        Ok(pinned)
+        Ok(pins)
     }
 
     /// The link that an instance runs its release by.
@@ -140,13 +162,30 @@ impl Store {
         Ok(self.target(&self.current_path())?.and_then(|pin| pin.release().cloned()))
     }
 
-    /// This release came out of a deploy well.
+    /// This came out of a deploy well.
     ///
     /// # Errors
     /// Where there is no such release, or the link cannot be written; it is as it was.
-    pub fn set_current(&self, release: &ReleaseId) -> Result<(), ReleaseError> {
-        self.must_exist(release)?;
-        self.point(&self.current_path(), &format!("releases/{release}"))
+    pub fn set_current(&self, pin: impl Into<Pin>) -> Result<(), ReleaseError> {
+        let path = self.current_path();
+        match pin.into() {
+            Pin::Release(release) => {
+                self.must_exist(&release)?;
+                self.point(&path, &format!("releases/{release}"))
+            }
+            Pin::Base => {
+                self.target(&path)?;
+                folders::remove(&path).map(|_| ()).map_err(ReleaseError::io("remove", &path))
+            }
+        }
+    }
+
+    /// What an instance is pinned to; none: nothing.
+    ///
+    /// # Errors
+    /// Where the link cannot be read, or is not one of romuo's.
+    pub fn pin_of(&self, instance: InstanceId) -> Result<Option<Pin>, ReleaseError> {
+        self.target(&self.pin_path(instance))
     }
 
     /// The link to the current release.
@@ -159,7 +198,7 @@ impl Store {
         self.folder().join("instances")
     }
 
-    fn must_exist(&self, release: &ReleaseId) -> Result<(), ReleaseError> {
+    pub(super) fn must_exist(&self, release: &ReleaseId) -> Result<(), ReleaseError> {
         if self.path(release).is_dir() {
             return Ok(());
         }

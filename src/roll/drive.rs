@@ -96,24 +96,6 @@ pub trait Releases: std::fmt::Debug {
     fn keep(&self, instance: InstanceId) -> Result<(), String>;
 }
 
-/// The same again, whatever that is.
-#[derive(Debug, Clone, Copy)]
-pub struct Same;
-
-impl Releases for Same {
-    fn offer(&self, _: InstanceId) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn withdraw(&self, _: InstanceId) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn keep(&self, _: InstanceId) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 /// How long things may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {

@@ -5,7 +5,7 @@
 //! turn for each instance (`turn`, `gate`): pure, it says what to do next and is told what came of it
 //! (`protocol`).
 //! [`Driver`] does what it says, through a [`ServiceManager`](crate::manager::ServiceManager) and a
-//! [`HealthProbe`]. `canary` compares the first good instance with its siblings. [`Outcome`] is what
+//! [`HealthProbe`]; what the instances run is said by one of [`Releases`]. `canary` compares the first good instance with its siblings. [`Outcome`] is what
 //! is kept of a roll for those who ask afterwards, and [`Progress`] while it is under way.
 
 mod canary;
@@ -18,15 +18,17 @@ mod outcome;
 mod plan;
 mod progress;
 mod protocol;
+mod releases;
 #[cfg(test)]
 mod tests;
 mod turn;
 
 pub use changed::{Now, changed};
-pub use drive::{ControlSockets, Driver, HealthProbe, Patience, Releases, Same};
+pub use drive::{ControlSockets, Driver, HealthProbe, Patience, Releases};
 pub use gate::Gate;
 pub use machine::{Failed, Roll, Rules, Verdict};
-pub use outcome::{Outcome, Rolled};
+pub use outcome::{Back, Outcome, Rolled};
 pub use plan::{Candidate, Front, Plan, Planned, Reason, Way};
 pub use progress::Progress;
 pub use protocol::{Action, Event, IllegalEvent};
+pub use releases::{Proven, Same, Untried};

@@ -11,6 +11,7 @@ use super::kept;
 use super::machine::{Failed, Verdict};
 use super::plan::{Planned, Reason, Way};
 use crate::clock::BootTime;
+use crate::release::Pin;
 use crate::unit::{AppName, InstanceId};
 
 /// It holds lines of the journal, which are not for everybody.
@@ -51,6 +52,23 @@ pub struct Outcome {
     /// Ids of extra instances that serve on in the place of those that failed.
     #[serde(default)]
     pub kept: Vec<String>,
+    /// What all were to run: the id of a release, or `base`; none: the same as before.
+    #[serde(default)]
+    pub release: Option<String>,
+    /// How those went back that had it, as it was not well.
+    #[serde(default)]
+    pub back: Option<Back>,
+}
+
+/// How instances went back to what they ran before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Back {
+    /// What they went back to: "release 20261126T001100Z".
+    pub to: String,
+    /// Ids of the instances.
+    pub rolled: Vec<String>,
+    /// Why that failed, too, as a sentence.
+    pub failed: Option<String>,
 }
 
 /// How an instance was rolled.
@@ -103,7 +121,15 @@ impl Outcome {
             failed,
             canceled: verdict.is_canceled,
             kept: ids(&verdict.kept),
+            release: None,
+            back: None,
         }
+    }
+
+    /// What all were to run, as the end of a few words; nothing where it is the same.
+    fn to(&self) -> String {
+        let pin = self.release.clone().and_then(|release| Pin::try_from(release).ok());
+        pin.map(|pin| format!(" to {pin}")).unwrap_or_default()
     }
 
     /// Keeps it at `path`, in place of an earlier one, for the eyes of root.
@@ -190,17 +216,20 @@ impl fmt::Display for Outcome {
         let seconds = self.took_ms as f64 / 1000.0;
         match &self.halt {
             None if self.canceled => {
-                write!(f, "the roll of {app} was canceled at {} of {all}", rolled.len())?;
+                let to = self.to();
+                write!(f, "the roll of {app}{to} was canceled at {} of {all}", rolled.len())?;
                 write_untouched(f, untouched)?;
             }
             None => {
-                write!(f, "rolled {} of {all} instances of {app} in {seconds:.1} s", rolled.len())?;
+                let to = self.to();
+                let rolled = rolled.len();
+                write!(f, "rolled {rolled} of {all} instances of {app}{to} in {seconds:.1} s")?;
                 if let Some(ways) = ways(&self.how) {
                     write!(f, ": {ways}")?;
                 }
             }
             Some(Halted { unit, reason, serves_on, put_back, .. }) => {
-                write!(f, "the roll of {app} halted: {unit} {reason}")?;
+                write!(f, "the roll of {app}{} halted: {unit} {reason}", self.to())?;
                 let id = self.halted_at();
                 if let (true, Some(id)) = (serves_on, id) {
                     write!(f, "; instance {id} keeps serving what it ran")?;
@@ -222,10 +251,15 @@ impl fmt::Display for Outcome {
                 }
             }
         }
-        if stopped.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "; left stopped: {}", stopped.join(", "))
+        if !stopped.is_empty() {
+            write!(f, "; left stopped: {}", stopped.join(", "))?;
+        }
+        match &self.back {
+            None => Ok(()),
+            Some(Back { to, failed: Some(error), .. }) => {
+                write!(f, "; and the way back to {to} failed too: {error}")
+            }
+            Some(Back { to, .. }) => write!(f, "; all instances run {to} again"),
         }
     }
 }

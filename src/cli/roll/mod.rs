@@ -1,0 +1,194 @@
+//! `romuoctl roll`: rolls the instances. `ExecReload=` of `NAME.service` runs it, so
+//! `systemctl reload NAME.target`, `systemctl reload NAME` and `romuoctl reload` all end here, and
+//! `romuoctl deploy` and `rollback` too, which leave a request with what the instances are to run.
+//!
+//! [`whole`] finds out what there is to roll, [`pass`] goes through it, [`ship`] brings another release
+//! and takes it back, [`keeper`] writes down how far it is.
+
+mod keeper;
+mod pass;
+mod ship;
+mod whole;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
+
+use self::pass::{Pass, is_stopped, settle_left};
+use self::ship::Shipping;
+use self::whole::Whole;
+pub(super) use self::whole::gate;
+use super::alone;
+use super::context::Context;
+use super::error::{Exit, Failure};
+use super::lifecycle::last_lines;
+use crate::clock::BootTime;
+use crate::config::{self, Settings};
+use crate::journal::Network;
+use crate::manager::{ManagerError, ServiceManager as _, Systemd};
+use crate::roll::{ControlSockets, Outcome, Patience, Progress, Same};
+use crate::unit::AppName;
+
+/// How long an absence of systemd may last: an upgrade of it takes a few seconds.
+const ABSENCE: Duration = Duration::from_secs(60);
+
+/// What a job may take beyond the timeouts of its unit: systemd's own work.
+const JOB_MARGIN: Duration = Duration::from_secs(5);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Roll {
+    /// Fail at once where another roll is under way
+    #[arg(long)]
+    no_wait: bool,
+}
+
+impl Roll {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        context.running("roll")?;
+        let handler = |kind| signal(kind).map_err(Failure::Runtime);
+        let (mut interrupt, mut terminate) =
+            (handler(SignalKind::interrupt())?, handler(SignalKind::terminate())?);
+        let app = context.app()?;
+        let ended = tokio::select! {
+            biased;
+            // systemd ends the commands of a unit that is stopped; a stop wins over a roll.
+            _ = terminate.recv() => None,
+            ended = self.roll(&app, context, &mut interrupt) => ended?,
+        };
+        let Some(outcome) = ended else {
+            give_up(&app, context).await;
+            return Ok(Exit::Done);
+        };
+        announce(&outcome.to_string());
+        Ok(exit(&outcome))
+    }
+
+    /// Rolls. None: it is to end at once, because the app is being stopped.
+    async fn roll(
+        self,
+        app: &AppName,
+        context: &Context,
+        interrupt: &mut Signal,
+    ) -> Result<Option<Outcome>, Failure> {
+        let started = BootTime::now();
+        // As long as it is there, no instance begins to recycle.
+        let _lock = alone::lock("roll", app, context, self.no_wait, announce).await?;
+        let manager = &Systemd::connect().await?;
+        let mut shipping = Shipping::find(context, app)?;
+        if let Some(shipping) = &mut shipping {
+            shipping.begin(context, manager).await?;
+        }
+        let settings = &context.installed(app)?;
+        alone::until_none_recycles(context, settings, announce).await;
+        let interrupted = Progress::read(&context.progress_path(app));
+        if let Some(before) = &interrupted {
+            let far = before.how_far();
+            announce(&format!("the roll before was interrupted at {far}: this one finishes it"));
+        }
+        let whole = Whole::plan(settings, context, manager, interrupted.as_ref(), None).await?;
+        if whole.plan.order.is_empty() {
+            return Err(Failure::NothingToRoll { app: app.clone() });
+        }
+        let releases = shipping.as_ref().map(Shipping::releases);
+        let pass = Pass {
+            settings,
+            context,
+            manager,
+            releases: releases.as_deref().unwrap_or(&Same),
+            release: shipping.as_ref().and_then(Shipping::release),
+            started,
+        };
+        let proves = shipping.as_ref().is_none_or(Shipping::proves);
+        if let Some(shipping) = &shipping {
+            shipping.shelter(&whole.extra)?;
+        }
+        let cancel = async {
+            interrupt.recv().await;
+        };
+        let mut verdict = pass.run(&whole, proves, cancel).await?;
+        drop(releases);
+        // A stop cancels the job at hand first, and ends this process a moment later.
+        if verdict.is_canceled && is_stopped(app, manager).await {
+            return Ok(None);
+        }
+        settle_left(app, manager, &whole, &mut verdict).await;
+        let mut outcome = Outcome::new(app, &verdict, started, BootTime::now().since(started));
+        if let Some(halted) = &mut outcome.halt
+            && let Some(id) = app.instance_of(&halted.unit)
+        {
+            let network = Network::private(Some(settings.network == config::Network::None));
+            let last = last_lines(&app.instance(id), network).await;
+            (halted.journal, halted.hints) = (last.lines, last.hints);
+        }
+        if let Some(shipping) = &mut shipping {
+            outcome.release = Some(shipping.to());
+            shipping.unshelter(&whole.extra, &verdict.kept);
+            if outcome.is_done() {
+                shipping.is_done(context, manager).await?;
+            } else {
+                outcome.back = shipping.go_back(&outcome, &verdict, context, manager).await;
+            }
+        }
+        Progress::remove(&context.progress_path(app));
+        keeper::keep(context, app, &outcome);
+        Ok(Some(outcome))
+    }
+}
+
+/// The exit code of an outcome.
+pub(super) fn exit(outcome: &Outcome) -> Exit {
+    match &outcome.back {
+        _ if outcome.is_done() => Exit::Done,
+        Some(back) if back.failed.is_none() => Exit::RolledBack,
+        _ => Exit::Failed,
+    }
+}
+
+/// The app is being stopped in the middle of a roll.
+async fn give_up(app: &AppName, context: &Context) {
+    let path = context.progress_path(app);
+    let far = Progress::read(&path).map(|progress| format!(" at {}", progress.how_far()));
+    let far = far.unwrap_or_default();
+    announce(&format!("the roll of {app} ended{far}: the app is being stopped"));
+    Progress::remove(&path);
+    let undone = async {
+        if let Some(shipping) = Shipping::find(context, app)? {
+            shipping.give_up(context, &Systemd::connect().await?).await?;
+        }
+        Ok::<_, Failure>(())
+    };
+    if let Err(error) = undone.await {
+        announce(&format!("what was to be rolled is not taken back: {error}"));
+    }
+}
+
+/// How long the steps of a roll may take.
+pub(super) fn patience(settings: &Settings) -> Patience {
+    let limits = &settings.limits;
+    Patience {
+        job: limits.start_timeout + limits.stop_timeout + JOB_MARGIN,
+        health: limits.start_timeout,
+        manager: ABSENCE,
+        watch: settings.reload.watch,
+    }
+}
+
+/// Waits until systemd, which went away, is back.
+pub(super) async fn back(manager: &Systemd) -> Result<(), ManagerError> {
+    let away = |_| ManagerError::Unreachable { reason: "it stays away".into() };
+    timeout(ABSENCE, manager.back()).await.map_err(away)?
+}
+
+pub(super) fn sockets(settings: &Settings, context: &Context) -> ControlSockets {
+    let folder = context.control_folder(&settings.name);
+    ControlSockets { folder, timeout: settings.health.timeout }
+}
+
+/// Says it where `systemctl status` and `romuoctl reload` see it, and in the journal.
+fn announce(text: &str) {
+    // Without a notify socket, as when run by hand, there is nobody to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(text)]);
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
