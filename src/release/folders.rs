@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::error::ReleaseError;
+use crate::unit::InstanceId;
+
 /// Mode of the folders: whoever an instance runs as goes through them.
 pub(super) const FOLDER_MODE: u32 = 0o755;
 
@@ -61,6 +64,23 @@ pub(super) fn remove(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         result => result.map(|()| true),
     }
+}
+
+/// The entries of a folder whose names are numbers of instances; none: it is missing.
+pub(super) fn numbered(folder: &Path) -> Result<Vec<(InstanceId, PathBuf)>, ReleaseError> {
+    let read = |error| ReleaseError::io("read", folder)(error);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        result => result.map_err(read)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(read)?;
+        if let Some(instance) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+            found.push((instance, entry.path()));
+        }
+    }
+    Ok(found)
 }
 
 /// A file or folder that only one process has at a time, for as long as this lives.

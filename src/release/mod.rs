@@ -4,7 +4,8 @@
 //! - [`Store`] is the folder of one app; [`Store::stage`] copies a folder into it, cheaply.
 //! - [`Rules`] say what of a folder is not staged.
 //! - Pins say which release each instance runs: [`Store::pin`], [`Store::pinned`], [`Store::current`].
-//! - [`of_instance`] turns the settings of an app into those of an instance, by its pin.
+//! - [`Trials`] say which release an instance runs at its next start, once.
+//! - [`Place`] is what an instance runs, by its trial, its pin or its configuration.
 //! - [`History`] remembers who shipped what, and what came of it.
 //! - [`DeployLock`] lets one deploy of an app at a time.
 //!
@@ -15,6 +16,7 @@
 //!                     current             -> releases/ID
 //!                     releases.json       the history
 //!                     deploy.lock         who is deploying
+//! /run/romuo/NAME.trial/1           -> /var/lib/romuo/NAME/releases/ID
 //! ```
 //!
 //! Whatever kills a deploy, each release is whole: a name without a dot is given by one rename, after
@@ -27,12 +29,14 @@ mod history;
 mod id;
 mod lock;
 mod pins;
+mod place;
 mod rules;
 mod running;
 mod stage;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod walk;
 mod warning;
 mod who;
@@ -41,9 +45,11 @@ pub use error::ReleaseError;
 pub use history::{Entry, History, Source, Verdict};
 pub use id::{Commit, ReleaseId};
 pub use lock::{DeployLock, Holder};
+pub use place::Place;
 pub use rules::{IGNORE_FILE, Rules};
-pub use running::{of_folder, of_instance};
+pub use running::{CONFIG_FILE, of_folder, runs_releases};
 pub use stage::Staged;
 pub use store::Store;
+pub use trial::Trials;
 pub use warning::Warning;
 pub use who::login;

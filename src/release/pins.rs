@@ -91,7 +91,7 @@ impl Store {
         self.folder().join("instances")
     }
 
-    fn must_exist(&self, release: &ReleaseId) -> Result<(), ReleaseError> {
+    pub(super) fn must_exist(&self, release: &ReleaseId) -> Result<(), ReleaseError> {
         if self.path(release).is_dir() {
             return Ok(());
         }
