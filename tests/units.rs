@@ -61,6 +61,18 @@ fn node(mode: Mode) -> Settings {
     settings
 }
 
+/// The same app, run from its releases.
+fn released(mode: Mode) -> Settings {
+    let current = "/var/lib/romuo/node/current";
+    let mut settings = node(mode).moved(Path::new("/home/anna/app"), Path::new(current));
+    if let Some(program) = &mut settings.program {
+        // Data stays where it is.
+        program.env_file = Some("/home/anna/app/.env".into());
+        program.writable = vec!["/home/anna/app/uploads".into(), "/srv/data".into()];
+    }
+    settings
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Entry {
     Text(String),
@@ -151,6 +163,8 @@ fn the_golden_trees_are_what_gets_installed_today() {
         ("shop", shop(), OLDEST_SYSTEMD),
         ("front", node(Mode::Front), OLDEST_SYSTEMD),
         ("inherit", node(Mode::Inherit), OLDEST_SYSTEMD),
+        ("front-released", released(Mode::Front), OLDEST_SYSTEMD),
+        ("inherit-released", released(Mode::Inherit), OLDEST_SYSTEMD),
     ] {
         let units = render(&settings, &host(systemd)).unwrap();
         compare(&format!("tests/golden/{case}"), &installed(&settings, &units));

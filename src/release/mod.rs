@@ -4,8 +4,8 @@
 //! - [`Store`] is the folder of one app; [`Store::stage`] copies a folder into it, cheaply.
 //! - [`Rules`] say what of a folder is not staged.
 //! - Pins say which release each instance runs: [`Store::pin`], [`Store::pinned`], [`Store::current`].
-//! - [`Trials`] are what an instance is to try first, once.
-//! - [`of_instance`] turns the settings of an app into those of an instance, by its pin.
+//! - [`Trials`] say which release an instance runs at its next start, once.
+//! - [`Place`] is what an instance runs, by its trial, its pin or its configuration.
 //! - [`History`] remembers who shipped what, and what came of it.
 //! - [`Request`] is what the roller is asked to bring the instances to.
 //! - [`DeployLock`] lets one deploy of an app at a time.
@@ -19,6 +19,7 @@
 //!                     current             -> releases/ID
 //!                     releases.json       the history
 //!                     deploy.lock         who is deploying
+//! /run/romuo/NAME.trial/1           -> /var/lib/romuo/NAME/releases/ID
 //! ```
 //!
 //! Whatever kills a deploy, each release is whole: a name without a dot is given by one rename, after
@@ -32,6 +33,7 @@ mod id;
 mod lock;
 mod pins;
 mod request;
+mod place;
 mod rules;
 mod running;
 mod stage;
@@ -49,8 +51,9 @@ pub use id::{Commit, ReleaseId};
 pub use lock::{DeployLock, Holder};
 pub use pins::Pin;
 pub use request::{Purpose, Request};
+pub use place::Place;
 pub use rules::{IGNORE_FILE, Rules};
-pub use running::{of_folder, of_instance};
+pub use running::{of_folder, runs_releases};
 pub use stage::Staged;
 pub use store::{CONFIG_FILE, CONFIG_MODE, Store};
 pub use trial::Trials;

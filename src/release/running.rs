@@ -1,23 +1,25 @@
-//! What an instance runs: the release that it is pinned to.
+//! What an instance runs: a release that it is to try, else the one that it is pinned to, else the current
+//! one.
 
-use std::path::Path;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
+use super::folders;
 use super::id::ReleaseId;
 use super::store::Store;
-use crate::config::Settings;
-use crate::unit::InstanceId;
+use super::trial::Trials;
+use crate::unit::{AppName, InstanceId};
 
-/// The settings of an instance. An app whose folder is `/var/lib/romuo/NAME/current`, or lies below it,
-/// is run by each instance from the release that this instance is pinned to; one that is not pinned
-/// yet runs the current one.
+/// Mode of the note that a trial was used: there is nothing to hide in it.
+const NOTE_MODE: u32 = 0o644;
+
+/// Whether an app with this folder runs releases: whether the folder is `/var/lib/romuo/NAME/current`, or
+/// lies below it. Pure.
 #[must_use]
-pub fn of_instance(settings: Settings, instance: InstanceId) -> Settings {
-    of_instance_in(&Store::new(Path::new("/"), &settings.name), settings, instance)
-}
-
-fn of_instance_in(store: &Store, settings: Settings, instance: InstanceId) -> Settings {
-    let pin = store.pin_path(instance);
-    if pin.is_dir() { settings.moved(&store.current_path(), &pin) } else { settings }
+pub fn runs_releases(app: &AppName, directory: &Path) -> bool {
+    directory.starts_with(Store::new(Path::new("/"), app).current_path())
 }
 
 /// The release that a folder belongs to, seen through the links that lead there; none: it belongs to no
@@ -30,42 +32,70 @@ pub fn of_folder(folder: &Path) -> Option<ReleaseId> {
     release.file_name()?.to_str()?.parse().ok()
 }
 
-#[cfg(test)]
-mod tests {
-    use std::fs;
+/// The links by which an instance finds what it runs.
+#[derive(Debug)]
+pub(super) struct Links {
+    store: Store,
+    trials: Trials,
+    instance: InstanceId,
+    /// Where the instances of the app may write (`RuntimeDirectory=`, systemd.exec(5)); without one
+    /// nothing is tried, as it could not be noted.
+    runtime: Option<PathBuf>,
+}
 
-    use super::*;
-    use crate::unit::AppName;
-
-    #[test]
-    fn each_instance_runs_its_own_release_and_one_without_a_pin_the_current_one() {
-        let root = tempfile::tempdir().unwrap();
-        let app: AppName = "shop".parse().unwrap();
-        let store = Store::new(root.path(), &app);
-        let ids = ["20261126T001100Z-abc1234", "20261126T002200Z"].map(|id| id.parse().unwrap());
-        for id in &ids {
-            fs::create_dir_all(store.path(id).join("dist")).unwrap();
-        }
-        let [one, two] = ["1", "2"].map(|id| id.parse::<InstanceId>().unwrap());
-        store.set_current(&ids[1]).unwrap();
-        store.pin(one, &ids[0]).unwrap();
-
-        let mut settings = Settings::new(app, store.current_path());
-        settings.site = Some(crate::config::StaticSite {
-            root: store.current_path().join("dist"),
-            fallback: None,
-        });
-        let folder = |instance| {
-            let settings = of_instance_in(&store, settings.clone(), instance);
-            assert!(settings.directory.is_dir() && !settings.directory.ends_with("/"));
-            settings.site.unwrap().root
-        };
-        assert_eq!(of_folder(&folder(one)), Some(ids[0].clone()));
-        assert_eq!(of_folder(&folder(two)), Some(ids[1].clone()));
-        // Another pin is another folder behind the same path.
-        let path = folder(one);
-        store.pin(one, &ids[1]).unwrap();
-        assert_eq!((folder(one), of_folder(&path)), (path.clone(), Some(ids[1].clone())));
-        assert_eq!(of_folder(root.path()), None);
+impl Links {
+    /// Those of an instance of an app below a root.
+    pub(super) fn new(
+        root: &Path,
+        app: &AppName,
+        instance: InstanceId,
+        runtime: Option<PathBuf>,
+    ) -> Self {
+        let (store, trials) = (Store::new(root, app), Trials::new(root, app));
+        Self { store, trials, instance, runtime }
     }
+
+    /// Where the link to the current release lies.
+    pub(super) fn current(&self) -> PathBuf {
+        self.store.current_path()
+    }
+
+    /// The folder of the release that is to be tried now, and which is used up by that; none: there is none,
+    /// it was tried already, or `may_try` says no.
+    pub(super) fn trial(&self, may_try: impl FnOnce(&Path) -> bool) -> Option<PathBuf> {
+        let runtime = self.runtime.as_deref()?;
+        let link = self.trials.path(self.instance);
+        let identity = identity(&link).ok()?;
+        let note = runtime.join(format!("{}.tried", self.instance));
+        if fs::read_to_string(&note).is_ok_and(|noted| noted == identity) {
+            return None;
+        }
+        let folder = link.canonicalize().ok()?;
+        of_folder(&folder)?;
+        if !may_try(&folder) {
+            return None;
+        }
+        // Before it is run: whatever comes of it, it is run once.
+        match folders::replace_file(&note, identity.as_bytes(), NOTE_MODE) {
+            Ok(()) => Some(folder),
+            Err(error) => {
+                let note = note.display();
+                tracing::warn!("{} is not tried: cannot write {note}: {error}", folder.display());
+                None
+            }
+        }
+    }
+
+    /// The folder that the instance is pinned to, or else the current one, as it is now: a link may lead
+    /// elsewhere while the instance runs. None: there is neither.
+    pub(super) fn pin(&self) -> Option<PathBuf> {
+        let pin = self.store.pin_path(self.instance).canonicalize();
+        pin.or_else(|_| self.current().canonicalize()).ok()
+    }
+}
+
+/// What tells a link from all that were at its place before: the inode and the time of its making.
+fn identity(link: &Path) -> io::Result<String> {
+    let link = link.symlink_metadata()?;
+    Ok(format!("{} {}.{:09}\n", link.ino(), link.ctime(), link.ctime_nsec()))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use askama::Template;
 
 use super::seen::{Home, Writable, needs};
-use super::template::{OPEN_FILES, STOP_MARGIN, checked};
+use super::template::{OPEN_FILES, STOP_MARGIN, checked, own_folder};
 use super::text::{BarePath, PathWord, PlainPattern, TimeSpan, Word};
 use super::{Host, RenderError};
 use crate::config::{Listen, Network, Program, Settings};
@@ -27,7 +27,8 @@ pub(super) struct Inherit<'a> {
     health_path: Word,
     health_timeout: TimeSpan,
     gate_timeout: TimeSpan,
-    directory: BarePath,
+    /// None: that of the release that it runs.
+    directory: Option<BarePath>,
     node_env: Word,
     env_path: Option<BarePath>,
     env_file: Option<PlainPattern>,
@@ -86,7 +87,7 @@ impl<'a> Inherit<'a> {
             health_path: word("`health.path`", &settings.health.path)?,
             health_timeout: TimeSpan(settings.health.timeout),
             gate_timeout: TimeSpan(limits.start_timeout),
-            directory: checked(directory.0, directory.1, BarePath::new)?,
+            directory: own_folder(settings)?,
             node_env: word("`env`", &format!("NODE_ENV={}", settings.env))?,
             env_path: env_file
                 .map(|path| checked("`env_file`", path, BarePath::new))

@@ -11,6 +11,7 @@ use super::seen::{Home, Writable, needs};
 use super::text::{BarePath, PathWord, TextError, TimeSpan};
 use super::{Host, RenderError};
 use crate::config::{Listen, Mode, Network, Settings};
+use crate::release;
 use crate::unit::{AppName, UserName};
 
 /// How much longer systemd waits for the end of an instance than the instance itself does. The
@@ -126,7 +127,8 @@ pub(super) struct Instance<'a> {
     app: &'a AppName,
     user: Option<&'a UserName>,
     server: PathWord,
-    directory: BarePath,
+    /// None: that of the release that it runs.
+    directory: Option<BarePath>,
     home: Home,
     host_network: bool,
     /// It runs the app's own program.
@@ -167,7 +169,7 @@ impl<'a> Instance<'a> {
             app: &settings.name,
             user: settings.user.as_ref(),
             server: checked(server.0, server.1, PathWord::new)?,
-            directory: checked(directory.0, directory.1, BarePath::new)?,
+            directory: own_folder(settings)?,
             home: Home::with(needed)?,
             host_network: settings.network == Network::Host,
             program: program.is_some(),
@@ -186,6 +188,17 @@ impl<'a> Instance<'a> {
             version: host.systemd,
         })
     }
+}
+
+/// `WorkingDirectory=`; none: the app is run from the folders of its releases, and each start finds its own.
+/// The link to the current one would be missing before there is one.
+pub(super) fn own_folder(settings: &Settings) -> Result<Option<BarePath>, RenderError> {
+    let directory = &settings.directory;
+    if release::runs_releases(&settings.name, directory) {
+        // It stands in no unit.
+        return Ok(None);
+    }
+    checked("`directory`", directory, BarePath::new).map(Some)
 }
 
 /// Makes a checked text of `path`, or says which value cannot be one.

@@ -10,12 +10,13 @@ use miette::Diagnostic;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::ServerError;
+use super::exec::exec;
 use super::fronted::ask_for_swap;
 use super::life::runtime_folder;
-use crate::config::{self, Listen, Settings, parse_duration};
+use crate::config::{self, Listen, parse_duration};
 use crate::gate;
 use crate::guard;
-use crate::release;
+use crate::release::Place;
 use crate::unit::{InstanceId, ServiceResult};
 
 /// Serves an app: from the sockets that systemd passes, or from its own when started by hand.
@@ -52,6 +53,15 @@ enum Verb {
     /// Wait until this unit's app answers well on the sockets it took; units of `mode = "inherit"` ask
     #[command(hide = true)]
     Gate(Gate),
+    /// Become the app's own program, from the release that the instance runs; units of `mode = "inherit"` do
+    #[command(hide = true)]
+    Exec {
+        /// The instance
+        id: InstanceId,
+        /// The configuration
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -114,26 +124,31 @@ pub fn main() -> ExitCode {
         Arguments { verb: Some(Verb::Swap { id }), .. } => swap(id),
         Arguments { verb: Some(Verb::Gate(verb)), .. } => verb.run(),
         Arguments { serve: Some(Serve { config, instance }), .. } => {
-            let settings = config::load(&config).map_err(ServerError::from);
-            let run = |settings: Settings| {
-                let settings = match instance {
-                    Some(id) => release::of_instance(settings, id),
-                    None => settings,
-                };
-                super::serve(settings, instance)
+            let place = match instance {
+                Some(id) => Place::of_instance(&config, id, runtime_folder()),
+                None => config::load(&config).map(Place::fixed),
             };
-            match settings.and_then(run) {
+            let run = |place| super::serve(place, instance);
+            match place.map_err(ServerError::from).and_then(run) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    let code = if matches!(error, ServerError::Config(_)) { 2 } else { 1 };
-                    complain(error);
-                    ExitCode::from(code)
-                }
+                Err(error) => failed(error),
             }
+        }
+        Arguments { verb: Some(Verb::Exec { id, config }), .. } => {
+            let place = Place::of_instance(&config, id, runtime_folder());
+            let Err(error) = place.map_err(ServerError::from).and_then(|place| exec(&place));
+            failed(error)
         }
         // clap insists on one of the two.
         Arguments { verb: None, serve: None } => ExitCode::from(2),
     }
+}
+
+/// Says why an instance did not come up; the exit code.
+fn failed(error: ServerError) -> ExitCode {
+    let code = if matches!(error, ServerError::Config(_)) { 2 } else { 1 };
+    complain(error);
+    ExitCode::from(code)
 }
 
 /// Asks a running instance for a swap, and says what came of it.

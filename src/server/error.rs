@@ -76,6 +76,25 @@ pub enum ServerError {
     #[error("this app takes its sockets itself (`mode = \"inherit\"`)")]
     #[diagnostic(help("systemd starts it without romuo-server: `romuoctl start`"))]
     Inherits,
+    /// The configuration of a release is that of another kind of app than the unit's.
+    #[error(
+        "the configuration of what the instance runs has no program that takes its sockets itself"
+    )]
+    #[diagnostic(help(
+        "`romuoctl install-units` writes the unit that belongs to the configuration"
+    ))]
+    NotInheriting,
+    /// The app's own program could not be started in the place of this one.
+    #[error("cannot start {program} in {}: {source}", directory.display())]
+    #[diagnostic(help("are both there, and may the user of the unit go through the folders?"))]
+    Exec {
+        /// The first word of the command.
+        program: String,
+        /// The app's folder.
+        directory: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The runtime, a signal handler or a thread could not be set up.
     #[error("could not set up {what}: {source}")]
     Setup {

@@ -17,9 +17,10 @@ use super::life::runtime_folder;
 use super::relay;
 use super::sockets::SocketFile;
 use super::watchdog::Pulse;
-use crate::config::{Mode, Program, Settings};
+use crate::config::{Mode, Settings};
 use crate::front::{App, Entry, Front, Route, Siblings, Swapped};
 use crate::health::{self, SwapAnswer};
+use crate::release::Place;
 use crate::unit::InstanceId;
 
 /// How long `romuo-server swap` waits: systemd ends it when the reload has taken too long.
@@ -27,20 +28,19 @@ const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The front of an app.
 #[derive(Debug)]
-pub(super) struct Fronted<'a> {
-    program: &'a Program,
+pub(super) struct Fronted {
     route: Arc<Route>,
     front: Arc<Front>,
     instance: Option<InstanceId>,
 }
 
-impl<'a> Fronted<'a> {
+impl Fronted {
     /// The front of the app's own program; none: there is no such program.
     ///
     /// # Errors
     /// Where the app takes its sockets itself.
     pub(super) fn of(
-        settings: &'a Settings,
+        settings: &Settings,
         instance: Option<InstanceId>,
         drain: &Drain,
     ) -> Result<Option<Self>, ServerError> {
@@ -52,7 +52,7 @@ impl<'a> Fronted<'a> {
         let siblings =
             runtime_folder().zip(instance).map(|(folder, id)| Siblings::new(&folder, id));
         let front = Arc::new(Front::new(settings, Arc::clone(&route), siblings, drain.token()));
-        Ok(Some(Self { program, route, front, instance }))
+        Ok(Some(Self { route, front, instance }))
     }
 
     /// Who answers the public requests.
@@ -61,12 +61,12 @@ impl<'a> Fronted<'a> {
     }
 
     /// Begins to start the app.
-    pub(super) fn begin(&self, settings: &Settings, pulse: Pulse) -> App {
+    pub(super) fn begin(&self, place: Place, pulse: Pulse) -> App {
         let front = Arc::clone(&self.front);
         tokio::spawn(async move { front.tidy_for_ever().await });
         let route = Arc::clone(&self.route);
         let alive = move || pulse.answered();
-        App::begin(settings, self.program, self.instance, runtime_folder(), route, alive)
+        App::begin(place, self.instance, runtime_folder(), route, alive)
     }
 
     /// Opens the door for siblings, where there can be any.

@@ -29,6 +29,7 @@ use super::watchdog::{self, Own, Pulse};
 use crate::config::{Listen, Settings};
 use crate::front::{App, AppError};
 use crate::guard::{BootTime, Guard};
+use crate::release::Place;
 use crate::unit::InstanceId;
 
 /// How often the line in `systemctl status` is renewed, if it changed.
@@ -36,10 +37,11 @@ const STATUS_EVERY: Duration = Duration::from_secs(10);
 
 /// Serves until a signal, then drains.
 pub(super) async fn live(
-    settings: Settings,
+    place: Place,
     instance: Option<InstanceId>,
     inherited: Vec<Bound>,
 ) -> Result<(), ServerError> {
+    let settings = place.settings();
     let by_hand = inherited.is_empty();
     if let (true, Some(id)) = (by_hand, instance) {
         return Err(ServerError::NoSockets { id });
@@ -72,7 +74,7 @@ pub(super) async fn live(
 
     // Ready is who has answered.
     start_watchdog(watchdog, &pulse)?;
-    let app = fronted.as_ref().map(|fronted| fronted.begin(&settings, pulse.clone()));
+    let app = fronted.as_ref().map(|fronted| fronted.begin(place, pulse.clone()));
     if let Some(app) = &app {
         notify::status("the app is being started");
         tokio::select! {
@@ -146,7 +148,7 @@ pub(super) async fn live(
 /// Who answers the public requests.
 fn handler(
     settings: &Settings,
-    fronted: Option<&Fronted<'_>>,
+    fronted: Option<&Fronted>,
     health: &Health,
 ) -> Result<Handler, ServerError> {
     if let Some(fronted) = fronted {

@@ -12,6 +12,7 @@
 //! | `recycle` | the end of an instance that nears its memory limit or has got old |
 //! | `side_door` | doors beside the public one |
 //! | `relay` | the door for the siblings of a fronted instance |
+//! | `exec` | an instance that is the app's own program |
 //! | `life` | all of it, from the sockets to the last response |
 //! | `signals`, `notify`, `status`, `watchdog`, `logging` | what systemd says, and what it and the journal are told |
 
@@ -26,6 +27,7 @@ mod drain;
 mod ending;
 mod error;
 mod exchange;
+mod exec;
 mod figures;
 mod files;
 mod fronted;
@@ -54,7 +56,7 @@ pub use command::{command, main};
 pub use error::ServerError;
 pub(crate) use memory::of_machine as machine_memory;
 
-use crate::config::Settings;
+use crate::release::Place;
 use crate::unit::InstanceId;
 
 /// Threads that run connections. More instances are how an app uses more CPUs. A second thread would
@@ -70,8 +72,8 @@ const FILE_THREADS: usize = 8;
 ///
 /// # Errors
 /// Where it does not come up. Once it serves, it ends well.
-pub fn serve(settings: Settings, instance: Option<InstanceId>) -> Result<(), ServerError> {
-    logging::init(&settings.name);
+pub fn serve(place: Place, instance: Option<InstanceId>) -> Result<(), ServerError> {
+    logging::init(&place.settings().name);
     memory::give_back();
     // Before the first thread, as it edits the environment.
     let inherited = sockets::inherited()?;
@@ -83,7 +85,7 @@ pub fn serve(settings: Settings, instance: Option<InstanceId>) -> Result<(), Ser
         .build()
         .map_err(ServerError::setup("the runtime"))?;
     // Its own task: on this thread each connection would be handed to a worker.
-    let life = runtime.spawn(life::live(settings, instance, inherited));
+    let life = runtime.spawn(life::live(place, instance, inherited));
     let result = runtime.block_on(life).unwrap_or_else(|panic| {
         Err(ServerError::Setup { what: "the server", source: panic.into() })
     });

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::environment::{self, Place};
 use super::processes::Family;
 use super::{Launch, env_file, output};
+use crate::config::{Mode, Settings};
 use crate::release;
 use crate::upstream::Address;
 
@@ -33,20 +34,22 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts the app, which is to listen on `address`.
+    /// Starts the app as it is configured, which is to listen on `address`.
     ///
     /// # Errors
     /// Where it cannot be started; as a sentence.
     pub(super) fn spawn(
         launch: &Arc<Launch>,
+        settings: &Settings,
         number: u32,
         address: &Address,
     ) -> Result<Self, String> {
-        let (word, arguments) =
-            launch.program.command.split_first().ok_or("there is no command to start")?;
+        let none = "cannot be started: its configuration has no program for a front";
+        let program = settings.program.as_ref().filter(|it| it.mode == Mode::Front).ok_or(none)?;
+        let (word, arguments) = program.command.split_first().ok_or(none)?;
         let mark = format!("{}-{number}", std::process::id());
-        let place = Place { address, env: &launch.env, instance: launch.instance, mark: &mark };
-        let file = match &launch.program.env_file {
+        let place = Place { address, env: &settings.env, instance: launch.instance, mark: &mark };
+        let file = match &program.env_file {
             None => Vec::new(),
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
@@ -55,10 +58,10 @@ impl Child {
                 env_file::read(&text)
             }
         };
-        let variables =
-            environment::environment(std::env::vars_os(), file, &launch.program, &place);
-        // The folder itself: a link to it, such as the pin of the instance, may lead elsewhere later on.
-        let folder = launch.directory.canonicalize().unwrap_or_else(|_| launch.directory.clone());
+        let variables = environment::environment(std::env::vars_os(), file, program, &place);
+        // The folder itself: a link to it, such as that to the current release, may lead elsewhere later on.
+        let directory = &settings.directory;
+        let folder = directory.canonicalize().unwrap_or_else(|_| directory.clone());
         let (out, err) = output::streams(&launch.identifier);
         let mut command = Command::new(word);
         command
@@ -72,8 +75,7 @@ impl Child {
             // A signal for the terminal's foreground is for the front: it decides when its app ends.
             .process_group(0);
         let (process, pid) = launch.mains.start(|| {
-            let process =
-                command.spawn().map_err(|error| refused(word, &launch.directory, &error))?;
+            let process = command.spawn().map_err(|error| refused(word, directory, &error))?;
             let pid = process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
             let pid = pid.ok_or_else(|| format!("cannot be started: {word} ended as it began"))?;
             Ok::<_, String>(((process, pid), pid))

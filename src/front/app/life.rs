@@ -12,6 +12,7 @@ use super::check::{self, Trouble};
 use super::child::Child;
 use super::processes::{self, Family};
 use super::{Launch, Told, environment};
+use crate::config::Settings;
 use crate::front::route::Generation;
 use crate::upstream::Address;
 
@@ -46,6 +47,7 @@ pub(super) enum News {
 /// Lives one life. Says what happens; the last is [`News::Ended`].
 pub(super) async fn live(
     launch: Arc<Launch>,
+    settings: Arc<Settings>,
     generation: Arc<Generation>,
     mut orders: watch::Receiver<Order>,
     told: mpsc::UnboundedSender<Told>,
@@ -56,7 +58,7 @@ pub(super) async fn live(
         let _ = told.send((number, news));
     };
     let address = generation.pool.address().clone();
-    let reason = match Child::spawn(&launch, number, &address) {
+    let reason = match Child::spawn(&launch, &settings, number, &address) {
         Err(reason) => reason,
         Ok(mut child) => {
             let family = child.family();
@@ -65,7 +67,7 @@ pub(super) async fn live(
                 biased;
                 reason = child.ended() => reason,
                 () = retired(&mut orders) => retire(&launch, &generation, &mut child, &mut orders).await,
-                reason = watch_over(&launch, &generation, &family, &tell) => {
+                reason = watch_over(&launch, &settings, &generation, &family, &tell) => {
                     child.kill();
                     child.ended().await;
                     reason
@@ -139,16 +141,18 @@ async fn retire(
 /// get well in time, or fails too often: why.
 async fn watch_over(
     launch: &Launch,
+    settings: &Settings,
     generation: &Generation,
     family: &Family,
     tell: &impl Fn(News),
 ) -> String {
-    let ask = || check::ask(&generation.pool, &launch.health.path, launch.health.timeout);
-    let deadline = Instant::now() + launch.limits.start_timeout;
+    let Settings { health, limits, .. } = settings;
+    let ask = || check::ask(&generation.pool, &health.path, health.timeout);
+    let deadline = Instant::now() + limits.start_timeout;
     let begun = Instant::now();
     while let Err(trouble) = ask().await {
         if Instant::now() >= deadline {
-            let timeout = crate::config::format_duration(launch.limits.start_timeout);
+            let timeout = crate::config::format_duration(limits.start_timeout);
             let reason = explain(&trouble, family);
             return format!("was not well within {timeout}: it {reason}");
         }
@@ -158,7 +162,7 @@ async fn watch_over(
     tell(News::Healthy);
     // Counted from question to question: a hanging app is found within `Health::patience`, which has
     // the time of one answer in it and not of each.
-    let mut ticks = interval_at(Instant::now() + launch.health.interval, launch.health.interval);
+    let mut ticks = interval_at(Instant::now() + health.interval, health.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failed = 0;
     loop {
@@ -170,8 +174,8 @@ async fn watch_over(
             }
             Err(trouble) => {
                 failed += 1;
-                tracing::warn!("the app {trouble} ({failed} of {})", launch.health.failures);
-                if failed >= launch.health.failures {
+                tracing::warn!("the app {trouble} ({failed} of {})", health.failures);
+                if failed >= health.failures {
                     tell(News::Sick(trouble.to_string()));
                     return format!("was killed, because it {trouble}");
                 }
@@ -200,8 +204,12 @@ fn explain(trouble: &Trouble, family: &Family) -> String {
 ///
 /// # Errors
 /// Where there is none left.
-pub(super) fn address(launch: &Launch, number: u32) -> std::io::Result<Address> {
-    if environment::wants_unix(&launch.program) {
+pub(super) fn address(
+    launch: &Launch,
+    settings: &Settings,
+    number: u32,
+) -> std::io::Result<Address> {
+    if settings.program.as_ref().is_some_and(environment::wants_unix) {
         let id = launch.instance.map_or_else(|| "0".to_owned(), |id| id.to_string());
         let path = launch.runtime_folder()?.join(format!("{id}.app.{number}.sock"));
         remove(&path);

@@ -10,6 +10,7 @@ use super::life::{self, News, Order};
 use super::machine::Number;
 use super::processes::Family;
 use super::{Launch, Told};
+use crate::config::Settings;
 use crate::front::route::Generation;
 
 /// All lives that have not ended.
@@ -35,8 +36,9 @@ impl Lives {
         Self { launch, told, all: BTreeMap::new() }
     }
 
-    pub(super) fn begin(&mut self, number: Number) {
-        let address = match life::address(&self.launch, number) {
+    /// `settings`: what this one runs.
+    pub(super) fn begin(&mut self, number: Number, settings: Arc<Settings>) {
+        let address = match life::address(&self.launch, &settings, number) {
             Ok(address) => address,
             Err(error) => {
                 let reason = format!("has no port to listen on: {error}");
@@ -47,7 +49,8 @@ impl Lives {
         let generation = Generation::new(number, address);
         let (orders, obeys) = watch::channel(Order::Run);
         let told = self.told.clone();
-        tokio::spawn(life::live(Arc::clone(&self.launch), Arc::clone(&generation), obeys, told));
+        let launch = Arc::clone(&self.launch);
+        tokio::spawn(life::live(launch, settings, Arc::clone(&generation), obeys, told));
         self.all.insert(number, Life { generation, family: None, orders });
     }
 

@@ -35,9 +35,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::route::Route;
-use crate::config::{Health, Limits, Program, Settings};
+use crate::config::Limits;
 use crate::guard::Guard;
 use crate::health::{AppReport, SwapState};
+use crate::release::Place;
 use crate::unit::InstanceId;
 
 pub(crate) use output::stderr_is_journal;
@@ -50,17 +51,14 @@ type Told = (u32, life::News);
 
 /// How to start the app and judge it.
 struct Launch {
-    program: Program,
-    directory: PathBuf,
+    place: Place,
     /// Where sockets are made (`RuntimeDirectory=`, systemd.exec(5)); none: by hand.
     runtime: Option<PathBuf>,
     /// Stands in for it: nobody else can put anything there.
     scratch: OnceLock<TempDir>,
     mains: Mains,
     identifier: String,
-    env: String,
     instance: Option<InstanceId>,
-    health: Health,
     limits: Limits,
     /// Called at each sign of life.
     alive: Box<dyn Fn() + Send + Sync>,
@@ -85,7 +83,7 @@ impl Launch {
 
 impl std::fmt::Debug for Launch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Launch").field("program", &self.program).finish_non_exhaustive()
+        f.debug_struct("Launch").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
@@ -146,11 +144,10 @@ impl Shared {
 }
 
 impl App {
-    /// Begins to start the app. `runtime`: the folder that systemd made; `alive`: called at each sign
+    /// Begins to start the app. `place`: what it is, decided for its first start; `runtime`: the folder that systemd made; `alive`: called at each sign
     /// of life.
     pub(crate) fn begin(
-        settings: &Settings,
-        program: &Program,
+        place: Place,
         instance: Option<InstanceId>,
         runtime: Option<PathBuf>,
         route: Arc<Route>,
@@ -160,16 +157,14 @@ impl App {
         // kernel that runs systemd 252.
         let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
         let guard = runtime.as_deref().zip(instance).map(|(folder, id)| Guard::at(folder, id));
+        let settings = place.settings();
         let launch = Launch {
-            program: program.clone(),
-            directory: settings.directory.clone(),
+            place,
             runtime,
             scratch: OnceLock::new(),
             mains: Mains::default(),
             identifier: settings.name.to_string(),
-            env: settings.env.clone(),
             instance,
-            health: settings.health.clone(),
             limits: settings.limits.clone(),
             alive: Box::new(alive),
         };

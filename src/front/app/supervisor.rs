@@ -14,6 +14,7 @@ use super::machine::{Action, Event, Machine, State};
 use super::processes::Family;
 use super::swap::{Objection, Swapped, Swaps};
 use super::{Launch, Order, Shared, Standing, Told, id, processes};
+use crate::config::Settings;
 use crate::front::route::Route;
 use crate::guard::Guard;
 
@@ -80,7 +81,7 @@ impl Supervisor {
     ) {
         // Without a handler they are looked for at each tick.
         let mut children = signal(SignalKind::child()).ok();
-        self.begin(1);
+        self.begin(1, self.launch.place.settings());
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_over() {
@@ -219,10 +220,11 @@ impl Supervisor {
             Action::Start(number) => {
                 if matches!(self.machine.state(), State::Swapping { .. }) {
                     self.swaps.starts(number);
+                    self.begin(number, self.launch.place.anew());
                 } else {
                     self.shared.with(|figures| figures.restarts += 1);
+                    self.begin(number, self.launch.place.again());
                 }
-                self.begin(number);
             }
             Action::Open(number) => self.open(number),
             Action::Close => self.close(),
@@ -258,9 +260,9 @@ impl Supervisor {
         }
     }
 
-    fn begin(&mut self, number: u32) {
+    fn begin(&mut self, number: u32, settings: Arc<Settings>) {
         self.begun = Instant::now();
-        self.lives.begin(number);
+        self.lives.begin(number, settings);
     }
 
     fn open(&mut self, number: u32) {

@@ -1,6 +1,7 @@
 //! The store on a real file system.
 
 mod kept;
+mod place;
 mod properties;
 mod staging;
 mod tree;

@@ -1,0 +1,36 @@
+//! An instance that is the app's own program: it takes the place of this one, in the release that is run.
+
+use std::convert::Infallible;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use super::error::ServerError;
+use crate::config::Mode;
+use crate::release::Place;
+
+/// Becomes the program. It keeps the process id, so that it is the one that systemd passed the sockets to
+/// (`$LISTEN_PID`, sd_listen_fds(3)), and the descriptors. Its variables are those of the unit, with those
+/// of the configuration that is run in the place of those of the installed one.
+///
+/// # Errors
+/// Where it cannot be started.
+pub(super) fn exec(place: &Place) -> Result<Infallible, ServerError> {
+    let settings = place.settings();
+    let program = settings.program.as_ref().filter(|program| program.mode == Mode::Inherit);
+    let program = program.ok_or(ServerError::NotInheriting)?;
+    let (word, arguments) = program.command.split_first().ok_or(ServerError::NotInheriting)?;
+    let mut command = Command::new(word);
+    for name in place.installed().program.iter().flat_map(|program| program.environment.keys()) {
+        command.env_remove(name);
+    }
+    let source = command
+        .args(arguments)
+        .current_dir(&settings.directory)
+        .env("NODE_ENV", &settings.env)
+        .envs(&program.environment)
+        // Of no use to it: the secrets that it needs are among its variables.
+        .env_remove("CREDENTIALS_DIRECTORY")
+        .exec();
+    let (program, directory) = (word.clone(), settings.directory.clone());
+    Err(ServerError::Exec { program, directory, source })
+}
