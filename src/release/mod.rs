@@ -42,7 +42,7 @@ pub use history::{Entry, History, Source, Verdict};
 pub use id::{Commit, ReleaseId};
 pub use lock::{DeployLock, Holder};
 pub use rules::{IGNORE_FILE, Rules};
-pub use running::{of_folder, of_instance};
+pub use running::{Contents, of_folder, of_instance};
 pub use stage::Staged;
 pub use store::Store;
 pub use warning::Warning;

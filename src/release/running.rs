@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::id::ReleaseId;
 use super::store::Store;
-use crate::config::Settings;
+use crate::config::{Settings, detect_version};
 use crate::unit::InstanceId;
 
 /// The settings of an instance. An app whose folder is `/var/lib/romuo/NAME/current`, or lies below it,
@@ -18,6 +18,23 @@ pub fn of_instance(settings: Settings, instance: InstanceId) -> Settings {
 fn of_instance_in(store: &Store, settings: Settings, instance: InstanceId) -> Settings {
     let pin = store.pin_path(instance);
     if pin.is_dir() { settings.moved(&store.current_path(), &pin) } else { settings }
+}
+
+/// What lies in the folder that an app runs in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// The release that the folder belongs to; none: to no release.
+    pub release: Option<ReleaseId>,
+    /// The version that a manifest in it has; none: not known.
+    pub version: Option<String>,
+}
+
+impl Contents {
+    /// Those of a folder at this moment.
+    #[must_use]
+    pub fn of(folder: &Path) -> Self {
+        Self { release: of_folder(folder), version: detect_version(folder) }
+    }
 }
 
 /// The release that a folder belongs to, seen through the links that lead there; none: it belongs to no
