@@ -172,7 +172,7 @@ fn kind(key: &Value) -> String {
     } else if pattern == "^max$" {
         "whole number or `\"max\"`".into()
     } else if key["type"] == "integer" {
-        let least = u8::from(key["minimum"] != 0);
+        let least = &key["minimum"];
         format!("whole number, {least} or more")
     } else {
         "text".into()

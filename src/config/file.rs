@@ -17,7 +17,7 @@ use super::settings::{Method, Mode, Network, OnFailure};
 use super::share::Share;
 use super::subnet::Subnet;
 use super::threshold::Threshold;
-use super::typed::{Any, OneOrMore, Time, Variable, Word};
+use super::typed::{Any, OneOrMore, ShellLine, Time, Variable, Word};
 use super::value::{Instances, Size};
 use crate::unit::{AppName, UserName};
 
@@ -56,7 +56,7 @@ pub(super) struct File {
     /// "host": it sees the network of the host, which is the default with a `command`.
     pub(super) network: Option<Network>,
     /// Version of the app, reported by /health. Without it: from package.json, Cargo.toml or
-    /// pyproject.toml in `directory`. 128 characters at most.
+    /// pyproject.toml in `directory`, each time that the app starts. 128 characters at most.
     pub(super) version: Option<String>,
     /// Variables of the app's environment, over those of `env_file`.
     pub(super) environment: Option<BTreeMap<String, Variable>>,
@@ -66,6 +66,8 @@ pub(super) struct File {
     pub(super) health: Health,
     #[schemars(default)]
     pub(super) reload: Reload,
+    #[schemars(default)]
+    pub(super) deploy: Deploy,
     #[schemars(default)]
     pub(super) front: Front,
     #[schemars(default, rename = "static")]
@@ -141,6 +143,26 @@ pub(super) struct Reload {
     /// How long an idle connection is kept during a drain where no other instance takes it over;
     /// `limits.stop_timeout` at most.
     pub(super) linger: Option<Time>,
+}
+
+/// How a deploy goes. A line is run by `sh -c` in the folder that is shipped.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Deploy {
+    /// Lines that build the app: "npm ci", "npm run build".
+    pub(super) build: Option<Any<ShellLine>>,
+    /// How many releases are kept besides those in use, 2 at least: one to go back to.
+    #[schemars(range(min = 2))]
+    pub(super) keep: Option<NonZeroU32>,
+    /// Lines that are run before the first instance is rolled, such as a migration of the database. One
+    /// that fails ends the deploy, and nothing was touched.
+    pub(super) before: Option<Any<ShellLine>>,
+    /// Lines that are run after a deploy that went well.
+    pub(super) after: Option<Any<ShellLine>>,
+    /// Lines that are run after a deploy that failed.
+    pub(super) on_failure: Option<Any<ShellLine>>,
+    /// How long each of these lines may take; above 0.
+    pub(super) timeout: Option<Time>,
 }
 
 /// How clients are treated in front of the app.
@@ -224,6 +246,14 @@ impl File {
                 probes: from.value("reload.probes"),
                 watch: from.value("reload.watch"),
                 linger: from.value("reload.linger"),
+            },
+            deploy: Deploy {
+                build: from.any("deploy.build"),
+                keep: from.value("deploy.keep"),
+                before: from.any("deploy.before"),
+                after: from.any("deploy.after"),
+                on_failure: from.any("deploy.on_failure"),
+                timeout: from.value("deploy.timeout"),
             },
             front: Front { trusted_proxies: from.any("front.trusted_proxies") },
             site: StaticSite {

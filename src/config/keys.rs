@@ -30,10 +30,12 @@ impl Keys {
     /// What to do about the key `name` of `table`, which is not known: move it to the table that
     /// knows it, correct its spelling, or choose among the known ones.
     pub(super) fn hint(&self, table: &str, name: &str) -> String {
-        if let Some((home, _)) = self.0.iter().find(|(_, known)| *known == name) {
+        let at_home = |(home, known): &(&'static str, &str)| (*known == name).then_some(*home);
+        let homes: Vec<_> = self.0.iter().filter_map(at_home).collect();
+        if let Some(home) = homes.first() {
             return match *home {
                 "" => "it belongs to the top level: write it above the first [table]".into(),
-                home => format!("it belongs to [{home}]"),
+                _ => format!("it belongs to [{}]", homes.join("] or [")),
             };
         }
         let candidates = self.candidates(table);

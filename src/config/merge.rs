@@ -1,4 +1,4 @@
-//! The second stage: the file over the defaults, with absolute paths and the version detected.
+//! The second stage: the file over the defaults, with absolute paths.
 
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::file::File;
 use super::settings::{Method, Mode, Network, Program, Settings, StaticSite};
 use super::typed::Any;
-use super::version;
 
 /// Settings that nobody has validated yet: [`validate`](Self::validate) lets them out.
 #[derive(Debug, PartialEq)]
@@ -18,7 +17,7 @@ impl Merged {
     pub(super) fn new(file: File, folder: &Path) -> Self {
         let directory = resolve(folder, &file.directory.unwrap_or_default());
         let mut merged = Settings::new(file.name.unwrap_or_default(), directory);
-        merged.version = file.version.or_else(|| version::detect(&merged.directory));
+        merged.version = file.version;
         merged.site = file.site.root.map(|root| StaticSite {
             root: resolve(&merged.directory, &root),
             fallback: file.site.fallback,
@@ -56,7 +55,7 @@ impl Merged {
         set(&mut merged.env, file.env);
         set(&mut merged.network, file.network);
 
-        let Settings { limits, health, reload, .. } = &mut merged;
+        let Settings { limits, health, reload, deploy, .. } = &mut merged;
         set(&mut limits.memory, file.limits.memory);
         set(&mut limits.recycle, file.limits.recycle);
         limits.max_age = file.limits.max_age.map(Duration::from);
@@ -73,6 +72,12 @@ impl Merged {
         set(&mut reload.on_failure, file.reload.on_failure);
         set(&mut reload.probes, file.reload.probes);
         set(&mut reload.watch, file.reload.watch);
+        set(&mut deploy.build, file.deploy.build);
+        set(&mut deploy.keep, file.deploy.keep);
+        set(&mut deploy.before, file.deploy.before);
+        set(&mut deploy.after, file.deploy.after);
+        set(&mut deploy.on_failure, file.deploy.on_failure);
+        set(&mut deploy.timeout, file.deploy.timeout);
         set(&mut health.path, file.health.path);
         set(&mut health.interval, file.health.interval);
         set(&mut health.failures, file.health.failures);

@@ -3,7 +3,7 @@
 //! | stage | type | holds |
 //! |---|---|---|
 //! | what the file says | `File` | typed values, every key optional; unknown keys and wrong types are refused |
-//! | merged | `Merged` | the file over the defaults; absolute paths, the version detected |
+//! | merged | `Merged` | the file over the defaults; absolute paths |
 //! | validated | [`Settings`] | only what is possible |
 //!
 //! Each stage reports all of its problems at once, each with its place in the file and a hint.
@@ -41,12 +41,14 @@ pub use error::{ConfigError, Problem};
 pub use listen::Listen;
 pub use schema::schema;
 pub use settings::{
-    Front, Health, Limits, Method, Mode, Network, OnFailure, Program, Reload, Settings, StaticSite,
+    Deploy, Front, Health, Limits, Method, Mode, Network, OnFailure, Program, Reload, Settings,
+    StaticSite,
 };
 pub use share::Share;
 pub use subnet::Subnet;
 pub use threshold::Threshold;
 pub use value::{Instances, Size, ValueError};
+pub use version::detect_version;
 pub use write::to_toml;
 
 pub(crate) use validate::is_variable_name;

@@ -13,7 +13,7 @@ use super::settings::{Method, Mode, Network, OnFailure, Settings};
 use super::share::Share;
 use super::subnet::Subnet;
 use super::threshold::Threshold;
-use super::typed::{Any, OneOrMore, Time, Variable, Word};
+use super::typed::{Any, OneOrMore, ShellLine, Time, Variable, Word};
 use super::value::{Instances, Size};
 use super::write::to_toml;
 use crate::unit::{AppName, UserName};
@@ -94,6 +94,7 @@ written_as! {
     Method => { "type": "string", "enum": ["swap", "restart"] }
     Subnet => { "type": "string", "examples": ["127.0.0.1", "10.0.0.0/8", "fd00::/8"] }
     Word => { "type": ["string", "integer"] }
+    ShellLine => { "type": "string" }
     Variable => { "type": ["string", "integer", "boolean"] }
     // `minimum` speaks of numbers only, `pattern` of texts only.
     Instances => { "type": ["integer", "string"], "minimum": 1, "maximum": 65535, "pattern": "^max$" }

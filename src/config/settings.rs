@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use super::subnet::Subnet;
 use super::threshold::Threshold;
 use super::value::{Instances, Size};
 use crate::unit::{AppName, UserName};
+
+/// Default of `deploy.keep`: a few to go back to. What did not change costs no space.
+const KEEP: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
 
 /// One app, as validated. `Settings::new` holds every default.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +33,9 @@ pub struct Settings {
     pub env: String,
     /// What network the instances see.
     pub network: Network,
-    /// Version of the app, reported by `/health`; none: not known.
+    /// Version of the app, reported by `/health`; none: the file does not say, and what a folder has is
+    /// [detected](super::detect_version) when the app starts there. It is no setting then: two releases
+    /// with the same settings have two versions.
     pub version: Option<String>,
     /// Limits of each instance.
     pub limits: Limits,
@@ -37,6 +43,8 @@ pub struct Settings {
     pub health: Health,
     /// How a roll and a drain go.
     pub reload: Reload,
+    /// How a deploy goes; of no matter to the units.
+    pub deploy: Deploy,
     /// How clients' connections are treated in front of the app.
     pub front: Front,
     /// A static site to serve.
@@ -187,6 +195,36 @@ pub struct Reload {
     pub linger: Duration,
 }
 
+/// How a deploy goes. Each line is run by `sh -c` in the folder that is shipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deploy {
+    /// What builds the app.
+    pub build: Vec<String>,
+    /// How many releases are kept besides those in use; 2 at least.
+    pub keep: NonZeroU32,
+    /// What is run before the roll; a failure ends the deploy, with nothing touched.
+    pub before: Vec<String>,
+    /// What is run after a deploy that went well.
+    pub after: Vec<String>,
+    /// What is run after one that failed.
+    pub on_failure: Vec<String>,
+    /// How long each line may take.
+    pub timeout: Duration,
+}
+
+impl Default for Deploy {
+    fn default() -> Self {
+        Self {
+            build: Vec::new(),
+            keep: KEEP,
+            before: Vec::new(),
+            after: Vec::new(),
+            on_failure: Vec::new(),
+            timeout: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
 /// What becomes of the rest of a roll after an instance that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
@@ -311,6 +349,7 @@ impl Settings {
                 watch: Duration::ZERO,
                 linger: Duration::from_secs(2),
             },
+            deploy: Deploy::default(),
             front: Front { trusted_proxies: Subnet::loopback().to_vec() },
             site: None,
             program: None,

@@ -59,6 +59,16 @@ impl<T> From<Any<T>> for Vec<T> {
 #[derive(Debug, Clone)]
 pub(super) struct Word(pub(super) String);
 
+/// What `sh -c` is to run.
+#[derive(Debug, Clone)]
+pub(super) struct ShellLine(pub(super) String);
+
+impl From<Any<ShellLine>> for Vec<String> {
+    fn from(lines: Any<ShellLine>) -> Self {
+        lines.0.into_iter().map(|line| line.0).collect()
+    }
+}
+
 /// The value of a variable of the environment.
 #[derive(Debug, Clone)]
 pub(super) struct Variable(pub(super) String);
@@ -229,6 +239,14 @@ impl FromToml for Word {
         let text = value.as_str().filter(|text| !text.contains('\0')).or(number);
         text.map(|text| Self(text.into()))
             .ok_or_else(|| ValueError::new(value.type_str(), "a word in quotes"))
+    }
+}
+
+impl FromToml for ShellLine {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        let text = value.as_str().filter(|text| !text.trim().is_empty() && !text.contains('\0'));
+        text.map(|text| Self(text.into()))
+            .ok_or_else(|| ValueError::new(value.type_str(), "a line for the shell, in quotes"))
     }
 }
 

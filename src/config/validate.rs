@@ -22,6 +22,7 @@ impl Merged {
         check_program(&settings, &mut report);
         check_listen(&settings, &mut report);
         check_limits(&settings, &mut report);
+        check_deploy(&settings, &mut report);
         check_durations(&settings, &mut report);
         report.check()?;
         Ok(settings)
@@ -47,6 +48,10 @@ fn check_paths(settings: &Settings, report: &mut Report<'_>) {
         report.refuse("static.fallback", error.hint(hint));
     }
 }
+
+/// Fewest releases that are kept: the one that is in use is the newest as a rule, and one more is needed
+/// to go back to.
+const KEEP_MIN: u32 = 2;
 
 /// Keys that speak of the app's own program.
 const OF_PROGRAM: [&str; 5] = ["mode", "env_file", "writable", "readable", "environment"];
@@ -127,13 +132,22 @@ fn check_limits(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
+fn check_deploy(settings: &Settings, report: &mut Report<'_>) {
+    let keep = settings.deploy.keep.get();
+    if keep < KEEP_MIN {
+        let hint = "one to run and one to go back to: write 2".to_owned();
+        report.refuse("deploy.keep", ValueError::new(keep, "a whole number, 2 or more").hint(hint));
+    }
+}
+
 fn check_durations(settings: &Settings, report: &mut Report<'_>) {
-    let Settings { limits, health, reload, .. } = settings;
+    let Settings { limits, health, reload, deploy, .. } = settings;
     for (key, duration) in [
         ("limits.start_timeout", limits.start_timeout),
         ("limits.stop_timeout", limits.stop_timeout),
         ("health.interval", health.interval),
         ("health.timeout", health.timeout),
+        ("deploy.timeout", deploy.timeout),
     ] {
         if duration.is_zero() {
             let error = ValueError::new(format_duration(duration), "a duration above 0");

@@ -18,7 +18,8 @@ type VersionOf = fn(&str) -> Option<String>;
 
 /// The version that the first of package.json, Cargo.toml and pyproject.toml in `directory` has.
 /// What cannot be read or understood counts as absent: a version is nice to have.
-pub(super) fn detect(directory: &Path) -> Option<String> {
+#[must_use]
+pub fn detect_version(directory: &Path) -> Option<String> {
     let manifests: [(&str, VersionOf); 3] =
         [("package.json", package), ("Cargo.toml", cargo), ("pyproject.toml", pyproject)];
     manifests.into_iter().find_map(|(name, version)| {

@@ -75,6 +75,15 @@ pub fn to_toml(settings: &Settings) -> String {
     file.text("watch", format_duration(reload.watch));
     file.text("linger", format_duration(reload.linger));
 
+    file.table("deploy");
+    let deploy = &settings.deploy;
+    file.value("build", deploy.build.clone());
+    file.value("keep", deploy.keep.get());
+    file.value("before", deploy.before.clone());
+    file.value("after", deploy.after.clone());
+    file.value("on_failure", deploy.on_failure.clone());
+    file.text("timeout", format_duration(deploy.timeout));
+
     file.table("front");
     let proxies = settings.front.trusted_proxies.iter().map(ToString::to_string);
     file.value("trusted_proxies", proxies.collect::<Vec<_>>());

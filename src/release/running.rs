@@ -10,6 +10,7 @@ use super::folders;
 use super::id::ReleaseId;
 use super::store::Store;
 use super::trial::Trials;
+use crate::config::detect_version;
 use crate::unit::{AppName, InstanceId};
 
 /// Mode of the note that a trial was used: there is nothing to hide in it.
@@ -20,6 +21,23 @@ const NOTE_MODE: u32 = 0o644;
 #[must_use]
 pub fn runs_releases(app: &AppName, directory: &Path) -> bool {
     directory.starts_with(Store::new(Path::new("/"), app).current_path())
+}
+
+/// What lies in the folder that an app runs in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// The release that the folder belongs to; none: to no release.
+    pub release: Option<ReleaseId>,
+    /// The version that a manifest in it has; none: not known.
+    pub version: Option<String>,
+}
+
+impl Contents {
+    /// Those of a folder at this moment.
+    #[must_use]
+    pub fn of(folder: &Path) -> Self {
+        Self { release: of_folder(folder), version: detect_version(folder) }
+    }
 }
 
 /// The release that a folder belongs to, seen through the links that lead there; none: it belongs to no

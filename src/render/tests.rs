@@ -80,6 +80,19 @@ fn unquote(text: &str) -> (String, &str) {
 }
 
 #[test]
+fn how_a_deploy_goes_does_not_matter_to_the_units() {
+    let mut other = settings();
+    other.deploy.build = vec!["npm ci".into()];
+    other.deploy.keep = 9.try_into().unwrap();
+    other.deploy.timeout = Duration::from_secs(1);
+    let text = |settings: &Settings| {
+        let files = render(settings, &host()).unwrap().files;
+        files.into_iter().map(|file| file.text).collect::<Vec<_>>()
+    };
+    assert_eq!(text(&other), text(&settings()));
+}
+
+#[test]
 fn a_value_with_a_line_end_is_refused_by_name() {
     let mut settings = settings();
     settings.directory = "/srv\nExecStartPre=/bin/evil".into();

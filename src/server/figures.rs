@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::front::App;
 use crate::health::{Memory, Recycled, Report, Status};
 use crate::recycle::Record;
-use crate::release;
+use crate::release::Contents;
 use crate::unit::InstanceId;
 
 /// Version of the compiler, noted at build time.
@@ -50,11 +50,12 @@ impl Answers {
 /// What the health report needs to know.
 #[derive(Debug)]
 pub(super) struct Figures {
-    version: String,
+    /// The version that the configuration has; it stands above that of a folder.
+    version: Option<String>,
     env: String,
     instance: Option<String>,
-    /// The release of an instance that answers by itself.
-    release: Option<String>,
+    /// What an instance that answers by itself runs.
+    contents: Contents,
     memory: CgroupMemory,
     drain: Drain,
     ready: OnceLock<Instant>,
@@ -69,10 +70,10 @@ impl Figures {
         let folder = runtime_folder().zip(instance);
         let recycled = folder.and_then(|(folder, id)| Record::at(&folder, id).read());
         Self {
-            version: settings.version.clone().unwrap_or_else(|| "unknown".into()),
+            version: settings.version.clone(),
             env: settings.env.clone(),
             instance: instance.map(|id| id.to_string()),
-            release: release::of_folder(&settings.directory).map(|id| id.to_string()),
+            contents: Contents::of(&settings.directory),
             memory: CgroupMemory::open(),
             drain,
             ready: OnceLock::new(),
@@ -102,11 +103,11 @@ impl Figures {
         self.ready.get_or_init(Instant::now);
     }
 
-    /// The release that answers: that of the app where there is one.
-    fn release(&self) -> Option<String> {
+    /// What answers: what the app runs, where there is one.
+    fn contents(&self) -> Contents {
         match self.app.get() {
-            Some(app) => app.release(),
-            None => self.release.clone(),
+            Some(app) => app.contents(),
+            None => self.contents.clone(),
         }
     }
 
@@ -114,6 +115,8 @@ impl Figures {
     pub(super) fn report(&self, answers: &Answers) -> Report {
         let uptime = self.ready.get().map_or(Duration::ZERO, Instant::elapsed);
         let app = self.app.get().map(App::report);
+        let contents = self.contents();
+        let version = self.version.clone().or(contents.version);
         Report {
             status: match app {
                 _ if self.drain.has_begun() => Status::Draining,
@@ -130,11 +133,11 @@ impl Figures {
             requests: answers.all(),
             errors: answers.failed(),
             taken_over: self.taken_over.load(Relaxed),
-            version: self.version.clone(),
+            version: version.unwrap_or_else(|| "unknown".into()),
             rust_version: RUST_VERSION.into(),
             env: self.env.clone(),
             instance: self.instance.clone(),
-            release: self.release(),
+            release: contents.release.map(|id| id.to_string()),
             app,
             recycled: self.recycled.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }

@@ -202,6 +202,21 @@ fn a_swap_under_load_closes_no_connection_and_takes_all_of_the_old_app_with_it()
 }
 
 #[test]
+fn the_version_is_that_of_the_app_that_serves() {
+    let machine = Machine::of_app(QUICK);
+    let package = |version: &str| {
+        fs::write(machine.file("package.json"), format!("{{\"version\": \"{version}\"}}")).unwrap();
+    };
+    let version = || report(&machine.control("1")).version;
+    package("1.0.0");
+    let _instance = machine.ready("1");
+    package("2.0.0");
+    assert_eq!(version(), "1.0.0");
+    assert!(swapped(&machine).swapped);
+    assert_eq!(version(), "2.0.0");
+}
+
+#[test]
 fn a_new_app_that_does_not_come_up_leaves_the_old_one_serving() {
     let machine = Machine::of_app(QUICK);
     let _instance = machine.ready("1");

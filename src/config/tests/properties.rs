@@ -11,8 +11,9 @@ use proptest::prelude::*;
 
 use crate::config::duration::MAX_MICROS;
 use crate::config::{
-    Front, Health, Instances, Limits, Listen, Method, Mode, Network, OnFailure, Program, Reload,
-    Settings, Share, Size, StaticSite, Threshold, format_duration, parse, parse_duration, to_toml,
+    Deploy, Front, Health, Instances, Limits, Listen, Method, Mode, Network, OnFailure, Program,
+    Reload, Settings, Share, Size, StaticSite, Threshold, format_duration, parse, parse_duration,
+    to_toml,
 };
 
 /// Durations that the file can say, from `least` microseconds.
@@ -105,6 +106,22 @@ prop_compose! {
     }
 }
 
+/// What a shell may be told, on one line or several.
+fn lines() -> impl Strategy<Value = Vec<String>> {
+    vec("[a-z'\"\\\\$\n #]{0,9}[a-z]", 0..3)
+}
+
+prop_compose! {
+    fn deploys()(
+        build in lines(),
+        keep in 2..=u32::MAX,
+        (before, after, on_failure) in (lines(), lines(), lines()),
+        timeout in durations(1),
+    ) -> Deploy {
+        Deploy { build, keep: keep.try_into().unwrap(), before, after, on_failure, timeout }
+    }
+}
+
 prop_compose! {
     fn settings()(
         (name, user) in ("[a-z][a-z0-9_-]{0,30}", option::of("[a-zA-Z_][a-zA-Z0-9_-]{0,30}")),
@@ -120,7 +137,7 @@ prop_compose! {
         (continues, probes) in (any::<bool>(), 1..=u32::MAX),
         (site, program) in (option::of(sites()), option::of(programs())),
         swaps in any::<bool>(),
-        proxies in vec(any::<(IpAddr, u8)>(), 0..3),
+        (proxies, deploy) in (vec(any::<(IpAddr, u8)>(), 0..3), deploys()),
     ) -> Settings {
         let mut distinct: Vec<Listen> = Vec::new();
         for address in listen {
@@ -155,6 +172,7 @@ prop_compose! {
             limits,
             health,
             reload,
+            deploy,
             site: site.filter(|_| program.is_none()),
             front: Front { trusted_proxies: proxies.collect() },
             program,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use snapbox::{assert_data_eq, str};
 
 use crate::config::{
-    Instances, Method, Mode, Network, Settings, StaticSite, Threshold, load, parse, to_toml,
+    Deploy, Instances, Method, Mode, Network, Settings, StaticSite, Threshold, detect_version,
+    load, parse, to_toml,
 };
 
 /// The settings of a file in /srv/shop that says `text`.
@@ -47,6 +48,16 @@ fn what_the_file_says_takes_the_place_of_the_default() {
         failures = 5
         [reload]
         linger = "5s"
+        [deploy]
+        build = ["npm ci", "npm run build"]
+        keep = 3
+        before = "npm run migrate"
+        after = """
+            echo shipped
+            echo done
+        """
+        on_failure = ["mail -s failed root"]
+        timeout = "10min"
         [static]
         root = "/var/www/shop/dist"
         fallback = "index.html"
@@ -68,6 +79,15 @@ fn what_the_file_says_takes_the_place_of_the_default() {
     assert_eq!((shop.health.path.as_str(), shop.health.failures), ("/up", 5));
     assert_eq!((shop.health.interval, shop.health.timeout), (seconds(10), seconds(1)));
     assert_eq!(shop.reload.linger, seconds(5));
+    let deploy = Deploy {
+        build: vec!["npm ci".into(), "npm run build".into()],
+        keep: 3.try_into().unwrap(),
+        before: vec!["npm run migrate".into()],
+        after: vec!["            echo shipped\n            echo done\n        ".into()],
+        on_failure: vec!["mail -s failed root".into()],
+        timeout: seconds(600),
+    };
+    assert_eq!(shop.deploy, deploy);
     let root = PathBuf::from("/var/www/shop/dist");
     assert_eq!(shop.site, Some(StaticSite { root, fallback: Some("index.html".into()) }));
     // Every value above differs from its default, so nothing is left out of the written file.
@@ -140,9 +160,7 @@ fn a_shorter_span_shortens_the_default_of_what_must_fit_into_it() {
 #[test]
 fn the_version_comes_from_the_first_manifest_that_has_one() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("romuo.toml");
-    fs::write(&file, "").unwrap();
-    let version = || load(&file).unwrap().version;
+    let version = || detect_version(folder.path());
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     assert_eq!(version(), None);
 
@@ -159,14 +177,25 @@ fn the_version_comes_from_the_first_manifest_that_has_one() {
     assert_eq!(version().as_deref(), Some("0.4"));
     write("package.json", "{\"version\": \"0.5\"}");
     assert_eq!(version().as_deref(), Some("0.5"));
+}
+
+#[test]
+fn only_a_version_that_the_file_says_is_a_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("package.json"), "{\"version\": \"0.5\"}").unwrap();
+    let file = folder.path().join("romuo.toml");
+    fs::write(&file, "").unwrap();
+    let detected = load(&file).unwrap();
+    assert_eq!(detected.version, None);
+    assert!(!to_toml(&detected).contains("version"));
     fs::write(&file, "version = \"1.0\"").unwrap();
-    assert_eq!(version().as_deref(), Some("1.0"));
+    assert_eq!(load(&file).unwrap().version.as_deref(), Some("1.0"));
 }
 
 #[test]
 fn a_manifest_that_cannot_be_used_counts_as_absent() {
     let folder = tempfile::tempdir().unwrap();
-    let version = || parse("", &folder.path().join("romuo.toml")).unwrap().version;
+    let version = || detect_version(folder.path());
     let package = folder.path().join("package.json");
     fs::write(folder.path().join("Cargo.toml"), "[package]\nversion = \"1\"\n").unwrap();
     let too_long = format!("{{\"version\": \"{}\"}}", "1".repeat(129));
@@ -235,6 +264,14 @@ on_failure = "halt"
 probes = 2
 watch = "0s"
 linger = "2s"
+
+[deploy]
+build = []
+keep = 5
+before = []
+after = []
+on_failure = []
+timeout = "30min"
 
 [front]
 trusted_proxies = ["127.0.0.0/8", "::1"]

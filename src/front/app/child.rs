@@ -15,7 +15,7 @@ use super::environment::{self, Place};
 use super::processes::Family;
 use super::{Launch, env_file, output};
 use crate::config::{Mode, Settings};
-use crate::release;
+use crate::release::Contents;
 use crate::upstream::Address;
 
 /// The number of SIGKILL (signal(7)).
@@ -80,7 +80,7 @@ impl Child {
             let pid = pid.ok_or_else(|| format!("cannot be started: {word} ended as it began"))?;
             Ok::<_, String>(((process, pid), pid))
         })?;
-        let family = Family::new(pid, mark, release::of_folder(&folder));
+        let family = Family::new(pid, mark, Contents::of(&folder));
         let (launch, begun) = (Arc::clone(launch), Instant::now());
         Ok(Self { launch, process, pid, family, begun, is_ending: false })
     }

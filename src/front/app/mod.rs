@@ -38,7 +38,7 @@ use super::route::Route;
 use crate::config::Limits;
 use crate::guard::Guard;
 use crate::health::{AppReport, SwapState};
-use crate::release::Place;
+use crate::release::{Contents, Place};
 use crate::unit::InstanceId;
 
 pub(crate) use output::stderr_is_journal;
@@ -133,8 +133,8 @@ struct Figures {
     restarts: u32,
     generation: u32,
     healthy: bool,
-    /// What the one that serves belongs to.
-    release: Option<String>,
+    /// What the one that serves runs.
+    contents: Contents,
 }
 
 impl Shared {
@@ -227,9 +227,9 @@ impl App {
         })
     }
 
-    /// The release that the one which serves, or served last, belongs to; none: to no release.
-    pub(crate) fn release(&self) -> Option<String> {
-        self.shared.with(|figures| figures.release.clone())
+    /// What the one that serves runs, or the one that served last.
+    pub(crate) fn contents(&self) -> Contents {
+        self.shared.with(|figures| figures.contents.clone())
     }
 
     /// Waits until it is given up: the front is to end.

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
 use super::environment::MARK;
 use crate::gate::parse_address;
-use crate::release::ReleaseId;
+use crate::release::Contents;
 
 /// The state of a listening socket in `/proc/net/tcp`.
 const LISTENING: &str = "0A";
@@ -73,18 +73,18 @@ pub(super) struct Family {
     /// Processes that were found to belong to it, and when each began: a number may be given again.
     known: HashMap<Pid, u64>,
     /// What it runs.
-    release: Option<ReleaseId>,
+    contents: Contents,
 }
 
 impl Family {
     /// `mark`: the value of [`MARK`] that `main` was started with.
-    pub(super) fn new(main: Pid, mark: String, release: Option<ReleaseId>) -> Self {
-        Self { main, mark, known: HashMap::new(), release }
+    pub(super) fn new(main: Pid, mark: String, contents: Contents) -> Self {
+        Self { main, mark, known: HashMap::new(), contents }
     }
 
-    /// The release that it runs.
-    pub(super) fn release(&self) -> Option<&ReleaseId> {
-        self.release.as_ref()
+    /// What it runs: as it was when it began.
+    pub(super) fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     /// The main process.
@@ -308,7 +308,7 @@ mod tests {
             process(other, us, other),
             zombie,
         ];
-        let mut family = Family::new(pid(APP), "none".into(), None);
+        let mut family = Family::new(pid(APP), "none".into(), Contents::default());
         let found = |family: &Family, all: &[Process], alone| {
             let mut numbers: Vec<i32> =
                 family.among(all, alone).iter().map(|it| it.pid.as_raw_pid()).collect();

@@ -272,10 +272,10 @@ impl Supervisor {
         self.crashes.ready();
         (self.launch.alive)();
         let pid = self.lives.family(number).and_then(|family| id(family.main()));
-        let release = self.lives.family(number).and_then(Family::release);
+        let contents = self.lives.family(number).map(Family::contents).cloned();
         self.shared.with(|figures| {
             figures.pid = pid;
-            figures.release = release.map(ToString::to_string);
+            figures.contents = contents.unwrap_or_default();
             figures.generation = number;
             figures.healthy = true;
         });

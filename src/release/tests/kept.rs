@@ -109,7 +109,7 @@ fn an_instance_may_be_pinned_to_what_was_there_before_the_first_release() {
 #[test]
 fn nothing_is_pinned_to_what_is_not_there() {
     let shop = Shop::new();
-    let none = "20261126T001100Z".parse().unwrap();
+    let none: ReleaseId = "20261126T001100Z".parse().unwrap();
     let unknown = |result| matches!(result, Err(ReleaseError::Unknown { .. }));
     assert!(unknown(shop.store.pin(instance("1"), &none)));
     assert!(unknown(shop.store.set_current(&none)));

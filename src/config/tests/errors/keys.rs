@@ -68,7 +68,7 @@ zzz = 1
         ),
         str![[r#"
 romuo.toml:1:1: `zzz` is not known (and 1 more problem)
-  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, front, health, limits, reload, static
+  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, deploy, front, health, limits, reload, static
 romuo.toml:3:1: `reload.zzz` is not known
   known here: linger, max_unavailable, method, on_failure, probes, surge, watch
 
@@ -86,7 +86,7 @@ to = "127.0.0.1:8080"
         ),
         str![[r#"
 romuo.toml:1:3: `proxy` is not known
-  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, front, health, limits, reload, static
+  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, deploy, front, health, limits, reload, static
 
 "#]]
     );
@@ -98,9 +98,9 @@ fn a_key_in_quotes_is_not_taken_for_its_table() {
         told("\"limits.memory\" = \"1G\"\n\"\\u001b[31m\" = 1\n"),
         str![[r#"
 romuo.toml:1:1: `limits.memory` is not known (and 1 more problem)
-  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, front, health, limits, reload, static
+  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, deploy, front, health, limits, reload, static
 romuo.toml:2:1: `�[31m` is not known
-  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, front, health, limits, reload, static
+  known here: command, directory, env, env_file, environment, instances, listen, mode, name, network, readable, user, version, writable, deploy, front, health, limits, reload, static
 
 "#]]
     );

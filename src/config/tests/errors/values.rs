@@ -16,6 +16,11 @@ network = "private"
 version = 1.0
 health = 3
 
+[deploy]
+build = ["npm ci", " ", 3]
+keep = 0
+after = ""
+
 [limits]
 memory = 3.5
 recycle = 0.9
@@ -26,7 +31,7 @@ start_timeout = "5"
 "#
         ),
         str![[r#"
-romuo.toml:1:8: `name` is 3, not an app name: a lowercase letter, then lowercase letters, digits, `-` or `_`, 31 at most (and 14 more problems)
+romuo.toml:1:8: `name` is 3, not an app name: a lowercase letter, then lowercase letters, digits, `-` or `_`, 31 at most (and 18 more problems)
 romuo.toml:2:13: `directory` is [], not a path
 romuo.toml:3:8: `user` is true, not a user name: a letter or `_`, then letters, digits, `-` or `_`, 31 at most
 romuo.toml:4:10: `listen` is 3000, not an address such as "127.0.0.1:3000", "[::1]:3000" or "/run/app.sock"
@@ -39,14 +44,18 @@ romuo.toml:8:11: `version` is 1.0, not text in quotes, on one line, 1 to 128 cha
   write it in quotes: "1.0"
 romuo.toml:9:1: `health` is not a table
   write [health] on a line of its own
-romuo.toml:12:10: `limits.memory` is 3.5, not a size above 0 such as "300M" or "1G" (K, M, G, T; base 1024)
-romuo.toml:13:11: `limits.recycle` is 0.9, not a percentage from "1%" to "99%", or "off"
+romuo.toml:12:20: `deploy.build[1]` is " ", not a line for the shell, in quotes
+romuo.toml:12:25: `deploy.build[2]` is 3, not a line for the shell, in quotes
+romuo.toml:13:8: `deploy.keep` is 0, not a whole number, 1 or more
+romuo.toml:14:9: `deploy.after` is "", not a line for the shell, in quotes
+romuo.toml:17:10: `limits.memory` is 3.5, not a size above 0 such as "300M" or "1G" (K, M, G, T; base 1024)
+romuo.toml:18:11: `limits.recycle` is 0.9, not a percentage from "1%" to "99%", or "off"
   write "90%"
-romuo.toml:14:11: `limits.max_age` is true, not a duration such as "10s", "100ms" or "1min 30s", 365d at most
-romuo.toml:15:16: `limits.max_restarts` is 0, not a whole number, 1 or more
-romuo.toml:16:14: `limits.min_uptime` is 10, not a duration such as "10s", "100ms" or "1min 30s", 365d at most
+romuo.toml:19:11: `limits.max_age` is true, not a duration such as "10s", "100ms" or "1min 30s", 365d at most
+romuo.toml:20:16: `limits.max_restarts` is 0, not a whole number, 1 or more
+romuo.toml:21:14: `limits.min_uptime` is 10, not a duration such as "10s", "100ms" or "1min 30s", 365d at most
   add a unit: "10s", "10ms" or "10min"
-romuo.toml:17:17: `limits.start_timeout` is "5", not a duration such as "10s", "100ms" or "1min 30s", 365d at most
+romuo.toml:22:17: `limits.start_timeout` is "5", not a duration such as "10s", "100ms" or "1min 30s", 365d at most
   add a unit: "5s", "5ms" or "5min"
 
 "#]]
@@ -90,10 +99,13 @@ linger = "20s"
 [static]
 root = "dist"
 fallback = "../index.html"
+[deploy]
+keep = 1
+timeout = "0s"
 "#
         ),
         str![[r#"
-romuo.toml:2:10: `limits.memory` is "4M", not a size of 8M or more (and 6 more problems)
+romuo.toml:2:10: `limits.memory` is "4M", not a size of 8M or more (and 8 more problems)
   an idle romuo-server alone holds up to 6M: with less it could not start
 romuo.toml:3:11: `limits.max_age` is "5s", not a duration above 0, of `limits.min_uptime` or more
   `limits.min_uptime` is 10s: no start counts as good before that
@@ -105,6 +117,9 @@ romuo.toml:9:11: `health.timeout` is "3s", not a duration up to `health.interval
   `health.interval` is 1s: raise it, or write "1s" here
 romuo.toml:14:12: `static.fallback` is "../index.html", not a file below `static.root`
   write its path as seen from `static.root`, such as "index.html"
+romuo.toml:16:8: `deploy.keep` is 1, not a whole number, 2 or more
+  one to run and one to go back to: write 2
+romuo.toml:17:11: `deploy.timeout` is "0s", not a duration above 0
 
 "#]]
     );
