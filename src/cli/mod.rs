@@ -2,6 +2,7 @@
 
 mod alone;
 mod context;
+mod ending;
 mod error;
 mod health;
 mod hints;

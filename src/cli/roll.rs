@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use super::alone;
 use super::context::Context;
+use super::ending::Ending;
 use super::error::{Exit, Failure};
 use super::lifecycle::last_lines;
 use super::survey::Survey;
@@ -19,6 +19,7 @@ use crate::config::{self, Method, Mode, OnFailure, Settings};
 use crate::install;
 use crate::journal::Network;
 use crate::manager::{ManagerError, ServiceManager, Systemd, UnitStatus, Verb};
+use crate::recycle::RollLock;
 use crate::roll::{
     Action, Candidate, ControlSockets, Driver, Front, Gate, HealthProbe, Now, Outcome, Patience,
     Plan, Progress, Reason, Roll as Machine, Rules, Way, changed,
@@ -40,24 +41,22 @@ pub(super) struct Roll {
 
 impl Roll {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        // From here on: it may wait for long before it rolls.
+        let mut ending = Ending::listen()?;
         context.running("roll")?;
         let started = BootTime::now();
         let (settings, _) = context.settings()?;
         let app = &settings.name;
-        // As long as it is there, no instance begins to recycle.
-        let _lock = alone::lock("roll", app, context, self.no_wait, announce).await?;
-        alone::until_none_recycles(context, &settings, announce).await;
-        let interrupted = Progress::read(&context.progress_path(app));
-        if let Some(before) = &interrupted {
-            let far = before.how_far();
-            announce(&format!("the roll before was interrupted at {far}: this one finishes it"));
-        }
-        let manager = Systemd::connect().await?;
-        let whole = Whole::plan(&settings, context, &manager, interrupted.as_ref()).await?;
-        if whole.plan.order.is_empty() {
-            return Err(Failure::NothingToRoll { app: app.clone() });
-        }
-        let Some(mut outcome) = roll(&settings, context, &manager, whole, started).await? else {
+        let begun = tokio::select! {
+            biased;
+            ended = ending.comes() => {
+                return Ok(ended.before_it_began(app, context, started));
+            }
+            begun = begin(self.no_wait, &settings, context) => begun?,
+        };
+        let (_lock, manager, whole) = begun;
+        let rolled = roll(&settings, context, &manager, whole, started, ending).await?;
+        let Some(mut outcome) = rolled else {
             return Ok(Exit::Done);
         };
         if let Some(halted) = &mut outcome.halt
@@ -71,6 +70,29 @@ impl Roll {
         announce(&outcome.to_string());
         Ok(if outcome.is_done() { Exit::Done } else { Exit::Failed })
     }
+}
+
+/// All that comes before the first instance is touched.
+async fn begin(
+    no_wait: bool,
+    settings: &Settings,
+    context: &Context,
+) -> Result<(RollLock, Systemd, Whole), Failure> {
+    let app = &settings.name;
+    // As long as it is there, no instance begins to recycle.
+    let lock = alone::lock("roll", app, context, no_wait, announce).await?;
+    alone::until_none_recycles(context, settings, announce).await;
+    let interrupted = Progress::read(&context.progress_path(app));
+    if let Some(before) = &interrupted {
+        let far = before.how_far();
+        announce(&format!("the roll before was interrupted at {far}: this one finishes it"));
+    }
+    let manager = Systemd::connect().await?;
+    let whole = Whole::plan(settings, context, &manager, interrupted.as_ref()).await?;
+    if whole.plan.order.is_empty() {
+        return Err(Failure::NothingToRoll { app: app.clone() });
+    }
+    Ok((lock, manager, whole))
 }
 
 /// All that a roll is about.
@@ -162,6 +184,7 @@ async fn roll(
     manager: &Systemd,
     whole: Whole,
     started: BootTime,
+    mut ending: Ending,
 ) -> Result<Option<Outcome>, Failure> {
     let app = &settings.name;
     let sockets = sockets(settings, context);
@@ -176,17 +199,14 @@ async fn roll(
             announce(&format!("{rolled} of {all} instances rolled, {now}"));
         }
     };
-    let handler = |kind| signal(kind).map_err(Failure::Runtime);
-    let (mut interrupt, mut terminate) =
-        (handler(SignalKind::interrupt())?, handler(SignalKind::terminate())?);
     let cancel = async {
-        interrupt.recv().await;
+        ending.cancel.recv().await;
         announce("canceled: ending after the instances at hand");
     };
     let verdict = tokio::select! {
         biased;
         // systemd ends the commands of a unit that is stopped; a stop wins over a roll.
-        _ = terminate.recv() => None,
+        _ = ending.stop.recv() => None,
         verdict = driver.drive(machine, cancel, told) => Some(verdict),
     };
     let verdict = verdict.transpose().map_err(|error| Failure::Defect(error.to_string()))?;
@@ -320,14 +340,14 @@ pub(super) fn sockets(settings: &Settings, context: &Context) -> ControlSockets 
 }
 
 /// Says it where `systemctl status` and `romuoctl reload` see it, and in the journal.
-fn announce(text: &str) {
+pub(super) fn announce(text: &str) {
     // Without a notify socket, as when run by hand, there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(text)]);
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Keeps the outcome for those who ask later. Where it cannot be kept the roll is none the worse.
-fn keep(context: &Context, app: &AppName, outcome: &Outcome) {
+pub(super) fn keep(context: &Context, app: &AppName, outcome: &Outcome) {
     let path = context.outcome_path(app);
     if let Err(error) = outcome.write(&path) {
         warn(&path, "what the roll came to", &error);

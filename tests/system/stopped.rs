@@ -1,5 +1,7 @@
 //! A stop of the app while a command of it is under way: whatever that was, it was no failure.
 
+use std::io::{BufRead as _, BufReader};
+
 use crate::machine::Machine;
 
 /// What a command says that is there to be stopped.
@@ -44,4 +46,41 @@ fn an_app_that_takes_the_sockets_does_not_fail_behind_its_gate() {
     machine.ctl(&["install-units", "--now"]).ok();
     stopped_during(&machine, "ExecCondition", "restart");
     stopped_during(&machine, "ExecStartPost", "restart");
+}
+
+#[test]
+fn a_roll_that_waits_is_ended_by_a_cancel_and_by_a_stop_before_anything_is_touched() {
+    let machine = Machine::serving("");
+    let before = [machine.pid(1), machine.pid(2)];
+    let lock = "/run/romuo/romuo.roll.lock";
+    let mut holder = machine.spawn(&["flock", lock, "sh", "-c", "echo taken; exec sleep infinity"]);
+    let mut taken = String::new();
+    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut taken).unwrap();
+    let waiting = |verb: &[&str]| {
+        let begun = Machine::now();
+        let asked = machine.spawn(verb);
+        machine.until_journal_after(begun, "the roll waits", |entry| {
+            entry.message.starts_with("waiting: ")
+        });
+        asked
+    };
+
+    let asked = waiting(&["romuoctl", "--app", "romuo", "reload"]);
+    machine.ctl(&["reload", "--cancel"]).ok();
+    let ended = asked.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let sentence = "the roll of romuo was canceled at 0 of 2; instances 1, 2 were not touched";
+    assert!(said.contains(sentence), "{said}");
+    assert_eq!([machine.pid(1), machine.pid(2)], before);
+
+    let mut asked = waiting(&["systemctl", "reload", "romuo"]);
+    machine.systemctl(&["stop", "romuo.target", "romuo.service"]).ok();
+    assert!(!asked.wait().unwrap().success());
+    let journal = machine.journal();
+    assert_eq!(machine.property("romuo.service", "ActiveState"), "inactive", "{journal}");
+    let sentence = "the roll of romuo ended before it began: the app is being stopped";
+    assert!(journal.contains(sentence), "{journal}");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
 }
