@@ -12,8 +12,9 @@ use crate::recycle::{RollLock, Turns};
 use crate::roll::Progress;
 use crate::unit::AppName;
 
-/// Pause between two looks whether another roll, or the recycling of an instance, has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Pause between two looks whether what somebody else does has ended, where nothing tells: a roll, an
+/// install, the recycling of an instance. A person does not notice it, and a look costs next to nothing.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long the lock may be taken without a roll: an instance that looks at it has it for a moment.
 const A_LOOK: Duration = Duration::from_millis(500);

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
-use super::alone;
+use super::alone::{self, LOOK_EVERY};
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle::LastLines;
@@ -24,9 +24,6 @@ use crate::unit::{ActiveState, AppName, JobResult, UnitName};
 
 /// Time between two frames of the spinner.
 const FRAME: Duration = Duration::from_millis(100);
-
-/// How often is asked whether a roll is over whose end was not heard of.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Reload {

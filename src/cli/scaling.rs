@@ -13,6 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
+use super::alone::LOOK_EVERY;
 use super::context::Context;
 use super::error::Failure;
 use super::lifecycle::last_lines;
@@ -30,9 +31,6 @@ use crate::unit::{AppName, InstanceId};
 
 /// How long an install by another romuoctl is waited for: it takes a second or two.
 const INSTALL: Duration = Duration::from_secs(10);
-
-/// Pause between two looks whether it is over.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The right to change links, also where another romuoctl is installing at this moment.
 pub(super) async fn installing(context: &Context) -> Result<Lock, LockError> {

@@ -5,7 +5,7 @@
 //! and answers when it is over ([`SwapAnswer`]: 200 where it was done, 409 where it could not be
 //! begun, 500 where the new program failed).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -62,6 +62,9 @@ pub struct SwapState {
     /// What came of the last one; none: there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<SwapAnswer>,
+    /// Folders of drop-ins for its unit that were there when the front began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop_ins: Vec<PathBuf>,
 }
 
 /// Asks the front behind the control socket at `path` whether it can swap its program now.

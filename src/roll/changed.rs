@@ -8,17 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::plan::Reason;
 use crate::clock;
 use crate::manager::{UnitFiles, UnitStatus};
-use crate::unit::{AppName, InstanceId};
-
-/// Folders in which somebody may put drop-ins on a running machine, by hand or with `systemctl
-/// edit` and `set-property` (systemd.unit(5), "System Unit Search Path").
-const FOLDERS: [&str; 5] = [
-    "/etc/systemd/system.control",
-    "/run/systemd/system.control",
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/lib/systemd/system",
-];
+use crate::unit::{AppName, InstanceId, drop_in_folders};
 
 /// The kernel stamps files with the time of its last tick (`current_time()`), which is up to 10 ms
 /// ago at 100 ticks a second: a file that was changed right after the start may look older than it.
@@ -59,7 +49,8 @@ impl Now {
 /// Why a restart and no swap brings in what is new for the instance; none: a swap does.
 ///
 /// Times are those of `ctime`, which neither `cp -p` nor `tar` can set back. A file that cannot be
-/// looked at counts as old: a running instance does not need it.
+/// looked at counts as old: a running instance does not need it. A folder of drop-ins that was removed
+/// leaves no time behind; `had` are those that the instance saw when it began.
 #[must_use]
 pub fn changed(
     root: &Path,
@@ -67,6 +58,7 @@ pub fn changed(
     id: InstanceId,
     unit: &UnitStatus,
     configuration: &Path,
+    had: &[PathBuf],
     now: Now,
 ) -> Option<Reason> {
     let files = &unit.files;
@@ -74,20 +66,15 @@ pub fn changed(
         return Some(Reason::Clock);
     }
     let newer = |path: &Path| is_newer(root, path, files.read);
-    let names = [app.template(), app.instance(id)];
-    let folders = || {
-        let folders = FOLDERS.iter().flat_map(|folder| {
-            names.iter().map(move |name| Path::new(folder).join(format!("{name}.d")))
-        });
-        // A drop-in that was taken away leaves its trace in the folder only.
-        folders.collect::<Vec<_>>()
-    };
+    let folders = drop_in_folders(app, id);
+    let is_gone = |folder: &PathBuf| had.contains(folder) && !within(root, folder).exists();
     // In a folder that is new to it, systemd itself does not see that there is something to be read.
     let is_unread = |folder: &PathBuf| has_unread(root, folder, &files.drop_ins);
-    if files.stale || folders().iter().any(is_unread) {
+    if files.stale || folders.iter().any(is_unread) {
         Some(Reason::StaleUnit)
     } else if files.fragment.iter().chain(&files.drop_ins).any(|path| newer(path))
-        || folders().iter().any(|path| newer(path))
+        // A drop-in that was taken away leaves its trace in the folder only.
+        || folders.iter().any(|path| newer(path) || is_gone(path))
     {
         Some(Reason::Unit)
     } else if newer(configuration) {
@@ -102,8 +89,7 @@ pub fn changed(
 /// Whether a drop-in lies in a folder that systemd has not read. One of the same name in another folder
 /// may stand in its place; an empty one, or a link to `/dev/null`, is none (systemd.unit(5)).
 fn has_unread(root: &Path, folder: &Path, read: &[PathBuf]) -> bool {
-    let folder = root.join(folder.strip_prefix("/").unwrap_or(folder));
-    fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
+    fs::read_dir(within(root, folder)).into_iter().flatten().flatten().any(|entry| {
         let path = entry.path();
         path.extension().is_some_and(|end| end == "conf")
             && !read.iter().any(|known| known.file_name() == path.file_name())
@@ -114,7 +100,7 @@ fn has_unread(root: &Path, folder: &Path, read: &[PathBuf]) -> bool {
 /// Whether the file at `path`, or a link that leads to it, was changed after `read`.
 fn is_newer(root: &Path, path: &Path, read: Option<SystemTime>) -> bool {
     let Some(read) = read else { return true };
-    let path = root.join(path.strip_prefix("/").unwrap_or(path));
+    let path = within(root, path);
     let both = [fs::symlink_metadata(&path), fs::metadata(&path)];
     both.iter().flatten().any(|meta| {
         let since = |seconds: i64, nanos: i64| {
@@ -123,6 +109,11 @@ fn is_newer(root: &Path, path: &Path, read: Option<SystemTime>) -> bool {
         };
         since(meta.ctime(), meta.ctime_nsec()).is_some_and(|changed| changed + TICK >= read)
     })
+}
+
+/// The path of a machine whose root is at `root`.
+fn within(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 #[cfg(test)]
@@ -169,9 +160,12 @@ mod tests {
     }
 
     fn of(root: &Path, unit: &UnitStatus) -> Option<Reason> {
-        let app = "shop".parse().unwrap();
-        let now = Now::ask();
-        changed(root, &app, "1".parse().unwrap(), unit, Path::new("/etc/romuo/shop.toml"), now)
+        of_one_that_had(root, unit, &[])
+    }
+
+    fn of_one_that_had(root: &Path, unit: &UnitStatus, had: &[PathBuf]) -> Option<Reason> {
+        let (app, id) = ("shop".parse().unwrap(), "1".parse().unwrap());
+        changed(root, &app, id, unit, Path::new("/etc/romuo/shop.toml"), had, Now::ask())
     }
 
     #[test]
@@ -208,6 +202,19 @@ mod tests {
         let (root, unit) = machine();
         fs::create_dir_all(root.path().join("run/systemd/system/shop@2.service.d")).unwrap();
         assert_eq!(of(root.path(), &unit), None, "the sibling's");
+    }
+
+    #[test]
+    fn a_folder_of_drop_ins_that_was_removed_is_noticed_by_what_the_instance_saw() {
+        let (root, mut unit) = machine();
+        let folder = "etc/systemd/system/shop@.service.d";
+        let had = [Path::new("/").join(folder), "/etc/systemd/system/shop@2.service.d".into()];
+        assert_eq!(of_one_that_had(root.path(), &unit, &had), None, "it is there");
+        // systemd was told of it, and so knows of no drop-in either.
+        fs::remove_dir_all(root.path().join(folder)).unwrap();
+        unit.files.drop_ins.clear();
+        assert_eq!(of_one_that_had(root.path(), &unit, &had), Some(Reason::Unit));
+        assert_eq!(of_one_that_had(root.path(), &unit, &had[1..]), None, "it is a sibling's");
     }
 
     #[test]

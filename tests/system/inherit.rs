@@ -36,7 +36,7 @@ process.on('SIGTERM', () => {
 ";
 
 /// Python's own server on the descriptor; it ends at once on SIGTERM.
-const PYTHON: &str = "
+pub(crate) const PYTHON: &str = "
 import http.server, socket
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'

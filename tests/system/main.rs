@@ -23,3 +23,4 @@ mod matrix;
 mod recycle;
 mod roll;
 mod scale;
+mod stopped;

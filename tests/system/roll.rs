@@ -184,3 +184,22 @@ fn the_roll_goes_on_when_the_one_who_asked_for_it_goes_away() {
     machine.until_journal("the roll ends", |entry| entry.message.starts_with("rolled 2 of 2"));
     machine.expect_no_loss(&wait(load.stop()));
 }
+
+#[test]
+fn a_swap_is_none_where_the_drop_ins_of_the_unit_were_removed_with_their_folder() {
+    let machine = Machine::boot();
+    let app = "require('http').createServer((_, answer) => answer.end()).listen(process.env.PORT)";
+    machine.sandbox.write("/srv/site/app.js", app).unwrap();
+    machine.configure("command = [\"node\", \"app.js\"]\n");
+    machine.drop_in("romuo@.service", "[Service]\nNice=5\n");
+    machine.ctl(&["install-units", "--now"]).ok();
+    let rolled = || machine.ctl(&["reload"]).ok();
+    let said = rolled();
+    assert!(said.contains(": swapped 1, 2"), "{said}");
+    machine.run(&["rm", "-r", "/etc/systemd/system/romuo@.service.d"]).ok();
+    machine.systemctl(&["daemon-reload"]).ok();
+    let said = rolled();
+    assert!(said.contains(": restarted 1, 2, because their unit changed"), "{said}");
+    let said = rolled();
+    assert!(said.contains(": swapped 1, 2"), "{said}");
+}

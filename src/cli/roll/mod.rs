@@ -26,9 +26,11 @@ use super::error::{Exit, Failure};
 use super::lifecycle::last_lines;
 use crate::clock::BootTime;
 use crate::config::{self, Settings};
+use crate::install;
 use crate::journal::Network;
 use crate::manager::{ManagerError, ServiceManager as _, Systemd};
-use crate::roll::{ControlSockets, Outcome, Patience, Progress, Same};
+use crate::recycle::RollLock;
+use crate::roll::{ControlSockets, Outcome, Patience, Progress, Same, Verdict};
 use crate::unit::AppName;
 
 /// How long an absence of systemd may last: an upgrade of it takes a few seconds.
@@ -73,24 +75,14 @@ impl Roll {
         interrupt: &mut Signal,
     ) -> Result<Option<Outcome>, Failure> {
         let started = BootTime::now();
-        // As long as it is there, no instance begins to recycle.
-        let _lock = alone::lock("roll", app, context, self.no_wait, announce).await?;
-        let manager = &Systemd::connect().await?;
-        let mut shipping = Shipping::find(context, app)?;
-        if let Some(shipping) = &mut shipping {
-            shipping.begin(context, manager).await?;
-        }
-        let settings = &context.installed(app)?;
-        alone::until_none_recycles(context, settings, announce).await;
-        let interrupted = Progress::read(&context.progress_path(app));
-        if let Some(before) = &interrupted {
-            let far = before.how_far();
-            announce(&format!("the roll before was interrupted at {far}: this one finishes it"));
-        }
-        let whole = Whole::plan(settings, context, manager, interrupted.as_ref(), None).await?;
-        if whole.plan.order.is_empty() {
-            return Err(Failure::NothingToRoll { app: app.clone() });
-        }
+        // It may wait for long before it rolls, and has touched nothing until then.
+        let begun = tokio::select! {
+            biased;
+            _ = interrupt.recv() => return canceled(app, context, started).await,
+            begun = Begun::wait(app, context, self.no_wait) => begun?,
+        };
+        let Begun { _lock, manager, mut shipping, settings, whole } = begun;
+        let (manager, settings) = (&manager, &settings);
         let releases = shipping.as_ref().map(Shipping::releases);
         let pass = Pass {
             settings,
@@ -137,6 +129,60 @@ impl Roll {
     }
 }
 
+/// All that comes before the first instance is touched.
+struct Begun {
+    /// As long as it is there, no instance begins to recycle.
+    _lock: RollLock,
+    manager: Systemd,
+    shipping: Option<Shipping>,
+    settings: Settings,
+    whole: Whole,
+}
+
+impl Begun {
+    async fn wait(app: &AppName, context: &Context, no_wait: bool) -> Result<Self, Failure> {
+        let lock = alone::lock("roll", app, context, no_wait, announce).await?;
+        let manager = Systemd::connect().await?;
+        let mut shipping = Shipping::find(context, app)?;
+        if let Some(shipping) = &mut shipping {
+            shipping.begin(context, &manager).await?;
+        }
+        let settings = context.installed(app)?;
+        alone::until_none_recycles(context, &settings, announce).await;
+        let interrupted = Progress::read(&context.progress_path(app));
+        if let Some(before) = &interrupted {
+            let far = before.how_far();
+            announce(&format!("the roll before was interrupted at {far}: this one finishes it"));
+        }
+        let whole = Whole::plan(&settings, context, &manager, interrupted.as_ref(), None).await?;
+        if whole.plan.order.is_empty() {
+            return Err(Failure::NothingToRoll { app: app.clone() });
+        }
+        Ok(Self { _lock: lock, manager, shipping, settings, whole })
+    }
+}
+
+/// It is canceled before it has touched an instance. What an earlier one has left it leaves, too.
+async fn canceled(
+    app: &AppName,
+    context: &Context,
+    started: BootTime,
+) -> Result<Option<Outcome>, Failure> {
+    take_back(app, context, "it was canceled").await;
+    let instances = install::installed_instances(context.root(), app).unwrap_or_default();
+    let verdict = Verdict {
+        rolled: Vec::new(),
+        stopped: Vec::new(),
+        untouched: instances.into_iter().collect(),
+        failed: Vec::new(),
+        is_canceled: true,
+        kept: Vec::new(),
+    };
+    let outcome = Outcome::new(app, &verdict, started, BootTime::now().since(started));
+    keeper::keep(context, app, &outcome);
+    Ok(Some(outcome))
+}
+
 /// The exit code of an outcome.
 pub(super) fn exit(outcome: &Outcome) -> Exit {
     match &outcome.back {
@@ -153,9 +199,16 @@ async fn give_up(app: &AppName, context: &Context) {
     let far = far.unwrap_or_default();
     announce(&format!("the roll of {app} ended{far}: the app is being stopped"));
     Progress::remove(&path);
+    take_back(app, context, "the app was stopped meanwhile").await;
+}
+
+/// What instances were to be brought to they are not.
+async fn take_back(app: &AppName, context: &Context, why: &str) {
+    // Another roller may be at it, for which this one has waited.
+    let Ok(Some(_lock)) = RollLock::take(&context.control_folder(app)) else { return };
     let undone = async {
         if let Some(shipping) = Shipping::find(context, app)? {
-            shipping.give_up(context, &Systemd::connect().await?).await?;
+            shipping.give_up(why, context, &Systemd::connect().await?).await?;
         }
         Ok::<_, Failure>(())
     };

@@ -161,15 +161,16 @@ impl Shipping {
         Some(Back { to: back.to_string(), rolled, failed })
     }
 
-    /// The app is being stopped: what comes up next is what was well before.
+    /// It is not to be: what comes up next is what was well before.
     pub(super) async fn give_up(
         &self,
+        why: &str,
         context: &Context,
         manager: &Systemd,
     ) -> Result<(), Failure> {
         self.trials.clear()?;
         self.pin_all(context, manager, &self.request.back, true).await?;
-        self.judge(Judged::Failed, Some("the app was stopped meanwhile"));
+        self.judge(Judged::Failed, Some(why));
         Request::remove(&self.path)?;
         self.fit(&self.request.back, context, manager).await.map(|_| ())
     }

@@ -106,8 +106,9 @@ async fn candidates(
         // What a unit that is up was made of is not in the list.
         let unit = manager.status(&app.instance(id)).await?;
         let (report, swap) = tokio::join!(sockets.probe(id), sockets.may_swap(id));
+        let had = swap.as_ref().map(|state| state.drop_ins.as_slice()).unwrap_or_default();
         let front = Front {
-            changed: changed(context.root(), app, id, &unit, configuration, now),
+            changed: changed(context.root(), app, id, &unit, configuration, had, now),
             report: report.ok().map(Box::new),
             swap: swap.map_err(|error| error.to_string()),
         };

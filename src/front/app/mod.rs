@@ -39,7 +39,7 @@ use crate::config::Limits;
 use crate::guard::Guard;
 use crate::health::{AppReport, SwapState};
 use crate::release::{Contents, Place};
-use crate::unit::InstanceId;
+use crate::unit::{InstanceId, drop_in_folders};
 
 pub(crate) use output::stderr_is_journal;
 use processes::Mains;
@@ -101,6 +101,8 @@ pub(crate) struct App {
     orders: mpsc::UnboundedSender<Order>,
     state: watch::Receiver<Standing>,
     shared: Arc<Shared>,
+    /// Folders of drop-ins for the unit that were there at the start.
+    drop_ins: Arc<[PathBuf]>,
 }
 
 /// What somebody wants of the supervisor.
@@ -172,7 +174,9 @@ impl App {
         let (standing, state) = watch::channel(Standing::Down);
         let shared = Arc::new(Shared::default());
         supervisor::start(launch, guard, route, Arc::clone(&shared), standing, received);
-        Self { orders, state, shared }
+        let folders = instance.map(|id| drop_in_folders(&settings.name, id));
+        let drop_ins = folders.into_iter().flatten().filter(|folder| folder.is_dir()).collect();
+        Self { orders, state, shared, drop_ins }
     }
 
     /// Waits until it is well for the first time.
@@ -207,7 +211,8 @@ impl App {
     pub(crate) async fn swap_state(&self) -> SwapState {
         let ending =
             || SwapState { reason: Some(Objection::ending().reason), ..Default::default() };
-        self.order(Order::Look).await.unwrap_or_else(ending)
+        let state = self.order(Order::Look).await.unwrap_or_else(ending);
+        SwapState { drop_ins: self.drop_ins.to_vec(), ..state }
     }
 
     /// What the supervisor says to an order; none: it has ended.

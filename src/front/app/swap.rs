@@ -139,6 +139,7 @@ impl Swaps {
             reason: objection.map(|why| why.reason),
             swaps: self.ended,
             last: self.last.clone(),
+            ..SwapState::default()
         }
     }
 }
