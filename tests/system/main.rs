@@ -21,5 +21,6 @@ mod look;
 mod machine;
 mod matrix;
 mod recycle;
+mod release;
 mod roll;
 mod scale;
