@@ -10,7 +10,7 @@ use super::store::{CONFIG_FILE, Store};
 use crate::config::{self, ConfigError, Settings};
 use crate::unit::InstanceId;
 
-/// The configuration of what the instance is pinned to, beside the installed one. Empty: there is none.
+/// The configuration of what the instance is pinned to, beside the installed one. An empty line: there is none.
 pub(super) const PINNED: &str = "pinned.toml";
 
 /// That of what it is to try.
@@ -152,7 +152,7 @@ impl Last {
     }
 }
 
-/// Whether there is a file and something in it.
+/// Whether there is a file that says something: systemd knows no default of no bytes at all.
 fn has_text(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.len() > 0)
+    fs::read(path).is_ok_and(|bytes| !bytes.trim_ascii().is_empty())
 }

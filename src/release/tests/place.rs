@@ -36,9 +36,9 @@ impl Machine {
         shop
     }
 
-    /// A configuration of the app as systemd hands it over; none: an empty one.
+    /// A configuration of the app as systemd hands it over; none: its default.
     fn hand_over(&self, name: &str, env: Option<&str>) -> &Self {
-        let text = env.map_or(String::new(), |env| to_toml(&self.settings(env)));
+        let text = env.map_or("\n".into(), |env| to_toml(&self.settings(env)));
         fs::write(self.root.path().join("credentials").join(name), text).unwrap();
         self
     }
