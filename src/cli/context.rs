@@ -65,6 +65,26 @@ impl Context {
         Ok(config::load(&self.installed_path(app))?.below(&self.root))
     }
 
+    /// Whether the app is installed.
+    pub(super) fn is_installed(&self, app: &AppName) -> bool {
+        self.installed_path(app).exists()
+    }
+
+    /// The configuration that somebody wrote: that of `--config`, or of the folder one is in; none: the app
+    /// is named otherwise.
+    pub(super) fn source(&self) -> Option<PathBuf> {
+        match (&self.config, &self.app) {
+            (Some(path), _) => Some(path.clone()),
+            (None, None) if Path::new(LOCAL).exists() => Some(LOCAL.into()),
+            _ => None,
+        }
+    }
+
+    /// The same for this app.
+    pub(super) fn of(&self, app: AppName) -> Self {
+        Self { root: self.root.clone(), app: Some(app), config: None }
+    }
+
     fn installed_path(&self, app: &AppName) -> PathBuf {
         let path = install::config_path(app);
         self.root.join(path.strip_prefix("/").unwrap_or(&path))
@@ -100,4 +120,4 @@ impl Context {
 }
 
 /// The configuration of the app whose folder one is in.
-const LOCAL: &str = "romuo.toml";
+pub(super) const LOCAL: &str = "romuo.toml";

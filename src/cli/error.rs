@@ -14,6 +14,7 @@ use crate::manager::ManagerError;
 use crate::program::ProgramError;
 use crate::release::ReleaseError;
 use crate::render::RenderError;
+use crate::ship::ShipError;
 use crate::unit::AppName;
 
 /// How a verb ends; the numbers are part of the contract with scripts.
@@ -113,6 +114,53 @@ pub(super) enum Failure {
     Halted { sentence: String, instance: String },
 
     #[error("{sentence}")]
+    #[diagnostic(help("what was there before serves; `romuoctl releases` lists what came of each"))]
+    RolledBack { sentence: String },
+
+    #[error("{sentence}")]
+    #[diagnostic(help("nothing was touched: what was there before serves on"))]
+    NotDeployed { sentence: String },
+
+    #[error("{app} is not installed, so there is nothing to deploy to")]
+    #[diagnostic(help("`romuoctl install-units --now` in the folder of the app installs it"))]
+    NotInstalled { app: AppName },
+
+    #[error("{app} is not known to have a romuo.toml anywhere")]
+    #[diagnostic(help("go to the folder of its romuo.toml, or name that with --config"))]
+    NoHome { app: AppName },
+
+    #[error("what is to be shipped is the app {other}, and not {app}")]
+    #[diagnostic(help("its romuo.toml has another `name`"))]
+    OtherApp { app: AppName, other: AppName },
+
+    #[error("could not read {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+
+    #[error("{sentence}")]
+    #[diagnostic(help("`romuoctl status` shows how it stands; the next deploy clears what is left"))]
+    Interrupted { sentence: String },
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Ship(#[from] ShipError),
+
+    #[error(
+        "{app} has {} release {name:?}{}",
+        if many.is_empty() { "no" } else { "more than one" },
+        if many.is_empty() { String::new() } else { format!(": {}", many.join(", ")) }
+    )]
+    #[diagnostic(help("`romuoctl releases` lists those that are there"))]
+    WhichRelease { app: AppName, name: String, many: Vec<String> },
+
+    #[error("{app} has no release to go back to")]
+    #[diagnostic(help("`romuoctl releases` lists those that are there"))]
+    NoRelease { app: AppName },
+
+    #[error("{sentence}")]
+    #[diagnostic(help("the release serves; what comes after it is to be done by hand"))]
+    After { sentence: String },
+
+    #[error("{sentence}")]
     #[diagnostic(help("`romuoctl reload` rolls the rest"))]
     Canceled { sentence: String },
 
@@ -181,7 +229,13 @@ impl Failure {
             | Self::Render(_)
             | Self::Scale(_)
             | Self::NoApp { .. }
+            | Self::NotInstalled { .. }
+            | Self::NoHome { .. }
+            | Self::WhichRelease { .. }
+            | Self::OtherApp { .. }
+            | Self::NoRelease { .. }
             | Self::NeedsRunning { .. } => Exit::Usage,
+            Self::RolledBack { .. } => Exit::RolledBack,
             _ => Exit::Failed,
         }
     }

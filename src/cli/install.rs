@@ -143,7 +143,7 @@ async fn remove(app: &AppName, context: &Context, lock: &Lock, plan: &Plan) -> R
 
 /// Refuses other addresses while the socket is open: systemd would close it when it reads the units
 /// again, under the instances that serve from it.
-async fn refuse_other_ports(settings: &Settings, manager: &Systemd) -> Result<(), Failure> {
+pub(super) async fn refuse_other_ports(settings: &Settings, manager: &Systemd) -> Result<(), Failure> {
     let socket = manager.status(&settings.name.socket()).await?;
     let new: BTreeSet<_> = settings.listen.iter().map(ToString::to_string).collect();
     if !socket.is_up() || new == socket.listen.iter().cloned().collect() {
@@ -221,7 +221,7 @@ fn show(printer: &Printer, plan: &Plan, diff: bool, empty: &str, resolved: Optio
 
 /// The settings with the program that really runs, and what there is to know of it. For the machine of
 /// another root the command has to be spelled out.
-fn resolved(settings: Settings, root: &Path) -> Result<Resolved, Failure> {
+pub(super) fn resolved(settings: Settings, root: &Path) -> Result<Resolved, Failure> {
     if root == Path::new("/") {
         let search = std::env::var_os("PATH").unwrap_or_default();
         return Ok(install::resolve(settings, &search)?);

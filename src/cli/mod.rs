@@ -1,7 +1,9 @@
 //! `romuoctl`: one file per verb. Nobody imports this room but the binary.
 
 mod alone;
+mod bring;
 mod context;
+mod deploy;
 mod error;
 mod fit;
 mod health;
@@ -13,8 +15,10 @@ mod lifecycle;
 mod logs;
 mod manual;
 mod output;
+mod releases;
 mod reload;
 mod roll;
+mod rollback;
 mod scale;
 mod scaling;
 mod state;
@@ -94,6 +98,12 @@ enum Verb {
     Restart(lifecycle::Restart),
     /// Restart the instances one healthy instance at a time, losing no request
     Reload(reload::Reload),
+    /// Ship a new release: build, rehearse and roll it, and go back where it is not well
+    Deploy(deploy::Deploy),
+    /// Bring back the release that served before, or another one, losing no request
+    Rollback(rollback::Rollback),
+    /// List what was shipped, what came of it, and which instance runs which
+    Releases(releases::Releases),
     /// Change how many instances there are, losing no request; it lasts
     Scale(scale::Scale),
     /// Show the app and its instances
@@ -162,6 +172,9 @@ impl Verb {
             Self::Stop(verb) => verb.run(context, printer).await,
             Self::Restart(verb) => verb.run(context, printer).await,
             Self::Reload(verb) => verb.run(context, printer).await,
+            Self::Deploy(verb) => verb.run(context, printer).await,
+            Self::Rollback(verb) => verb.run(context, printer).await,
+            Self::Releases(verb) => verb.run(context, printer).await,
             Self::Scale(verb) => verb.run(context, printer).await,
             Self::Status(verb) => verb.run(context, printer).await,
             Self::Health(verb) => verb.run(context, printer).await,

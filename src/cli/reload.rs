@@ -40,9 +40,6 @@ impl Reload {
         context.running("reload")?;
         let app = context.app()?;
         let manager = Systemd::connect().await?;
-        let unit = app.roll();
-        let asked_ms = BootTime::now().milliseconds();
-
         if self.cancel {
             return cancel(context, &app, &manager, printer).await;
         }
@@ -53,25 +50,11 @@ impl Reload {
             printer.tell(format!("waiting: {}", alone::who(context, &app)));
         }
 
-        let mut texts = manager.status_texts(&unit).await?;
-        let spinner = spinner(printer, "asking systemd for a roll");
-        let job = run(&manager, &unit);
-        tokio::pin!(job);
-        let result = loop {
-            tokio::select! {
-                result = &mut job => break result,
-                Some(text) = texts.next() => spinner.set_message(text),
-            }
-        };
-        spinner.finish_and_clear();
-        let result = result?;
-
-        let outcome = Outcome::read(&context.outcome_path(&app))
-            .filter(|outcome| outcome.started_ms >= asked_ms);
+        let Asked { result, outcome } = ask(&app, context, &manager, printer).await?;
         let Some(outcome) = outcome else {
             if result == JobResult::Done {
                 // It could not be kept; systemd knows the sentence.
-                printer.say(manager.status(&unit).await?.status_text);
+                printer.say(manager.status(&app.roll()).await?.status_text);
                 return Ok(Exit::Done);
             }
             return Err(Failure::NoVerdict { app, result: result.to_string() });
@@ -79,20 +62,61 @@ impl Reload {
         if printer.format == Format::Json {
             printer.answer(&outcome, "");
         }
-        match &outcome.halt {
-            None if outcome.is_done() => {
-                printer.say(&outcome);
-                Ok(Exit::Done)
+        if outcome.is_done() {
+            printer.say(&outcome);
+            return Ok(Exit::Done);
+        }
+        Err(failure(&app, &outcome, &result))
+    }
+}
+
+/// What came of a roll that was asked for.
+pub(super) struct Asked {
+    pub(super) result: JobResult,
+    /// None: it was not kept.
+    pub(super) outcome: Option<Outcome>,
+}
+
+/// Asks systemd for a roll, shows how it goes, and waits for its end.
+pub(super) async fn ask(
+    app: &AppName,
+    context: &Context,
+    manager: &Systemd,
+    printer: &Printer,
+) -> Result<Asked, Failure> {
+    let unit = app.roll();
+    let asked_ms = BootTime::now().milliseconds();
+    let mut texts = manager.status_texts(&unit).await?;
+    let spinner = spinner(printer, "asking systemd for a roll");
+    let job = run(manager, &unit);
+    tokio::pin!(job);
+    let result = loop {
+        tokio::select! {
+            result = &mut job => break result,
+            Some(text) = texts.next() => spinner.set_message(text),
+        }
+    };
+    spinner.finish_and_clear();
+    let result = result?;
+    let outcome = Outcome::read(&context.outcome_path(app))
+        .filter(|outcome| outcome.started_ms >= asked_ms);
+    Ok(Asked { result, outcome })
+}
+
+/// What to say of a roll that was not well.
+pub(super) fn failure(app: &AppName, outcome: &Outcome, result: &JobResult) -> Failure {
+    match &outcome.halt {
+        None if outcome.canceled => Failure::Canceled { sentence: outcome.to_string() },
+        None => Failure::NoVerdict { app: app.clone(), result: result.to_string() },
+        Some(halted) => {
+            let (lines, hints) = (halted.journal.clone(), halted.hints.clone());
+            let sentence = LastLines { lines, hints }.below(outcome.to_string());
+            if outcome.back.as_ref().is_some_and(|back| back.failed.is_none()) {
+                return Failure::RolledBack { sentence };
             }
-            None if outcome.canceled => Err(Failure::Canceled { sentence: outcome.to_string() }),
-            None => Err(Failure::NoVerdict { app, result: result.to_string() }),
-            Some(halted) => {
-                let (lines, hints) = (halted.journal.clone(), halted.hints.clone());
-                let sentence = LastLines { lines, hints }.below(outcome.to_string());
-                let instance = app.instance_of(&halted.unit);
-                let instance = instance.map(|id| id.to_string()).unwrap_or_default();
-                Err(Failure::Halted { sentence, instance })
-            }
+            let instance = app.instance_of(&halted.unit);
+            let instance = instance.map(|id| id.to_string()).unwrap_or_default();
+            Failure::Halted { sentence, instance }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `romuoctl scale`: more or fewer instances, for good.
 
+use std::num::NonZeroU16;
+
 use serde::Serialize;
 
 use super::alone;
@@ -25,44 +27,67 @@ impl Scale {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("scale")?;
         let app = &context.app()?;
-        let manager = Systemd::connect().await?;
-        let target = manager.status(&app.target()).await?;
-        if !target.loaded {
-            return Err(ManagerError::NoSuchUnit { unit: target.name }.into());
-        }
-        let told = |text: &str| printer.tell(text);
-        let lock = alone::lock("scale", app, context, self.no_wait, told).await?;
-        // It only tells those who wait.
-        let _ = lock.say(&format!("is being scaled by process {}", std::process::id()));
-        let settings = &context.installed(app)?;
-        alone::until_none_recycles(context, settings, told).await;
-
-        let installing = installing(context).await?;
-        let there = install::installed_instances(context.root(), app).map_err(PlanError::from)?;
-        let scale = install::Scale::of(&there, self.wish)?;
-        let work = Work::new(settings, context, &manager, printer).await?;
-        if scale.is_nothing() {
-            answer(printer, app, &scale, true);
-            return Ok(Exit::Done);
-        }
-        work.refuse_an_outage(&there, &scale)?;
-        work.warn_of_memory(&scale);
-        // From here on nothing is left half done: an interruption is heard of and answered.
-        let interrupts = Interrupts::new()?;
-        work.link(&installing, &scale)?;
-        drop(installing);
-        let runs = if scale.add.is_empty() {
-            work.end(&scale.remove).await?;
-            work.runs().await?
-        } else {
-            match work.begin(&scale, interrupts).await {
-                Ok(runs) => runs,
-                Err(trouble) => return Err(work.undo(&scale, trouble).await),
-            }
-        };
+        let (scale, runs) = scale(self.wish, app, self.no_wait, context, printer).await?;
         answer(printer, app, &scale, runs);
         Ok(Exit::Done)
     }
+}
+
+/// So many instances from now on.
+pub(super) async fn to(
+    count: NonZeroU16,
+    app: &AppName,
+    context: &Context,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let (scale, runs) = scale(Wish::Exactly(count), app, false, context, printer).await?;
+    printer.tell(said(app, &scale, runs));
+    Ok(())
+}
+
+/// What was done, and whether the app runs.
+async fn scale(
+    wish: Wish,
+    app: &AppName,
+    no_wait: bool,
+    context: &Context,
+    printer: &Printer,
+) -> Result<(install::Scale, bool), Failure> {
+    let manager = Systemd::connect().await?;
+    let target = manager.status(&app.target()).await?;
+    if !target.loaded {
+        return Err(ManagerError::NoSuchUnit { unit: target.name }.into());
+    }
+    let told = |text: &str| printer.tell(text);
+    let lock = alone::lock("scale", app, context, no_wait, told).await?;
+    // It only tells those who wait.
+    let _ = lock.say(&format!("is being scaled by process {}", std::process::id()));
+    let settings = &context.installed(app)?;
+    alone::until_none_recycles(context, settings, told).await;
+
+    let installing = installing(context).await?;
+    let there = install::installed_instances(context.root(), app).map_err(PlanError::from)?;
+    let scale = install::Scale::of(&there, wish)?;
+    let work = Work::new(settings, context, &manager, printer).await?;
+    if scale.is_nothing() {
+        return Ok((scale, true));
+    }
+    work.refuse_an_outage(&there, &scale)?;
+    work.warn_of_memory(&scale);
+    // From here on nothing is left half done: an interruption is heard of and answered.
+    let interrupts = Interrupts::new()?;
+    work.link(&installing, &scale)?;
+    drop(installing);
+    let runs = if scale.add.is_empty() {
+        work.end(&scale.remove).await?;
+        work.runs().await?
+    } else {
+        match work.begin(&scale, interrupts).await {
+            Ok(runs) => runs,
+            Err(trouble) => return Err(work.undo(&scale, trouble).await),
+        }
+    };
+    Ok((scale, runs))
 }
 
 fn answer(printer: &Printer, app: &AppName, scale: &install::Scale, runs: bool) {

@@ -136,11 +136,17 @@ impl AppStatus {
 
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header([
-            "ID", "STATE", "PID", "UPTIME", "RESTARTS", "MEMORY", "CPU", "REQUESTS", "HEALTH",
-        ]);
+        let mut header =
+            vec!["ID", "STATE", "PID", "UPTIME", "RESTARTS", "MEMORY", "CPU", "REQUESTS", "HEALTH"];
+        // Where all run the same, it stands above.
+        let differ = self.release.is_none() && self.instances.iter().any(|i| i.release.is_some());
+        if differ {
+            header.push("RELEASE");
+        }
+        table.load_style(presets::NOTHING).set_header(header);
         for instance in &self.instances {
-            table.add_row(instance.row());
+            let release = instance.release.clone().unwrap_or_default();
+            table.add_row(instance.row().into_iter().chain(differ.then_some(release)));
         }
         for column in [2, 3, 4, 5, 6, 7] {
             if let Some(column) = table.column_mut(column) {
@@ -154,6 +160,9 @@ impl AppStatus {
 impl fmt::Display for AppStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.app, self.state)?;
+        if let Some(release) = &self.release {
+            write!(f, ", release {release}")?;
+        }
         if !self.listen.is_empty() {
             write!(f, ", listening on {}", self.listen.join(", "))?;
         }

@@ -163,6 +163,9 @@ pub(super) struct Deploy {
     pub(super) on_failure: Option<Any<ShellLine>>,
     /// How long each of these lines may take; above 0.
     pub(super) timeout: Option<Time>,
+    /// How long the first instance of a new release is compared with its siblings before the rest is
+    /// rolled, as `reload.watch` says: in failed answers, restarts and memory. "0s": it is not.
+    pub(super) watch: Option<Time>,
 }
 
 /// How clients are treated in front of the app.
@@ -254,6 +257,7 @@ impl File {
                 after: from.any("deploy.after"),
                 on_failure: from.any("deploy.on_failure"),
                 timeout: from.value("deploy.timeout"),
+                watch: from.value("deploy.watch"),
             },
             front: Front { trusted_proxies: from.any("front.trusted_proxies") },
             site: StaticSite {

@@ -78,6 +78,7 @@ impl Merged {
         set(&mut deploy.after, file.deploy.after);
         set(&mut deploy.on_failure, file.deploy.on_failure);
         set(&mut deploy.timeout, file.deploy.timeout);
+        set(&mut deploy.watch, file.deploy.watch);
         set(&mut health.path, file.health.path);
         set(&mut health.interval, file.health.interval);
         set(&mut health.failures, file.health.failures);

@@ -16,6 +16,9 @@ use crate::unit::{AppName, UserName};
 /// Default of `deploy.keep`: a few to go back to. What did not change costs no space.
 const KEEP: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
 
+/// Default of `deploy.watch`: what crashes or grows soon after its start shows, and nobody minds the wait.
+const WATCH: Duration = Duration::from_secs(10);
+
 /// One app, as validated. `Settings::new` holds every default.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -210,6 +213,9 @@ pub struct Deploy {
     pub on_failure: Vec<String>,
     /// How long each line may take.
     pub timeout: Duration,
+    /// How long the first instance of a new release is watched before the rest is rolled; zero: it is
+    /// not.
+    pub watch: Duration,
 }
 
 impl Default for Deploy {
@@ -221,6 +227,7 @@ impl Default for Deploy {
             after: Vec::new(),
             on_failure: Vec::new(),
             timeout: Duration::from_secs(30 * 60),
+            watch: WATCH,
         }
     }
 }

@@ -83,6 +83,7 @@ pub fn to_toml(settings: &Settings) -> String {
     file.value("after", deploy.after.clone());
     file.value("on_failure", deploy.on_failure.clone());
     file.text("timeout", format_duration(deploy.timeout));
+    file.text("watch", format_duration(deploy.watch));
 
     file.table("front");
     let proxies = settings.front.trusted_proxies.iter().map(ToString::to_string);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::num::NonZeroUsize;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -71,6 +71,31 @@ impl Store {
     #[must_use]
     pub fn path(&self, id: &ReleaseId) -> PathBuf {
         self.releases_folder().join(id.to_string())
+    }
+
+    /// The `romuo.toml` that the app was shipped from last; none: it was not shipped yet.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn home(&self) -> Result<Option<PathBuf>, ReleaseError> {
+        let path = self.home_path();
+        match fs::read_link(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            result => result.map(Some).map_err(ReleaseError::io("read", &path)),
+        }
+    }
+
+    /// The app is shipped from this `romuo.toml`.
+    ///
+    /// # Errors
+    /// Where that cannot be noted; it is as it was.
+    pub fn set_home(&self, file: &Path) -> Result<(), ReleaseError> {
+        let path = self.home_path();
+        folders::replace_link(&path, file).map_err(ReleaseError::io("write", &path))
+    }
+
+    fn home_path(&self) -> PathBuf {
+        self.folder.join("home.toml")
     }
 
     /// The history of the releases.
@@ -144,12 +169,12 @@ impl Store {
     pub fn prune(
         &self,
         lock: &DeployLock,
-        keep: NonZeroUsize,
+        keep: NonZeroU32,
     ) -> Result<Vec<ReleaseId>, ReleaseError> {
         let mut used: BTreeSet<_> = self.pinned()?.into_values().collect();
         used.extend(self.current()?);
         let mut old = self.releases()?;
-        old.truncate(old.len().saturating_sub(keep.get()));
+        old.truncate(old.len().saturating_sub(keep.get() as usize));
         old.retain(|id| !used.contains(id));
         for id in &old {
             let path = self.path(id);

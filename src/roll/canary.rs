@@ -5,6 +5,10 @@ use crate::health::Report;
 /// Failed answers below this many say nothing: a client of a rare kind may have come by.
 const FEWEST_ERRORS: u64 = 5;
 
+/// The share of failed answers, in percent, that is too large for one without siblings: what was usual
+/// before nobody tells.
+const ALONE: u64 = 10;
+
 /// How much larger the share of failed answers may be than twice that of the siblings, in percent.
 const MARGIN: u64 = 1;
 
@@ -58,11 +62,15 @@ pub(super) fn compare((before, now): Watched, siblings: &[Watched]) -> Result<()
     let (theirs, of) = (sum(|sample| sample.errors), sum(|sample| sample.requests));
     // In percent; the siblings' share is 0 where they answered nothing.
     let share = |errors: u64, requests: u64| (errors * 100).checked_div(requests).unwrap_or(0);
-    let (ours, allowed) = (share(errors, requests), 2 * share(theirs, of) + MARGIN);
+    let allowed = if siblings.is_empty() { ALONE } else { 2 * share(theirs, of) + MARGIN };
+    let ours = share(errors, requests);
     if errors >= FEWEST_ERRORS && ours > allowed {
-        return Err(format!(
-            "is worse than its siblings: {errors} of its {requests} answers failed, {theirs} of {of} of theirs"
-        ));
+        let failed = format!("{errors} of its {requests} answers failed");
+        return Err(if siblings.is_empty() {
+            format!("does badly: {failed}")
+        } else {
+            format!("is worse than its siblings: {failed}, {theirs} of {of} of theirs")
+        });
     }
     let largest = siblings.iter().map(|(_, now)| now.memory).max();
     match largest {
@@ -98,8 +106,9 @@ mod tests {
     fn one_that_fails_more_restarts_or_grows_is_worse() {
         let failing = compare(after(100, 5), &[after(80, 1), after(20, 0)]).unwrap_err();
         assert!(failing.contains("5 of its 100 answers failed, 1 of 100 of theirs"), "{failing}");
-        let fails_alone = compare(after(100, 50), &[]).unwrap_err();
-        assert!(fails_alone.contains("0 of 0"), "{fails_alone}");
+        let fails_alone = compare(after(100, 11), &[]).unwrap_err();
+        assert!(fails_alone.contains("11 of its 100 answers failed"), "{fails_alone}");
+        assert_eq!(compare(after(100, 10), &[]), Ok(()));
         let restarted = (BEGIN, Sample { restarts: 2, ..BEGIN });
         assert!(compare(restarted, &[]).is_err());
         let anew = (BEGIN, Sample { requests: 1, ..BEGIN });

@@ -193,8 +193,10 @@ impl Roll {
         while self.may_begin()
             && let Some(planned) = self.waiting.pop_front()
         {
+            // With a new release a restart tells enough.
+            let is_new = self.rules.gate.release.is_some();
             let has_siblings = self.waiting.iter().any(|planned| planned.serves);
-            let is_canary = self.rules.watches && !self.is_proven && has_siblings;
+            let is_canary = self.rules.watches && !self.is_proven && (has_siblings || is_new);
             self.turns.insert(planned.id, Turn::new(planned, Task::Renew, is_canary));
         }
         if self.lacks_extra {

@@ -12,6 +12,7 @@ mod boot;
 mod careful;
 mod crash;
 mod demo;
+mod deploy;
 mod docs;
 mod explain;
 mod inherit;

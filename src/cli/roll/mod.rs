@@ -90,6 +90,7 @@ impl Roll {
             manager,
             releases: releases.as_deref().unwrap_or(&Same),
             release: shipping.as_ref().and_then(Shipping::release),
+            watch: shipping.as_ref().map_or(settings.reload.watch, |it| it.watch(settings)),
             started,
         };
         let proves = shipping.as_ref().is_none_or(Shipping::proves);
@@ -183,6 +184,20 @@ async fn canceled(
     Ok(Some(outcome))
 }
 
+/// Nobody is to be rolled, as the app is stopped: what it starts with is what was asked for.
+pub(super) async fn bring_stopped(
+    app: &AppName,
+    context: &Context,
+    manager: &Systemd,
+) -> Result<(), Failure> {
+    let _lock = alone::lock("roll", app, context, false, announce).await?;
+    if let Some(mut shipping) = Shipping::find(context, app)? {
+        shipping.begin(context, manager).await?;
+        shipping.is_done(context, manager).await?;
+    }
+    Ok(())
+}
+
 /// The exit code of an outcome.
 pub(super) fn exit(outcome: &Outcome) -> Exit {
     match &outcome.back {
@@ -195,9 +210,9 @@ pub(super) fn exit(outcome: &Outcome) -> Exit {
 /// The app is being stopped in the middle of a roll.
 async fn give_up(app: &AppName, context: &Context) {
     let path = context.progress_path(app);
-    let far = Progress::read(&path).map(|progress| format!(" at {}", progress.how_far()));
-    let far = far.unwrap_or_default();
-    announce(&format!("the roll of {app} ended{far}: the app is being stopped"));
+    let far = Progress::read(&path).map(|progress| format!("at {}", progress.how_far()));
+    let far = far.as_deref().unwrap_or("before it began");
+    announce(&format!("the roll of {app} ended {far}: the app is being stopped"));
     Progress::remove(&path);
     take_back(app, context, "the app was stopped meanwhile").await;
 }

@@ -1,6 +1,7 @@
 //! One way through the instances.
 
 use std::future::Future;
+use std::time::Duration;
 
 use super::super::context::Context;
 use super::super::error::Failure;
@@ -10,7 +11,7 @@ use super::{announce, patience, sockets};
 use crate::clock::BootTime;
 use crate::config::Settings;
 use crate::manager::{ServiceManager as _, Systemd, UnitStatus, Verb};
-use crate::roll::{Action, Driver, Reason, Releases, Roll as Machine, Verdict, Way};
+use crate::roll::{Action, Driver, Patience, Reason, Releases, Roll as Machine, Verdict, Way};
 use crate::unit::AppName;
 
 /// What it takes to go through the instances.
@@ -22,6 +23,8 @@ pub(super) struct Pass<'a> {
     pub(super) releases: &'a dyn Releases,
     /// The id of it; none: it is not asked for.
     pub(super) release: Option<String>,
+    /// How long the first one is watched.
+    pub(super) watch: Duration,
     pub(super) started: BootTime,
 }
 
@@ -34,17 +37,19 @@ impl Pass<'_> {
         proves: bool,
         cancel: impl Future<Output = ()>,
     ) -> Result<Verdict, Failure> {
-        let Self { settings, context, manager, releases, release, started } = self;
+        let Self { settings, context, manager, releases, release, watch, started } = self;
         let app = &settings.name;
         let health = &sockets(settings, context);
-        let driver = Driver { app, manager, health, releases, patience: patience(settings) };
+        let patience = Patience { watch, ..patience(settings) };
+        let driver = Driver { app, manager, health, releases, patience };
         let mut rules = whole.rules(settings);
+        rules.watches = !watch.is_zero() && rules.gate.good.is_some();
         rules.gate.release = release;
         if proves {
             // A release that is not well is to go, and not to be spread.
             rules.goes_on &= rules.gate.release.is_none();
         } else {
-            (rules.goes_on, rules.watches) = (true, false);
+            rules.goes_on = true;
         }
         let machine = Machine::new(whole.plan.clone(), rules);
         let mut keeper = Keeper::new(context.progress_path(app), started, whole);

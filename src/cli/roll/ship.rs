@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::future::pending;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::super::context::Context;
 use super::super::error::Failure;
@@ -15,7 +16,7 @@ use super::announce;
 use super::pass::Pass;
 use super::whole::Whole;
 use crate::clock::BootTime;
-use crate::config;
+use crate::config::{self, Settings};
 use crate::manager::Systemd;
 use crate::release::{Pin, Purpose, ReleaseError, Request, Store, Trials, Verdict as Judged};
 use crate::roll::{Back, Outcome, Proven, Releases, Untried, Verdict};
@@ -85,6 +86,15 @@ impl Shipping {
         self.request.failed.is_none() && self.request.to != self.request.back
     }
 
+    /// How long the first one is watched: what served before was watched then.
+    pub(super) fn watch(&self, settings: &Settings) -> Duration {
+        if self.proves() && self.request.purpose == Purpose::Deploy {
+            settings.deploy.watch
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// What each instance is to say that it runs; none: it is no release.
     pub(super) fn release(&self) -> Option<String> {
         self.request.to.release().map(ToString::to_string)
@@ -118,6 +128,13 @@ impl Shipping {
         self.store.set_current(&self.request.to)?;
         // Those that are stopped, too.
         self.pin_all(context, manager, &self.request.to, true).await?;
+        let is_left = self.request.purpose == Purpose::Rollback && self.proves();
+        if let Some(left) = self.request.back.release().filter(|_| is_left) {
+            let history = self.store.history();
+            if let Err(error) = history.judge(left, Judged::RolledBack, Some("by hand"), None) {
+                announce(&error.to_string());
+            }
+        }
         match &self.request.failed {
             None => self.judge(Judged::Serving, None),
             Some(reason) => self.judge(Judged::RolledBack, Some(reason)),
@@ -206,6 +223,7 @@ impl Shipping {
             manager,
             releases: &*releases,
             release: self.release(),
+            watch: Duration::ZERO,
             started: BootTime::now(),
         };
         let verdict = pass.run(&whole, false, pending()).await?;

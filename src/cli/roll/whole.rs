@@ -64,7 +64,7 @@ impl Whole {
             },
             extra: self.extra.clone(),
             goes_on: reload.on_failure == OnFailure::Continue,
-            watches: !reload.watch.is_zero() && !inherits(settings),
+            watches: false,
             gate: gate(settings),
         }
     }

@@ -116,9 +116,10 @@ prop_compose! {
         build in lines(),
         keep in 2..=u32::MAX,
         (before, after, on_failure) in (lines(), lines(), lines()),
-        timeout in durations(1),
+        (timeout, watch) in (durations(1), durations(0)),
     ) -> Deploy {
-        Deploy { build, keep: keep.try_into().unwrap(), before, after, on_failure, timeout }
+        let keep = keep.try_into().unwrap();
+        Deploy { build, keep, before, after, on_failure, timeout, watch }
     }
 }
 

@@ -86,6 +86,7 @@ fn what_the_file_says_takes_the_place_of_the_default() {
         after: vec!["            echo shipped\n            echo done\n        ".into()],
         on_failure: vec!["mail -s failed root".into()],
         timeout: seconds(600),
+        watch: seconds(10),
     };
     assert_eq!(shop.deploy, deploy);
     let root = PathBuf::from("/var/www/shop/dist");
@@ -272,6 +273,7 @@ before = []
 after = []
 on_failure = []
 timeout = "30min"
+watch = "10s"
 
 [front]
 trusted_proxies = ["127.0.0.0/8", "::1"]

@@ -1,7 +1,7 @@
 //! What is kept: leftovers, pins, pruning, the history.
 
 use std::fs;
-use std::num::NonZeroUsize;
+use std::num::NonZeroU32;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::thread;
 use std::time::Duration;
@@ -13,12 +13,12 @@ fn instance(id: &str) -> InstanceId {
     id.parse().unwrap()
 }
 
-fn keep(count: usize) -> NonZeroUsize {
+fn keep(count: u32) -> NonZeroU32 {
     count.try_into().unwrap()
 }
 
 impl Shop {
-    fn prune(&self, count: usize) -> Result<Vec<ReleaseId>, ReleaseError> {
+    fn prune(&self, count: u32) -> Result<Vec<ReleaseId>, ReleaseError> {
         self.store.prune(&self.store.lock().unwrap(), keep(count))
     }
 }

@@ -1,0 +1,346 @@
+//! The procedure of a deploy: check -> build -> stage -> rehearse -> roll.
+//!
+//! Until the roll begins nothing that serves is touched, and whatever ends this process leaves a staged
+//! release at the most, which the next deploy knows how to clear. From there on the roller sees to it.
+
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::super::context::Context;
+use super::super::error::Failure;
+use super::super::fit::Fitting;
+use super::super::install::{cpus, host, refuse_other_ports, resolved};
+use super::super::output::Printer;
+use super::super::rehearse::rehearse;
+use super::super::scale;
+use super::super::scaling::Interrupts;
+use super::super::bring::bring;
+use super::super::reload;
+use super::home::Home;
+use super::outcome::Deployed;
+use super::steps::Steps;
+use crate::clock::BootTime;
+use crate::config::{self, Settings};
+use crate::install;
+use crate::manager::Systemd;
+use crate::release::{
+    Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, Pin, Purpose, ReleaseId, Request, Rules,
+    Source, Store, Verdict, login,
+};
+use crate::render::Host;
+use crate::roll::Outcome;
+use crate::unit::{AppName, JobResult};
+use crate::ship::{self, Checkout, Facts, ForRelease, Owner, Wanted, check_out, for_release};
+
+/// A deploy under way.
+pub(super) struct Procedure<'a> {
+    home: &'a Home,
+    store: &'a Store,
+    lock: &'a DeployLock,
+    context: &'a Context,
+    printer: &'a Printer,
+    manager: Systemd,
+    host: Host,
+    steps: Steps<'a>,
+    since: BootTime,
+    /// How many instances the configuration has asked for so far.
+    instances: NonZeroU16,
+    facts: Option<Facts>,
+    roll: Option<Outcome>,
+}
+
+impl<'a> Procedure<'a> {
+    pub(super) async fn new(
+        home: &'a Home,
+        store: &'a Store,
+        lock: &'a DeployLock,
+        context: &'a Context,
+        printer: &'a Printer,
+    ) -> Result<Self, Failure> {
+        let manager = Systemd::connect().await?;
+        let host = host(context.root(), Some(&manager)).await?;
+        let (steps, since) = (Steps::new(printer), BootTime::now());
+        let instances = context.installed(&home.settings.name)?.instances.count(cpus());
+        Ok(Self {
+            home,
+            store,
+            lock,
+            context,
+            printer,
+            manager,
+            host,
+            steps,
+            since,
+            instances,
+            facts: None,
+            roll: None,
+        })
+    }
+
+    /// Does all of it. What it came to, and why it failed.
+    pub(super) async fn run(mut self, wanted: Wanted) -> (Deployed, Result<(), Failure>) {
+        let result = match Interrupts::new() {
+            Err(error) => Err(error),
+            Ok(mut interrupts) => tokio::select! {
+                result = self.ship(wanted) => result,
+                () = interrupts.come() => Err(self.interrupted()),
+            },
+        };
+        let verdict = match (&result, &self.roll) {
+            (Ok(()) | Err(Failure::After { .. }), _) => Verdict::Serving,
+            (Err(Failure::RolledBack { .. }), _) => Verdict::RolledBack,
+            _ => Verdict::Failed,
+        };
+        let reason = result.as_ref().err().map(ToString::to_string);
+        if let (Some(reason), Verdict::Failed | Verdict::RolledBack) = (&reason, verdict) {
+            self.failed(verdict, reason).await;
+        }
+        let release = self.release().map(ToString::to_string);
+        let serves = self.store.current().ok().flatten().map(|id| id.to_string());
+        let (app, roll, steps) = (self.app().to_string(), self.roll, self.steps.into_done());
+        (Deployed { app, release, serves, verdict, reason, steps, roll }, result)
+    }
+
+    fn app(&self) -> &AppName {
+        &self.home.settings.name
+    }
+
+    fn release(&self) -> Option<&ReleaseId> {
+        self.facts.as_ref()?.release.as_ref()
+    }
+
+    async fn ship(&mut self, wanted: Wanted) -> Result<(), Failure> {
+        self.clear()?;
+        let work = self.work();
+        let step = self.steps.begin("check", "looking at what is to be shipped");
+        let tell = |text: &str| self.printer.tell(text);
+        let checkout = check_out(wanted, &work, tell).await?;
+        for warning in &checkout.warnings {
+            self.printer.tell(format!("warning: {warning}"));
+        }
+        let settings = self.settings(&checkout)?;
+        self.steps.end(step, format!("{}: the configuration is good", checkout.source));
+        let shipped = self.ship_from(&checkout, settings).await;
+        if checkout.folder != self.home.folder {
+            // What cannot be removed now, the next deploy removes.
+            let _ = checkout.discard(&work).await;
+        }
+        shipped
+    }
+
+    async fn ship_from(&mut self, checkout: &Checkout, settings: Settings) -> Result<(), Failure> {
+        let id = self.store.next_id(checkout.commit.as_ref())?;
+        let previous = self.store.current()?;
+        self.facts = Some(Facts {
+            app: self.app().clone(),
+            release: Some(id.clone()),
+            previous,
+            commit: checkout.commit.clone(),
+            source: checkout.source.clone(),
+            outcome: None,
+        });
+        let lines = settings.deploy.build.clone();
+        self.lines("build", &lines, checkout, &settings).await?;
+        let settings = self.stage(&id, checkout, settings)?;
+        self.rehearse(&id, &settings).await?;
+        let lines = settings.deploy.before.clone();
+        self.lines("before", &lines, checkout, &settings).await?;
+        self.roll(&id).await?;
+        self.settle(&settings).await;
+        let lines = settings.deploy.after.clone();
+        let after = self.lines("after", &lines, checkout, &settings).await;
+        after.map_err(|error| Failure::After {
+            sentence: format!("release {id} serves, but `deploy.after` failed: {error}"),
+        })
+    }
+
+    /// Clears what a deploy that was killed has left.
+    fn clear(&self) -> Result<(), Failure> {
+        let left = self.store.clean(self.lock)?;
+        let ended = ship::end_leftovers(&self.logs())?;
+        if left + ended > 0 {
+            self.printer.tell("cleared what a deploy before, which did not come to its end, has left");
+        }
+        Ok(())
+    }
+
+    /// The settings of what is shipped.
+    fn settings(&self, checkout: &Checkout) -> Result<Settings, Failure> {
+        let settings = self.home.settings_in(&checkout.folder)?;
+        if settings.name != *self.app() {
+            return Err(Failure::OtherApp { app: self.app().clone(), other: settings.name });
+        }
+        Ok(settings)
+    }
+
+    /// Runs lines of `[deploy]`.
+    async fn lines(
+        &mut self,
+        key: &'static str,
+        lines: &[String],
+        checkout: &Checkout,
+        settings: &Settings,
+    ) -> Result<(), Failure> {
+        let Some(facts) = self.facts.clone().filter(|_| !lines.is_empty()) else { return Ok(()) };
+        let step = self.steps.begin(key, "running its lines");
+        step.spinner.finish_and_clear();
+        let owner = Owner::of(&checkout.folder).map_err(Failure::Runtime)?;
+        let log = self.log(&facts);
+        let tell = |line: &str| self.printer.tell(format!("$ {line}"));
+        let (folder, limit) = (&checkout.folder, settings.deploy.timeout);
+        ship::run(lines, key, folder, &owner, &facts, &log, limit, tell).await?;
+        let count = if lines.len() == 1 { "1 line".into() } else { format!("{} lines", lines.len()) };
+        self.steps.end(step, format!("{count}, kept in {}", log.display()));
+        Ok(())
+    }
+
+    /// Makes a release of what was built; the settings that it has as one.
+    fn stage(
+        &mut self,
+        id: &ReleaseId,
+        checkout: &Checkout,
+        settings: Settings,
+    ) -> Result<Settings, Failure> {
+        let step = self.steps.begin("stage", "copying what changed");
+        let resolved = resolved(settings, self.context.root())?;
+        let current = self.store.current_path();
+        let ForRelease { settings, links } = for_release(resolved.settings, checkout, &current)?;
+        // What the units would not take is found before anything is started.
+        let fitting = Fitting::of(settings.clone(), &self.host)?;
+        install::verify(&fitting.units, &self.host, self.context.root())?;
+        fitting.plan(self.context)?;
+        let writable: Vec<PathBuf> = links.iter().map(|(inside, _)| inside.clone()).collect();
+        let rules = Rules::read(&checkout.folder, &writable)?;
+        let text = config::to_toml(&settings);
+        let files = vec![(CONFIG_FILE.into(), text, CONFIG_MODE)];
+        let additions = Additions { files, links };
+        let staged = self.store.stage(self.lock, &checkout.folder, &rules, id, &additions)?;
+        for warning in &staged.warnings {
+            self.printer.tell(format!("warning: {warning}"));
+        }
+        self.store.history().add(Entry {
+            id: id.clone(),
+            staged_at: Timestamp::now(),
+            by: login(),
+            source: checkout.source.clone(),
+            commit: checkout.commit.clone(),
+            verdict: Verdict::Staged,
+            reason: None,
+            duration_ms: None,
+        })?;
+        self.store.set_home(&self.home.file)?;
+        let (new, same) = (staged.copied + staged.shared, staged.linked);
+        self.steps.end(step, format!("release {id}: {new} files are new, {same} as before"));
+        Ok(settings)
+    }
+
+    /// Starts one candidate beside the instances.
+    async fn rehearse(&mut self, id: &ReleaseId, settings: &Settings) -> Result<(), Failure> {
+        refuse_other_ports(settings, &self.manager).await?;
+        let step = self.steps.begin("rehearse", "starting a candidate beside the instances");
+        let folder = self.store.path(id);
+        rehearse(settings, &folder, &self.host, &self.manager).await?;
+        self.steps.end(step, format!("a candidate answers {} well", settings.health.path));
+        Ok(())
+    }
+
+    /// Has the roller bring the instances to it.
+    async fn roll(&mut self, id: &ReleaseId) -> Result<(), Failure> {
+        let app = self.app().clone();
+        let step = self.steps.begin("roll", "asking systemd for a roll");
+        let back = match self.store.current()? {
+            Some(current) => Pin::Release(current),
+            None => {
+                let installed = self.context.installed(&app)?;
+                self.store.set_base(&config::to_toml(&installed))?;
+                Pin::Base
+            }
+        };
+        let request = Request {
+            to: id.into(),
+            back,
+            purpose: Purpose::Deploy,
+            about: Some(id.clone()),
+            since: self.since,
+            failed: None,
+        };
+        let outcome = bring(&request, &app, self.context, &self.manager, self.printer).await?;
+        let said = outcome.as_ref().map_or_else(
+            || "the app is stopped: `romuoctl start` starts it with the release".to_owned(),
+            ToString::to_string,
+        );
+        let is_done = outcome.as_ref().is_none_or(Outcome::is_done);
+        self.roll = outcome;
+        if let (false, Some(outcome)) = (is_done, &self.roll) {
+            return Err(reload::failure(&app, outcome, &JobResult::Failed));
+        }
+        self.steps.end(step, said);
+        Ok(())
+    }
+
+    /// Brings the rest in line with what serves now. None of it can take that back.
+    async fn settle(&mut self, settings: &Settings) {
+        let wished = settings.instances.count(cpus());
+        if wished != self.instances
+            && let Err(error) = scale::to(wished, self.app(), self.context, self.printer).await
+        {
+            self.printer.tell(format!("warning: the number of instances is as it was: {error}"));
+        }
+        match self.store.prune(self.lock, settings.deploy.keep) {
+            Ok(pruned) => {
+                for id in pruned {
+                    // It is only the output of a build.
+                    let _ = std::fs::remove_file(self.logs().join(format!("{id}.log")));
+                }
+            }
+            Err(error) => self.printer.tell(format!("warning: no release was pruned: {error}")),
+        }
+    }
+
+    /// It failed: says so in the history, where the roller has not, and runs `deploy.on_failure`.
+    async fn failed(&mut self, verdict: Verdict, reason: &str) {
+        let Some(facts) = &mut self.facts else { return };
+        facts.outcome = Some((verdict, reason.to_owned()));
+        let staged = facts.release.clone().filter(|id| self.store.path(id).is_dir());
+        if let (Some(id), None) = (staged, &self.roll) {
+            let took = BootTime::now().since(self.since);
+            let judged = self.store.history().judge(&id, verdict, Some(reason), Some(took));
+            if let Err(error) = judged {
+                self.printer.tell(format!("warning: {error}"));
+            }
+        }
+        let settings = self.home.settings.clone();
+        let source = Source::Folder;
+        let home = Checkout::plain(self.home.folder.clone(), self.home.folder.clone(), source);
+        let lines = settings.deploy.on_failure.clone();
+        if let Err(error) = self.lines("on_failure", &lines, &home, &settings).await {
+            self.printer.tell(format!("warning: {error}"));
+        }
+    }
+
+    fn interrupted(&self) -> Failure {
+        let app = self.app();
+        let asked = Request::read(&Request::path(self.context.root(), app));
+        let sentence = if matches!(asked, Ok(Some(_))) {
+            format!("the deploy of {app} was interrupted, and the roll goes on without it")
+        } else {
+            format!("the deploy of {app} was interrupted")
+        };
+        Failure::Interrupted { sentence }
+    }
+
+    fn work(&self) -> PathBuf {
+        self.store.folder().join("work").join(std::process::id().to_string())
+    }
+
+    fn logs(&self) -> PathBuf {
+        self.store.folder().join("logs")
+    }
+
+    fn log(&self, facts: &Facts) -> PathBuf {
+        let id = facts.release.as_ref().map(ToString::to_string).unwrap_or_default();
+        self.logs().join(format!("{id}.log"))
+    }
+}

@@ -1,0 +1,108 @@
+//! `romuoctl rollback`: brings back a release from before, by the same roll and through the same gate.
+
+use super::bring::bring;
+use super::context::Context;
+use super::error::{Exit, Failure};
+use super::output::{Format, Printer};
+use super::reload;
+use super::status::Status;
+use crate::clock::BootTime;
+use crate::manager::Systemd;
+use crate::release::{Entry, Pin, Purpose, ReleaseError, ReleaseId, Request, Store, Verdict};
+use crate::unit::{AppName, JobResult};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Rollback {
+    /// Which release: its id, the begin or the commit of it, or `base` for what was there before the first
+    /// one; without it: the one that served before
+    #[arg(value_name = "ID")]
+    release: Option<String>,
+}
+
+impl Rollback {
+    pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        context.running("rollback")?;
+        let app = context.app()?;
+        if !context.is_installed(&app) {
+            return Err(Failure::NotInstalled { app });
+        }
+        let store = Store::new(context.root(), &app);
+        let lock = store.lock()?;
+        let to = match &self.release {
+            Some(name) => named(name, &app, &store)?,
+            None => before(&app, &store, context)?,
+        };
+        let current = store.current()?.map_or(Pin::Base, Pin::Release);
+        let request = Request {
+            about: to.release().cloned(),
+            back: current,
+            to,
+            purpose: Purpose::Rollback,
+            since: BootTime::now(),
+            failed: None,
+        };
+        let manager = Systemd::connect().await?;
+        let outcome = bring(&request, &app, context, &manager, printer).await?;
+        drop(lock);
+        if printer.format == Format::Json {
+            printer.answer(&outcome, "");
+        }
+        match outcome {
+            None => {
+                let to = &request.to;
+                printer.say(format!("the app is stopped: `romuoctl start` starts it with {to}"));
+                Ok(Exit::Done)
+            }
+            Some(outcome) if outcome.is_done() => {
+                printer.say(&outcome);
+                if printer.format == Format::Text && !printer.quiet {
+                    Status {}.run(&context.of(app), printer).await?;
+                }
+                Ok(Exit::Done)
+            }
+            Some(outcome) => Err(reload::failure(&app, &outcome, &JobResult::Failed)),
+        }
+    }
+}
+
+/// What a person means by a name.
+fn named(name: &str, app: &AppName, store: &Store) -> Result<Pin, Failure> {
+    let is_meant = |id: &ReleaseId| {
+        let commit = id.commit().is_some_and(|commit| name.starts_with(commit));
+        id.to_string().starts_with(name) || commit
+    };
+    if name == String::from(Pin::Base) && store.config_path(&Pin::Base).exists() {
+        return Ok(Pin::Base);
+    }
+    let meant: Vec<_> = store.releases()?.into_iter().filter(is_meant).collect();
+    match <[ReleaseId; 1]>::try_from(meant) {
+        Ok([id]) => Ok(Pin::Release(id)),
+        Err(many) => {
+            let many = many.iter().map(ToString::to_string).collect();
+            Err(Failure::WhichRelease { app: app.clone(), name: name.into(), many })
+        }
+    }
+}
+
+/// What served before. Where some instances run something else than the others, it is what came out well
+/// last.
+fn before(app: &AppName, store: &Store, context: &Context) -> Result<Pin, Failure> {
+    let none = || Failure::NoRelease { app: app.clone() };
+    let Some(current) = store.current()? else { return Err(none()) };
+    let current = Pin::Release(current);
+    let is_under_way = Request::read(&Request::path(context.root(), app))?.is_some();
+    if is_under_way || store.pins()?.values().any(|pin| *pin != current) {
+        return Ok(current);
+    }
+    let there = store.releases()?;
+    let served = |entry: &Entry| {
+        let is_it = Pin::from(&entry.id) == current;
+        entry.verdict == Verdict::Replaced && !is_it && there.contains(&entry.id)
+    };
+    let entries: Result<Vec<Entry>, ReleaseError> = store.history().entries();
+    match entries?.into_iter().rev().find(served) {
+        Some(entry) => Ok(Pin::Release(entry.id)),
+        None if store.config_path(&Pin::Base).exists() => Ok(Pin::Base),
+        None => Err(none()),
+    }
+}
