@@ -25,6 +25,7 @@
 //! | [`sandbox`] | a throwaway machine with a real systemd in namespaces |
 //! | [`load`] | HTTP clients that never retry and see every failure |
 //! | [`adopt`] | a folder, or the configuration of another manager -> `romuo.toml` |
+//! | [`ship`] | what a deploy does before there is a release: source, build, settings |
 //! | [`cli`] | one file per verb of `romuoctl`; nobody imports it |
 
 pub mod adopt;
@@ -46,5 +47,6 @@ pub mod render;
 pub mod roll;
 pub mod sandbox;
 pub mod server;
+pub mod ship;
 pub mod unit;
 pub mod upstream;
