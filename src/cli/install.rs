@@ -163,7 +163,7 @@ async fn running_manager(context: &Context) -> Result<Option<Systemd>, Failure> 
 
 /// What the units have to know of the machine below `root`. romuo-server lies beside romuoctl; a
 /// romuoctl that lies below the root itself is named as that machine sees it.
-async fn host(root: &Path, manager: Option<&Systemd>) -> Result<Host, Failure> {
+pub(super) async fn host(root: &Path, manager: Option<&Systemd>) -> Result<Host, Failure> {
     let here = std::env::current_exe().map_err(Failure::Runtime)?;
     let ctl = here.strip_prefix(root).map_or(here.clone(), |inside| Path::new("/").join(inside));
     let systemd = match manager {

@@ -64,7 +64,8 @@ impl Interrupts {
         ]))
     }
 
-    async fn come(&mut self) {
+    /// Waits for one.
+    pub(super) async fn come(&mut self) {
         let mut all: FuturesUnordered<_> = self.0.iter_mut().map(Signal::recv).collect();
         all.next().await;
     }

@@ -21,6 +21,7 @@ mod look;
 mod machine;
 mod matrix;
 mod recycle;
+mod rehearse;
 mod release;
 mod roll;
 mod scale;
