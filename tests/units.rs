@@ -12,7 +12,7 @@ use std::process::Command;
 
 use romuo::config::{Method, Mode, Network, Program, Settings, StaticSite};
 use romuo::install::{Install, apply, lock, plan};
-use romuo::render::{Host, OLDEST_SYSTEMD, Units, render};
+use romuo::render::{Host, OLDEST_SYSTEMD, Units, candidate, render};
 use romuo::unit::{AppName, InstanceId};
 
 /// The newest systemd whose directives were looked at.
@@ -168,6 +168,44 @@ fn the_golden_trees_are_what_gets_installed_today() {
     ] {
         let units = render(&settings, &host(systemd)).unwrap();
         compare(&format!("tests/golden/{case}"), &installed(&settings, &units));
+    }
+}
+
+/// systemd has no word to say about a candidate. Its program is one that is there.
+fn verify_candidate(settings: &Settings, release: &Path) {
+    let host = Host { server: "/bin/sh".into(), ..host(OLDEST_SYSTEMD) };
+    let folder = tempfile::tempdir().unwrap();
+    let mut paths = Vec::new();
+    for unit in candidate(settings, &host, release).unwrap().files {
+        paths.push(folder.path().join(unit.name.as_str()));
+        fs::write(&paths[paths.len() - 1], unit.text).unwrap();
+    }
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no", "--recursive-errors=no"])
+        .args(&paths)
+        .output()
+        .unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let ours: Vec<_> = said.lines().filter(|line| line.contains("candidate")).collect();
+    assert!(output.status.success() && ours.is_empty(), "{said}");
+}
+
+#[test]
+fn the_golden_candidates_are_what_is_rehearsed_today() {
+    let folder = Path::new("/var/lib/romuo/node/releases/20261126T001100Z-abc1234");
+    let mut site =
+        shop().moved(Path::new("/home/anna/100% shop"), Path::new("/var/lib/romuo/shop/current"));
+    site.user = None;
+    for (case, settings) in [
+        ("front-candidate", released(Mode::Front)),
+        ("inherit-candidate", released(Mode::Inherit)),
+        ("site-candidate", site),
+    ] {
+        verify_candidate(&settings, folder);
+        let units = candidate(&settings, &host(OLDEST_SYSTEMD), folder).unwrap();
+        let files = units.files.into_iter();
+        let files = files.map(|unit| (unit.name.as_str().into(), Entry::Text(unit.text))).collect();
+        compare(&format!("tests/golden/{case}"), &files);
     }
 }
 

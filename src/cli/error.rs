@@ -192,6 +192,10 @@ pub(super) enum Failure {
     #[diagnostic(help("what was there before serves on"))]
     LeftAsItWas { sentence: String },
 
+    #[error("{sentence}")]
+    #[diagnostic(help("no instance was touched: all run what they ran before"))]
+    Unfit { sentence: String },
+
     #[error("no roll of {app} is under way, so there is none to cancel")]
     #[diagnostic(help("`romuoctl status` shows what the last one came to"))]
     NotRolling { app: AppName },

@@ -149,9 +149,15 @@ impl LastLines {
 
 /// The last lines of a unit's journal; none where it cannot be read, since they only explain.
 pub(super) async fn last_lines(unit: &UnitName, network: Network) -> LastLines {
+    last_lines_since(i64::MIN, unit, network).await
+}
+
+/// The same of those that came after `time`, in microseconds since 1970.
+pub(super) async fn last_lines_since(time: i64, unit: &UnitName, network: Network) -> LastLines {
     let _ = journal::sync().await;
     let query = journal::Query::unit(unit).lines(SEARCHED_LINES);
-    let entries = query.read_all().await.unwrap_or_default();
+    let mut entries = query.read_all().await.unwrap_or_default();
+    entries.retain(|entry| entry.time_us >= time);
     let mut hints = Hints::default();
     for entry in &entries {
         hints.add(&entry.message, network);

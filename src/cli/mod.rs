@@ -15,6 +15,7 @@ mod lifecycle;
 mod logs;
 mod manual;
 mod output;
+mod rehearse;
 mod releases;
 mod reload;
 mod roll;
@@ -116,6 +117,9 @@ enum Verb {
     Completions(manual::Completions),
     /// Print the manual page, or write all of them
     Man(manual::Man),
+    /// Start a release beside the instances, out of the clients' sight, and see whether it is fit to serve
+    #[command(hide = true)]
+    Rehearse(rehearse::Rehearse),
     /// Roll the instances here and now: what `systemctl reload` runs
     #[command(hide = true)]
     Roll(roll::Roll),
@@ -181,6 +185,7 @@ impl Verb {
             Self::Logs(verb) => verb.run(context, printer).await,
             Self::Completions(verb) => Ok(verb.run()),
             Self::Man(verb) => verb.run(),
+            Self::Rehearse(verb) => verb.run(context, printer).await,
             Self::Roll(verb) => verb.run(context).await,
         }
     }

@@ -62,6 +62,16 @@ impl Place {
         Self { links: None, installed: settings, known: BTreeMap::new(), last }
     }
 
+    /// An app that lies in the folder of a release, whatever any instance is to run.
+    ///
+    /// # Errors
+    /// Where the configuration cannot be used.
+    pub fn of_release(config: &Path, folder: &Path) -> Result<Self, ConfigError> {
+        let settings = config::load(config)?;
+        let current = Store::new(Path::new("/"), &settings.name).current_path();
+        Ok(Self::fixed(settings.moved(&current, folder)))
+    }
+
     pub(super) fn below(
         root: &Path,
         config: &Path,

@@ -8,13 +8,16 @@ use std::fmt::Write as _;
 use super::RenderError;
 use super::text::is_noncharacter;
 use crate::config::{Mode, Settings, is_variable_name};
+use crate::release;
 
-/// The text of the file; none: there are no variables, or systemd does not start the app itself.
+/// The text of the file; none: there are no variables, or systemd does not start the app itself: a front
+/// does, or what becomes the program of a release.
 ///
 /// # Errors
 /// Where systemd would drop a variable: it only logs that.
 pub(super) fn file(settings: &Settings) -> Result<Option<String>, RenderError> {
     let program = settings.program.as_ref().filter(|program| program.mode == Mode::Inherit);
+    let program = program.filter(|_| !release::runs_releases(&settings.name, &settings.directory));
     let Some(program) = program.filter(|program| !program.environment.is_empty()) else {
         return Ok(None);
     };

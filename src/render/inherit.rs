@@ -5,6 +5,8 @@ use std::path::Path;
 
 use askama::Template;
 
+use super::candidate::Release;
+use super::environment;
 use super::seen::{Home, Writable, needs};
 use super::template::{OPEN_FILES, STOP_MARGIN, checked, own_folder};
 use super::text::{BarePath, PathWord, PlainPattern, TimeSpan, Word};
@@ -19,6 +21,8 @@ use crate::unit::{AppName, UserName};
 #[expect(clippy::struct_excessive_bools, reason = "each is a question of the template")]
 pub(super) struct Inherit<'a> {
     app: &'a AppName,
+    /// Some: it is a candidate, which runs this.
+    release: Option<&'a Release>,
     user: Option<&'a UserName>,
     server: PathWord,
     command: Vec<Word>,
@@ -56,6 +60,7 @@ impl<'a> Inherit<'a> {
         settings: &'a Settings,
         program: &Program,
         host: &Host,
+        release: Option<&'a Release>,
     ) -> Result<Self, RenderError> {
         let limits = &settings.limits;
         let server = ("the path of romuo-server", host.server.as_path());
@@ -71,6 +76,7 @@ impl<'a> Inherit<'a> {
         let writable = Writable::of(Some(program))?;
         Ok(Self {
             app: &settings.name,
+            release,
             user: settings.user.as_ref(),
             server: checked(server.0, server.1, PathWord::new)?,
             command: program
@@ -95,7 +101,7 @@ impl<'a> Inherit<'a> {
             env_file: env_file
                 .map(|path| checked("`env_file`", path, PlainPattern::new))
                 .transpose()?,
-            environment: !program.environment.is_empty(),
+            environment: environment::file(settings)?.is_some(),
             home: Home::with(
                 [server, directory].into_iter().chain(needs(Some(program))).collect(),
             )?,

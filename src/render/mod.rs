@@ -1,5 +1,6 @@
 //! Settings -> text of the units. Pure: the same settings and host give the same text.
 
+mod candidate;
 mod environment;
 pub(crate) mod escape;
 mod inherit;
@@ -14,6 +15,8 @@ use std::path::PathBuf;
 
 use askama::Template;
 
+use self::candidate::Release;
+pub use self::candidate::{Candidate, candidate};
 pub use self::text::TextError;
 use crate::config::{Mode, Settings};
 use crate::unit::{AppName, UnitName};
@@ -119,7 +122,7 @@ pub fn render(settings: &Settings, host: &Host) -> Result<Units, RenderError> {
         files: [
             unit(app.socket(), &template::Socket::new(settings)?)?,
             unit(app.hold(), &template::Hold { app })?,
-            instance(settings, host)?,
+            instance(settings.name.template(), settings, host, None)?,
             unit(app.roll(), &template::Roll::new(settings, host)?)?,
             unit(app.target(), &template::Target { app })?,
         ],
@@ -127,14 +130,18 @@ pub fn render(settings: &Settings, host: &Host) -> Result<Units, RenderError> {
     })
 }
 
-/// The instances: `romuo-server`, or the app itself where it takes the sockets.
-fn instance(settings: &Settings, host: &Host) -> Result<UnitFile, RenderError> {
-    let name = settings.name.template();
+/// The instances, or a candidate that runs a release: `romuo-server`, or the app itself where it takes the sockets.
+fn instance(
+    name: UnitName,
+    settings: &Settings,
+    host: &Host,
+    release: Option<&Release>,
+) -> Result<UnitFile, RenderError> {
     match &settings.program {
         Some(program) if program.mode == Mode::Inherit => {
-            unit(name, &inherit::Inherit::new(settings, program, host)?)
+            unit(name, &inherit::Inherit::new(settings, program, host, release)?)
         }
-        _ => unit(name, &template::Instance::new(settings, host)?),
+        _ => unit(name, &template::Instance::new(settings, host, release)?),
     }
 }
 

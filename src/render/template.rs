@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use askama::Template;
 
+use super::candidate::Release;
 use super::seen::{Home, Writable, needs};
 use super::text::{BarePath, PathWord, TextError, TimeSpan};
 use super::{Host, RenderError};
@@ -62,6 +63,7 @@ impl<'a> Roll<'a> {
 #[template(path = "romuo.socket")]
 pub(super) struct Socket<'a> {
     app: &'a AppName,
+    candidate: bool,
     listen: Vec<Address>,
     tcp: bool,
     unix: bool,
@@ -74,11 +76,17 @@ impl<'a> Socket<'a> {
             settings.listen.iter().map(Address::new).collect::<Result<Vec<_>, RenderError>>()?;
         Ok(Self {
             app: &settings.name,
+            candidate: false,
             tcp: listen.iter().any(|address| matches!(address, Address::Tcp(_))),
             unix: listen.iter().any(|address| matches!(address, Address::Unix(_))),
             ipv6_only: ipv6_only(&settings.listen),
             listen,
         })
+    }
+
+    /// Those of a candidate.
+    pub(super) fn of_candidate(settings: &'a Settings) -> Result<Self, RenderError> {
+        Ok(Self { candidate: true, ..Self::new(settings)? })
     }
 }
 
@@ -125,6 +133,8 @@ fn ipv6_only(listen: &[Listen]) -> Option<&'static str> {
 #[template(path = "romuo@.service")]
 pub(super) struct Instance<'a> {
     app: &'a AppName,
+    /// Some: it is a candidate, which runs this.
+    release: Option<&'a Release>,
     user: Option<&'a UserName>,
     server: PathWord,
     /// None: that of the release that it runs.
@@ -152,7 +162,11 @@ pub(super) struct Instance<'a> {
 }
 
 impl<'a> Instance<'a> {
-    pub(super) fn new(settings: &'a Settings, host: &Host) -> Result<Self, RenderError> {
+    pub(super) fn new(
+        settings: &'a Settings,
+        host: &Host,
+        release: Option<&'a Release>,
+    ) -> Result<Self, RenderError> {
         let limits = &settings.limits;
         let server = ("the path of romuo-server", host.server.as_path());
         let directory = ("`directory`", settings.directory.as_path());
@@ -167,6 +181,7 @@ impl<'a> Instance<'a> {
         let patience = settings.health.patience() * if front { 2 } else { 1 };
         Ok(Self {
             app: &settings.name,
+            release,
             user: settings.user.as_ref(),
             server: checked(server.0, server.1, PathWord::new)?,
             directory: own_folder(settings)?,

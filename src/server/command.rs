@@ -38,6 +38,21 @@ struct Serve {
     /// Which instance this is; none: started by hand
     #[arg(long, value_name = "ID")]
     instance: Option<InstanceId>,
+    /// The folder of the release that a candidate runs, which is none of the instances
+    #[arg(long, value_name = "DIR", hide = true, conflicts_with = "instance")]
+    release: Option<PathBuf>,
+}
+
+impl Serve {
+    /// What is run.
+    fn place(&self) -> Result<Place, ServerError> {
+        let Self { config, instance, release } = self;
+        Ok(match (instance, release) {
+            (Some(id), _) => Place::of_instance(config, *id, runtime_folder())?,
+            (None, Some(folder)) => Place::of_release(config, folder)?,
+            (None, None) => Place::fixed(config::load(config)?),
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,19 +70,13 @@ enum Verb {
     Gate(Gate),
     /// Become the app's own program, from the release that the instance runs; units of `mode = "inherit"` do
     #[command(hide = true)]
-    Exec {
-        /// The instance
-        id: InstanceId,
-        /// The configuration
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
+    Exec(Serve),
 }
 
 #[derive(Debug, Args)]
 struct Gate {
-    /// The instance
-    id: InstanceId,
+    /// The instance; none: a candidate
+    id: Option<InstanceId>,
     /// An address that the app listens on; in the order in which systemd hands over the sockets
     #[arg(long, value_name = "ADDRESS", required = true)]
     listen: Vec<Listen>,
@@ -123,21 +132,15 @@ pub fn main() -> ExitCode {
         Arguments { verb: Some(Verb::Guard(verb)), .. } => verb.run(),
         Arguments { verb: Some(Verb::Swap { id }), .. } => swap(id),
         Arguments { verb: Some(Verb::Gate(verb)), .. } => verb.run(),
-        Arguments { serve: Some(Serve { config, instance }), .. } => {
-            let place = match instance {
-                Some(id) => Place::of_instance(&config, id, runtime_folder()),
-                None => config::load(&config).map(Place::fixed),
-            };
-            let run = |place| super::serve(place, instance);
-            match place.map_err(ServerError::from).and_then(run) {
+        Arguments { verb: Some(Verb::Exec(what)), .. } => {
+            let Err(error) = what.place().and_then(|place| exec(&place));
+            failed(error)
+        }
+        Arguments { serve: Some(what), .. } => {
+            match what.place().and_then(|place| super::serve(place, what.instance)) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => failed(error),
             }
-        }
-        Arguments { verb: Some(Verb::Exec { id, config }), .. } => {
-            let place = Place::of_instance(&config, id, runtime_folder());
-            let Err(error) = place.map_err(ServerError::from).and_then(|place| exec(&place));
-            failed(error)
         }
         // clap insists on one of the two.
         Arguments { verb: None, serve: None } => ExitCode::from(2),
@@ -193,8 +196,9 @@ impl Gate {
         match gate.pass() {
             Ok(passed) => {
                 let addresses = gate.listen.iter().map(ToString::to_string).collect::<Vec<_>>();
+                let who = id.map_or("The candidate".into(), |id| format!("Instance {id}"));
                 println!(
-                    "Instance {id} answers {} on {}: GET {}",
+                    "{who} answers {} on {}: GET {}",
                     passed.code,
                     addresses.join(", "),
                     gate.path

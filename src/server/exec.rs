@@ -9,8 +9,8 @@ use crate::config::Mode;
 use crate::release::Place;
 
 /// Becomes the program. It keeps the process id, so that it is the one that systemd passed the sockets to
-/// (`$LISTEN_PID`, sd_listen_fds(3)), and the descriptors. Its variables are those of the unit, with those
-/// of the configuration that is run in the place of those of the installed one.
+/// (`$LISTEN_PID`, sd_listen_fds(3)), and the descriptors. Its variables are those of the unit and of its
+/// configuration.
 ///
 /// # Errors
 /// Where it cannot be started.
@@ -20,13 +20,13 @@ pub(super) fn exec(place: &Place) -> Result<Infallible, ServerError> {
     let program = program.ok_or(ServerError::NotInheriting)?;
     let (word, arguments) = program.command.split_first().ok_or(ServerError::NotInheriting)?;
     let mut command = Command::new(word);
-    for name in place.installed().program.iter().flat_map(|program| program.environment.keys()) {
-        command.env_remove(name);
+    // The name of the environment as the unit has it; one of the `env_file` is another one and stays.
+    if std::env::var("NODE_ENV").is_ok_and(|env| env == place.installed().env) {
+        command.env("NODE_ENV", &settings.env);
     }
     let source = command
         .args(arguments)
         .current_dir(&settings.directory)
-        .env("NODE_ENV", &settings.env)
         .envs(&program.environment)
         // Of no use to it: the secrets that it needs are among its variables.
         .env_remove("CREDENTIALS_DIRECTORY")

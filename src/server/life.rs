@@ -1,5 +1,6 @@
 //! The life of a server, from its sockets to its last response.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +71,7 @@ pub(super) async fn live(
         if by_hand { bind_all(&settings.listen)? } else { (inherited, Vec::new()) };
     let listeners = Listeners::new(bound).map_err(ServerError::setup("the listeners"))?;
     let addresses = listeners.addresses();
-    let control = control_folder(instance);
+    let control = control_folder(instance, by_hand);
 
     // Ready is who has answered.
     start_watchdog(watchdog, &pulse)?;
@@ -220,9 +221,11 @@ fn bind_all(listen: &[Listen]) -> Result<(Vec<Bound>, Vec<SocketFile>), ServerEr
     Ok((bound, files))
 }
 
-/// The folder of the control sockets, where systemd made one and this is an instance.
-fn control_folder(instance: Option<InstanceId>) -> Option<ControlFolder> {
-    Some(ControlFolder::new(&runtime_folder()?, instance?))
+/// The folder of the control sockets, where systemd made one. A candidate is no instance, and has the first
+/// place in a folder of its own.
+fn control_folder(instance: Option<InstanceId>, by_hand: bool) -> Option<ControlFolder> {
+    let id = instance.or_else(|| InstanceId::first(NonZeroU16::MIN).next().filter(|_| !by_hand))?;
+    Some(ControlFolder::new(&runtime_folder()?, id))
 }
 
 /// From now on the crash guard counts the uptime of this instance.

@@ -64,6 +64,18 @@ impl AppName {
         UnitName(format!("{self}.hold.service"))
     }
 
+    /// `NAME.candidate.service`: a release that is rehearsed beside the instances. No app can have this name.
+    #[must_use]
+    pub fn candidate(&self) -> UnitName {
+        UnitName(format!("{self}.candidate.service"))
+    }
+
+    /// `NAME.candidate.socket`: the sockets of that one.
+    #[must_use]
+    pub fn candidate_socket(&self) -> UnitName {
+        UnitName(format!("{self}.candidate.socket"))
+    }
+
     /// `NAME.target`: the whole app.
     #[must_use]
     pub fn target(&self) -> UnitName {

@@ -22,6 +22,7 @@ mod look;
 mod machine;
 mod matrix;
 mod recycle;
+mod rehearse;
 mod release;
 mod roll;
 mod scale;

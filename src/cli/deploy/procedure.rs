@@ -26,7 +26,7 @@ use crate::config::{self, Settings};
 use crate::install;
 use crate::manager::Systemd;
 use crate::release::{
-    Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, Pin, Purpose, ReleaseId, Request, Rules,
+    AddedFile, Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, Pin, Purpose, ReleaseId, Request, Rules,
     Source, Store, Verdict, login,
 };
 use crate::render::Host;
@@ -83,10 +83,8 @@ impl<'a> Procedure<'a> {
     pub(super) async fn run(mut self, wanted: Wanted) -> (Deployed, Result<(), Failure>) {
         let result = match Interrupts::new() {
             Err(error) => Err(error),
-            Ok(mut interrupts) => tokio::select! {
-                result = self.ship(wanted) => result,
-                () = interrupts.come() => Err(self.interrupted()),
-            },
+            // Each step hears of it itself: what it has begun it has to take back.
+            Ok(mut interrupts) => self.ship(wanted, &mut interrupts).await,
         };
         let verdict = match (&result, &self.roll) {
             (Ok(()) | Err(Failure::After { .. }), _) => Verdict::Serving,
@@ -111,18 +109,22 @@ impl<'a> Procedure<'a> {
         self.facts.as_ref()?.release.as_ref()
     }
 
-    async fn ship(&mut self, wanted: Wanted) -> Result<(), Failure> {
+    async fn ship(
+        &mut self,
+        wanted: Wanted,
+        interrupts: &mut Interrupts,
+    ) -> Result<(), Failure> {
         self.clear()?;
         let work = self.work();
         let step = self.steps.begin("check", "looking at what is to be shipped");
         let tell = |text: &str| self.printer.tell(text);
-        let checkout = check_out(wanted, &work, tell).await?;
+        let checkout = self.unless(interrupts, check_out(wanted, &work, tell)).await?;
         for warning in &checkout.warnings {
             self.printer.tell(format!("warning: {warning}"));
         }
         let settings = self.settings(&checkout)?;
         self.steps.end(step, format!("{}: the configuration is good", checkout.source));
-        let shipped = self.ship_from(&checkout, settings).await;
+        let shipped = self.ship_from(&checkout, settings, interrupts).await;
         if checkout.folder != self.home.folder {
             // What cannot be removed now, the next deploy removes.
             let _ = checkout.discard(&work).await;
@@ -130,7 +132,12 @@ impl<'a> Procedure<'a> {
         shipped
     }
 
-    async fn ship_from(&mut self, checkout: &Checkout, settings: Settings) -> Result<(), Failure> {
+    async fn ship_from(
+        &mut self,
+        checkout: &Checkout,
+        settings: Settings,
+        interrupts: &mut Interrupts,
+    ) -> Result<(), Failure> {
         let id = self.store.next_id(checkout.commit.as_ref())?;
         let previous = self.store.current()?;
         self.facts = Some(Facts {
@@ -142,15 +149,15 @@ impl<'a> Procedure<'a> {
             outcome: None,
         });
         let lines = settings.deploy.build.clone();
-        self.lines("build", &lines, checkout, &settings).await?;
+        self.lines("build", &lines, checkout, &settings, interrupts).await?;
         let settings = self.stage(&id, checkout, settings)?;
         self.rehearse(&id, &settings).await?;
         let lines = settings.deploy.before.clone();
-        self.lines("before", &lines, checkout, &settings).await?;
-        self.roll(&id).await?;
+        self.lines("before", &lines, checkout, &settings, interrupts).await?;
+        self.roll(&id, interrupts).await?;
         self.settle(&settings).await;
         let lines = settings.deploy.after.clone();
-        let after = self.lines("after", &lines, checkout, &settings).await;
+        let after = self.lines("after", &lines, checkout, &settings, interrupts).await;
         after.map_err(|error| Failure::After {
             sentence: format!("release {id} serves, but `deploy.after` failed: {error}"),
         })
@@ -182,6 +189,7 @@ impl<'a> Procedure<'a> {
         lines: &[String],
         checkout: &Checkout,
         settings: &Settings,
+        interrupts: &mut Interrupts,
     ) -> Result<(), Failure> {
         let Some(facts) = self.facts.clone().filter(|_| !lines.is_empty()) else { return Ok(()) };
         let step = self.steps.begin(key, "running its lines");
@@ -190,7 +198,8 @@ impl<'a> Procedure<'a> {
         let log = self.log(&facts);
         let tell = |line: &str| self.printer.tell(format!("$ {line}"));
         let (folder, limit) = (&checkout.folder, settings.deploy.timeout);
-        ship::run(lines, key, folder, &owner, &facts, &log, limit, tell).await?;
+        let run = ship::run(lines, key, folder, &owner, &facts, &log, limit, tell);
+        self.unless(interrupts, run).await?;
         let count = if lines.len() == 1 { "1 line".into() } else { format!("{} lines", lines.len()) };
         self.steps.end(step, format!("{count}, kept in {}", log.display()));
         Ok(())
@@ -214,7 +223,8 @@ impl<'a> Procedure<'a> {
         let writable: Vec<PathBuf> = links.iter().map(|(inside, _)| inside.clone()).collect();
         let rules = Rules::read(&checkout.folder, &writable)?;
         let text = config::to_toml(&settings);
-        let files = vec![(CONFIG_FILE.into(), text, CONFIG_MODE)];
+        let path = CONFIG_FILE.into();
+        let files = vec![AddedFile { path, text, mode: CONFIG_MODE }];
         let additions = Additions { files, links };
         let staged = self.store.stage(self.lock, &checkout.folder, &rules, id, &additions)?;
         for warning in &staged.warnings {
@@ -247,7 +257,11 @@ impl<'a> Procedure<'a> {
     }
 
     /// Has the roller bring the instances to it.
-    async fn roll(&mut self, id: &ReleaseId) -> Result<(), Failure> {
+    async fn roll(
+        &mut self,
+        id: &ReleaseId,
+        interrupts: &mut Interrupts,
+    ) -> Result<(), Failure> {
         let app = self.app().clone();
         let step = self.steps.begin("roll", "asking systemd for a roll");
         let back = match self.store.current()? {
@@ -266,7 +280,8 @@ impl<'a> Procedure<'a> {
             since: self.since,
             failed: None,
         };
-        let outcome = bring(&request, &app, self.context, &self.manager, self.printer).await?;
+        let brought = bring(&request, &app, self.context, &self.manager, self.printer);
+        let outcome = self.unless(interrupts, brought).await?;
         let said = outcome.as_ref().map_or_else(
             || "the app is stopped: `romuoctl start` starts it with the release".to_owned(),
             ToString::to_string,
@@ -314,9 +329,22 @@ impl<'a> Procedure<'a> {
         let settings = self.home.settings.clone();
         let source = Source::Folder;
         let home = Checkout::plain(self.home.folder.clone(), self.home.folder.clone(), source);
-        let lines = settings.deploy.on_failure.clone();
-        if let Err(error) = self.lines("on_failure", &lines, &home, &settings).await {
+        let Ok(mut interrupts) = Interrupts::new() else { return };
+        let (key, lines) = ("on_failure", settings.deploy.on_failure.clone());
+        if let Err(error) = self.lines(key, &lines, &home, &settings, &mut interrupts).await {
             self.printer.tell(format!("warning: {error}"));
+        }
+    }
+
+    /// Does something that is given up when somebody interrupts.
+    async fn unless<T, E: Into<Failure>>(
+        &self,
+        interrupts: &mut Interrupts,
+        what: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            done = what => done.map_err(Into::into),
+            () = interrupts.come() => Err(self.interrupted()),
         }
     }
 

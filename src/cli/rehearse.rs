@@ -1,0 +1,266 @@
+//! The rehearsal of a release: one candidate of it, beside the instances, which no client finds.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::context::Context;
+use super::error::{Exit, Failure};
+use super::install::host;
+use super::lifecycle::last_lines_since;
+use super::output::Printer;
+use super::scaling::Interrupts;
+use crate::config::{self, Mode, Settings, format_duration};
+use crate::health::{self, Report, Status};
+use crate::journal::Network;
+use crate::manager::{ManagerError, ServiceManager as _, Systemd, UnitStatus, Verb};
+use crate::release::{CONFIG_FILE, ReleaseId, Store};
+use crate::render::{Candidate, Host, candidate};
+use crate::unit::{AppName, InstanceId};
+
+/// Where systemd has units that are gone after a boot (systemd.unit(5)).
+const UNITS: &str = "/run/systemd/system";
+
+/// How much longer than `limits.start_timeout` is waited: the candidate keeps to that by itself, and says why
+/// it was not ready in time.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// Pause between two questions, so that a program that ends right after it was well is seen to have ended.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How the last words of a server begin that did not come up.
+const LAST_WORDS: &str = "romuo-server: ";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Rehearse {
+    /// The release
+    #[arg(value_name = "RELEASE")]
+    release: ReleaseId,
+}
+
+impl Rehearse {
+    pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        context.running("rehearse")?;
+        let app = context.app()?;
+        let folder = Store::new(context.root(), &app).path(&self.release);
+        let settings = config::load(&folder.join(CONFIG_FILE))?;
+        let manager = Systemd::connect().await?;
+        let host = host(context.root(), Some(&manager)).await?;
+        let rehearsed = rehearse(&settings, &folder, &host, &manager).await?;
+        let took = rehearsed.took.as_secs_f64();
+        printer.say(format!("release {} is fit to serve: ready in {took:.1} s", self.release));
+        Ok(Exit::Done)
+    }
+}
+
+/// A rehearsal that went well.
+#[derive(Debug)]
+pub(super) struct Rehearsed {
+    /// From its start until it was ready.
+    pub(super) took: Duration,
+}
+
+/// Starts a candidate of the release in a folder, asks it for its health, and takes it away again, whatever
+/// comes of it. `settings`: those of the release. The caller has the right to deploy.
+///
+/// # Errors
+/// Why the release is not fit to serve, with what it said; where systemd cannot be asked.
+pub(super) async fn rehearse(
+    settings: &Settings,
+    folder: &Path,
+    host: &Host,
+    manager: &Systemd,
+) -> Result<Rehearsed, Failure> {
+    let mut interrupts = Interrupts::new()?;
+    let stage = Stage::new(settings, &candidate(settings, host, folder)?);
+    // What one that was killed left.
+    stage.clear(manager).await?;
+    let begun = Timestamp::now().as_microsecond();
+    let play = async {
+        stage.set(manager).await?;
+        stage.play(settings, manager).await
+    };
+    let played = tokio::select! {
+        played = play => played,
+        () = interrupts.come() => Err(Trouble::Unfit("the rehearsal was interrupted".into())),
+    };
+    let played = match played {
+        Ok(took) => Ok(Rehearsed { took }),
+        Err(Trouble::Failure(failure)) => Err(failure),
+        Err(Trouble::Unfit(reason)) => {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            Err(Failure::Unfit { sentence: stage.explain(&name, reason, begun, settings).await })
+        }
+    };
+    // Why it is not fit matters more than what of it is left; the next one finds that.
+    let cleared = stage.clear(manager).await;
+    let rehearsed = played?;
+    cleared?;
+    Ok(rehearsed)
+}
+
+/// Why a candidate did not come through.
+enum Trouble {
+    /// For its own fault: the end of a sentence that begins with the release.
+    Unfit(String),
+    /// For another one.
+    Failure(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<ManagerError> for Trouble {
+    fn from(error: ManagerError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// The units of a candidate and their files. The files go with it, also where nobody clears it.
+struct Stage {
+    app: AppName,
+    files: Vec<(PathBuf, String)>,
+    /// None: the app takes its sockets itself, and has none to be asked on.
+    control: Option<PathBuf>,
+}
+
+impl Stage {
+    fn new(settings: &Settings, candidate: &Candidate) -> Self {
+        let file = |unit: &crate::render::UnitFile| {
+            (Path::new(UNITS).join(unit.name.as_str()), unit.text.clone())
+        };
+        let inherits = settings.program.as_ref().is_some_and(|it| it.mode == Mode::Inherit);
+        // A candidate has the first place in its own folder.
+        let first = InstanceId::first(std::num::NonZeroU16::MIN).next().filter(|_| !inherits);
+        Self {
+            app: settings.name.clone(),
+            files: candidate.files.iter().map(file).collect(),
+            control: first.map(|id| health::control_socket(&candidate.runtime, id)),
+        }
+    }
+
+    /// Makes the units known to systemd.
+    async fn set(&self, manager: &Systemd) -> Result<(), Failure> {
+        for (path, text) in &self.files {
+            let written = fs::create_dir_all(UNITS).and_then(|()| fs::write(path, text));
+            written.map_err(|source| Failure::Write { path: path.clone(), source })?;
+        }
+        Ok(manager.daemon_reload().await?)
+    }
+
+    /// Starts the candidate and asks it; how long it took to get ready.
+    async fn play(&self, settings: &Settings, manager: &Systemd) -> Result<Duration, Trouble> {
+        let begun = Instant::now();
+        let patience = settings.limits.start_timeout.saturating_add(MARGIN);
+        let late = || {
+            let within = format_duration(settings.limits.start_timeout);
+            Trouble::Unfit(format!("it was not ready within {within}"))
+        };
+        let unit = self.app.candidate();
+        let started = timeout(patience, manager.run(Verb::Start, &unit)).await;
+        started.map_err(|_| late())??;
+        let first = manager.status(&unit).await?;
+        expect_up(&first)?;
+        let took = begun.elapsed();
+        let answers = async {
+            for _ in 0..settings.reload.probes {
+                sleep(PAUSE).await;
+                if let Some(control) = &self.control {
+                    let answer = health::probe(control, settings.health.timeout).await;
+                    let answer = answer.map_err(|error| error.to_string());
+                    answer.and_then(|report| judge(&report)).map_err(Trouble::Unfit)?;
+                }
+                let now = manager.status(&unit).await?;
+                expect_up(&now)?;
+                if now.run != first.run {
+                    return Err(Trouble::Unfit("it ended right after it was ready".into()));
+                }
+            }
+            Ok(took)
+        };
+        timeout(patience, answers).await.map_err(|_| late())?
+    }
+
+    /// Stops what runs of a candidate and takes its units away.
+    async fn clear(&self, manager: &Systemd) -> Result<(), Failure> {
+        let pattern = format!("{}.candidate.*", self.app);
+        let units = manager.names(&[&pattern]).await?;
+        let is_there = !units.is_empty() || self.files.iter().any(|(path, _)| path.exists());
+        if !is_there {
+            return Ok(());
+        }
+        // The service first: its end takes the socket along.
+        for unit in [self.app.candidate(), self.app.candidate_socket()] {
+            match manager.run(Verb::Stop, &unit).await {
+                Ok(_) | Err(ManagerError::NoSuchUnit { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.remove_files()?;
+        manager.daemon_reload().await?;
+        // One that failed stays in the lists until it is forgotten.
+        for unit in manager.names(&[&pattern]).await? {
+            match manager.forget_unit(&unit.name).await {
+                Ok(()) | Err(ManagerError::NoSuchUnit { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_files(&self) -> Result<(), Failure> {
+        for (path, _) in &self.files {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                result => {
+                    let path = path.clone();
+                    result.map_err(|source| Failure::Write { path, source })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Why the release is not fit, in a sentence; below it what the candidate said since then.
+    async fn explain(
+        &self,
+        release: &str,
+        reason: String,
+        since: i64,
+        settings: &Settings,
+    ) -> String {
+        let network = Network::private(Some(settings.network == config::Network::None));
+        let said = last_lines_since(since, &self.app.candidate(), network).await;
+        let words = said.lines.iter().rev().find_map(|line| line.strip_prefix(LAST_WORDS));
+        let reason = words.map_or(reason, str::to_owned);
+        said.below(format!("release {release} is not fit to serve: {reason}"))
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // There is nobody left to tell.
+        let _ = self.remove_files();
+    }
+}
+
+fn expect_up(unit: &UnitStatus) -> Result<(), Trouble> {
+    if unit.is_up() { Ok(()) } else { Err(Trouble::Unfit(format!("it {}", unit.why_down()))) }
+}
+
+/// Whether an answer is a good one; why it is not.
+fn judge(report: &Report) -> Result<(), String> {
+    match report.status {
+        Status::Ok if report.app.as_ref().is_none_or(|app| app.restarts == 0) => Ok(()),
+        Status::Ok => Err("its program ended right after it was well".into()),
+        Status::Failing => Err("its program does not answer well any more".into()),
+        Status::Draining => Err("it ends by itself".into()),
+    }
+}
