@@ -13,6 +13,9 @@ use super::error::ReleaseError;
 /// The file of an app with its own rules, in the syntax of gitignore(5).
 pub const IGNORE_FILE: &str = ".romuoignore";
 
+/// The file of a release with its settings, which romuo writes and only root reads.
+pub const SETTINGS_FILE: &str = ".romuo.toml";
+
 /// What no app needs to run.
 const DEFAULTS: [&str; 1] = [".git"];
 
@@ -62,7 +65,8 @@ impl Rules {
     /// left out is not asked for.
     #[must_use]
     pub fn skip(&self, path: &Path, is_folder: bool) -> bool {
-        self.0.matched(path, is_folder).is_ignore()
+        // Whoever ships must not decide what root takes for the settings, whatever the rules say.
+        path == Path::new(SETTINGS_FILE) || self.0.matched(path, is_folder).is_ignore()
     }
 }
 
