@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use romuo::release::{Rules, Store};
+use romuo::release::{Additions, Rules, Store};
 
 /// Folders of the tree, and files in each.
 const FOLDERS: usize = 50;
@@ -97,7 +97,7 @@ fn stage(store: &Store, source: &Path) -> Result<f64, Box<dyn Error>> {
     let start = Instant::now();
     let lock = store.lock()?;
     let rules = Rules::read(source, &[])?;
-    store.stage(&lock, source, &rules, &store.next_id(None)?)?;
+    store.stage(&lock, source, &rules, &store.next_id(None)?, &Additions::default())?;
     Ok(start.elapsed().as_secs_f64() * 1e3)
 }
 

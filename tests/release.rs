@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, geteuid, set_parent_process_death_signal};
 
 use romuo::release::{
-    Entry, ReleaseError, ReleaseId, Rules, Source, Staged, Store, Verdict, login,
+    AddedFile, Additions, CONFIG_FILE, Entry, ReleaseError, ReleaseId, Rules, Source, Staged,
+    Store, Verdict, login,
 };
 
 /// Set to the folder of the test where this program is started again as a part of it.
@@ -29,6 +30,10 @@ const GONE: &str = ".gone";
 /// Files in each of the two trees.
 const FILES: usize = 400;
 
+/// The settings of each release: a line, and how often.
+const SETTINGS: &str = "# a line of settings\n";
+const LINES: usize = 1000;
+
 /// Deployers that are killed.
 const KILLS: u32 = 30;
 
@@ -39,7 +44,10 @@ fn store(dir: &Path) -> Store {
 fn stage(store: &Store, source: &Path) -> Result<(ReleaseId, Staged), ReleaseError> {
     let lock = store.lock()?;
     let id = store.next_id(None)?;
-    let staged = store.stage(&lock, source, &Rules::read(source, &[])?, &id)?;
+    let settings =
+        AddedFile { path: CONFIG_FILE.into(), text: SETTINGS.repeat(LINES), mode: 0o600 };
+    let additions = Additions { files: vec![settings], links: Vec::new() };
+    let staged = store.stage(&lock, source, &Rules::read(source, &[])?, &id, &additions)?;
     Ok((id, staged))
 }
 
@@ -81,8 +89,9 @@ fn names(store: &Store) -> Vec<String> {
 }
 
 fn same(one: &Path, other: &Path) -> bool {
-    let diff = Command::new("diff").args(["-rq", "--no-dereference"]).args([one, other]).output();
-    diff.unwrap().status.success()
+    let mut diff = Command::new("diff");
+    diff.args(["-rq", "--no-dereference", "--exclude", CONFIG_FILE]).args([one, other]);
+    diff.output().unwrap().status.success()
 }
 
 /// Deploys one tree after the other until it is killed.
@@ -155,7 +164,9 @@ fn a_deployer_may_be_killed_at_any_moment() {
         let releases = store.releases().unwrap();
         let whole = |id: &ReleaseId| {
             let path = store.path(id);
-            same(&path, &dir.path().join("a")) || same(&path, &dir.path().join("b"))
+            let settings = fs::read_to_string(path.join(CONFIG_FILE)).unwrap_or_default();
+            settings == SETTINGS.repeat(LINES)
+                && (same(&path, &dir.path().join("a")) || same(&path, &dir.path().join("b")))
         };
         assert!(releases.iter().all(whole), "{left:?}");
         let used = store.pinned().unwrap().into_values().chain(store.current().unwrap());

@@ -114,12 +114,10 @@ pub(super) enum Failure {
     Halted { sentence: String, instance: String },
 
     #[error("{sentence}")]
-    #[diagnostic(help("what was there before serves; `romuoctl releases` lists what came of each"))]
+    #[diagnostic(help(
+        "what was there before serves; `romuoctl releases` lists what came of each"
+    ))]
     RolledBack { sentence: String },
-
-    #[error("{sentence}")]
-    #[diagnostic(help("nothing was touched: what was there before serves on"))]
-    NotDeployed { sentence: String },
 
     #[error("{app} is not installed, so there is nothing to deploy to")]
     #[diagnostic(help("`romuoctl install-units --now` in the folder of the app installs it"))]
@@ -137,7 +135,9 @@ pub(super) enum Failure {
     Read { path: PathBuf, source: std::io::Error },
 
     #[error("{sentence}")]
-    #[diagnostic(help("`romuoctl status` shows how it stands; the next deploy clears what is left"))]
+    #[diagnostic(help(
+        "`romuoctl status` shows how it stands; the next deploy clears what is left"
+    ))]
     Interrupted { sentence: String },
 
     #[error(transparent)]

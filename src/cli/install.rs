@@ -143,7 +143,10 @@ async fn remove(app: &AppName, context: &Context, lock: &Lock, plan: &Plan) -> R
 
 /// Refuses other addresses while the socket is open: systemd would close it when it reads the units
 /// again, under the instances that serve from it.
-pub(super) async fn refuse_other_ports(settings: &Settings, manager: &Systemd) -> Result<(), Failure> {
+pub(super) async fn refuse_other_ports(
+    settings: &Settings,
+    manager: &Systemd,
+) -> Result<(), Failure> {
     let socket = manager.status(&settings.name.socket()).await?;
     let new: BTreeSet<_> = settings.listen.iter().map(ToString::to_string).collect();
     if !socket.is_up() || new == socket.listen.iter().cloned().collect() {

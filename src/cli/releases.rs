@@ -100,14 +100,20 @@ impl fmt::Display for Shown {
             return write!(f, "{} was not shipped yet; `romuoctl deploy` ships it", self.app);
         }
         let mut table = Table::new();
-        table
-            .load_style(presets::NOTHING)
-            .set_header(["RELEASE", "STAGED", "BY", "FROM", "VERDICT", "TOOK", "INSTANCES"]);
+        table.load_style(presets::NOTHING).set_header([
+            "RELEASE",
+            "STAGED",
+            "BY",
+            "FROM",
+            "VERDICT",
+            "TOOK",
+            "INSTANCES",
+        ]);
         for Release { entry, kept, instances } in &self.releases {
             let staged = entry.staged_at.to_zoned(TimeZone::system());
-            let took = entry.duration_ms.map(|took| {
-                format!("{:.1} s", Duration::from_millis(took).as_secs_f64())
-            });
+            let took = entry
+                .duration_ms
+                .map(|took| format!("{:.1} s", Duration::from_millis(took).as_secs_f64()));
             let verdict = entry.verdict.to_string();
             table.add_row([
                 entry.id.to_string(),
@@ -123,9 +129,10 @@ impl fmt::Display for Shown {
             column.set_cell_alignment(CellAlignment::Right);
         }
         write!(f, "{table}")?;
-        let reasons = self.releases.iter().filter_map(|release| {
-            Some((&release.entry.id, release.entry.reason.as_ref()?))
-        });
+        let reasons = self
+            .releases
+            .iter()
+            .filter_map(|release| Some((&release.entry.id, release.entry.reason.as_ref()?)));
         for (id, reason) in reasons {
             write!(f, "\n{id}: {}", reason.lines().next().unwrap_or_default())?;
         }

@@ -98,8 +98,8 @@ pub(super) async fn ask(
     };
     spinner.finish_and_clear();
     let result = result?;
-    let outcome = Outcome::read(&context.outcome_path(app))
-        .filter(|outcome| outcome.started_ms >= asked_ms);
+    let outcome =
+        Outcome::read(&context.outcome_path(app)).filter(|outcome| outcome.started_ms >= asked_ms);
     Ok(Asked { result, outcome })
 }
 

@@ -2,7 +2,7 @@
 //! are neither new nor in use.
 //!
 //! - [`Store`] is the folder of one app; [`Store::stage`] copies a folder into it, cheaply.
-//! - [`Rules`] say what of a folder is not staged.
+//! - [`Rules`] say what of a folder is not staged, [`Additions`] what romuo puts in its place.
 //! - Pins say which release each instance runs: [`Store::pin`], [`Store::pinned`], [`Store::current`].
 //! - [`Trials`] say which release an instance runs at its next start, once.
 //! - [`Place`] is what an instance runs, by its trial, its pin or its configuration.
@@ -25,6 +25,7 @@
 //! Whatever kills a deploy, each release is whole: a name without a dot is given by one rename, after
 //! everything below it is on the disk, and taken away by one rename before anything below it is.
 
+mod additions;
 mod copy;
 mod error;
 mod folders;
@@ -45,6 +46,7 @@ mod walk;
 mod warning;
 mod who;
 
+pub use additions::{AddedFile, Additions};
 pub use error::ReleaseError;
 pub use history::{Entry, History, Source, Verdict};
 pub use id::{Commit, ReleaseId};

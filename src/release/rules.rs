@@ -9,6 +9,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustix::fs::OFlags;
 
 use super::error::ReleaseError;
+use super::store::CONFIG_FILE;
 
 /// The file of an app with its own rules, in the syntax of gitignore(5).
 pub const IGNORE_FILE: &str = ".romuoignore";
@@ -62,7 +63,8 @@ impl Rules {
     /// left out is not asked for.
     #[must_use]
     pub fn skip(&self, path: &Path, is_folder: bool) -> bool {
-        self.0.matched(path, is_folder).is_ignore()
+        // Whoever ships must not decide what root takes for the settings, whatever the rules say.
+        path == Path::new(CONFIG_FILE) || self.0.matched(path, is_folder).is_ignore()
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, fchmod, mkdirat, syncfs};
 
+use super::additions::Additions;
 use super::error::ReleaseError;
 use super::folders;
 use super::id::ReleaseId;
@@ -32,7 +33,7 @@ pub struct Staged {
 
 impl Store {
     /// Makes a release of a folder: what did not change since the newest release is linked to it, the
-    /// rest is copied. The release is there when it is complete and on the disk, not before.
+    /// rest is copied, and the additions are put in. The release is there when it is complete and on the disk, not before.
     ///
     /// # Errors
     /// Where something cannot be read or written. Every other release is as it was, and there is no part
@@ -43,6 +44,7 @@ impl Store {
         folder: &Path,
         rules: &Rules,
         id: &ReleaseId,
+        additions: &Additions,
     ) -> Result<Staged, ReleaseError> {
         self.clean(lock)?;
         let from = self.source(folder)?;
@@ -52,7 +54,7 @@ impl Store {
         }
         let base = self.newest()?.map(|newest| self.path(&newest));
         let partial = self.leftover(id, Leftover::Partial);
-        let result = fill(folder, from, base, &partial, rules).and_then(|staged| {
+        let result = fill(folder, from, base, &partial, rules, additions).and_then(|staged| {
             fs::rename(&partial, &path).map_err(ReleaseError::io("make", &path))?;
             sync_folder(&self.releases_folder())?;
             Ok(staged)
@@ -86,6 +88,7 @@ fn fill(
     base: Option<PathBuf>,
     partial: &Path,
     rules: &Rules,
+    additions: &Additions,
 ) -> Result<Staged, ReleaseError> {
     let write = |_: &Path| ReleaseError::io("write", partial);
     mkdirat(CWD, partial, Mode::RWXU).map_err(write(partial))?;
@@ -96,6 +99,7 @@ fn fill(
     };
     let mut walk = Walk::new(folder, rules, base.unwrap_or_default());
     walk.folder(&Place { from, old, to: &to })?;
+    additions.add(partial)?;
     // The folder itself is romuo's, whatever the original is: the instances have to get into it.
     fchmod(&to, Mode::from_raw_mode(folders::FOLDER_MODE)).map_err(write(partial))?;
     syncfs(&to).map_err(write(partial))?;

@@ -53,7 +53,8 @@ impl Home {
         Ok(match (git, archive) {
             (Some(reference), _) => Wanted::Git { folder: self.folder.clone(), reference },
             (None, Some(file)) => {
-                let file = fs::canonicalize(&file).map_err(|source| Failure::Read { path: file, source })?;
+                let file = fs::canonicalize(&file)
+                    .map_err(|source| Failure::Read { path: file, source })?;
                 Wanted::Archive { file, home: self.folder.clone() }
             }
             (None, None) => Wanted::Folder(self.folder.clone()),

@@ -8,16 +8,16 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::super::bring::bring;
 use super::super::context::Context;
 use super::super::error::Failure;
 use super::super::fit::Fitting;
 use super::super::install::{cpus, host, refuse_other_ports, resolved};
 use super::super::output::Printer;
 use super::super::rehearse::rehearse;
+use super::super::reload;
 use super::super::scale;
 use super::super::scaling::Interrupts;
-use super::super::bring::bring;
-use super::super::reload;
 use super::home::Home;
 use super::outcome::Deployed;
 use super::steps::Steps;
@@ -26,13 +26,13 @@ use crate::config::{self, Settings};
 use crate::install;
 use crate::manager::Systemd;
 use crate::release::{
-    AddedFile, Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, Pin, Purpose, ReleaseId, Request, Rules,
-    Source, Store, Verdict, login,
+    AddedFile, Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, Pin, Purpose, ReleaseId,
+    Request, Rules, Source, Store, Verdict, login,
 };
 use crate::render::Host;
 use crate::roll::Outcome;
-use crate::unit::{AppName, JobResult};
 use crate::ship::{self, Checkout, Facts, ForRelease, Owner, Wanted, check_out, for_release};
+use crate::unit::{AppName, JobResult};
 
 /// A deploy under way.
 pub(super) struct Procedure<'a> {
@@ -109,11 +109,7 @@ impl<'a> Procedure<'a> {
         self.facts.as_ref()?.release.as_ref()
     }
 
-    async fn ship(
-        &mut self,
-        wanted: Wanted,
-        interrupts: &mut Interrupts,
-    ) -> Result<(), Failure> {
+    async fn ship(&mut self, wanted: Wanted, interrupts: &mut Interrupts) -> Result<(), Failure> {
         self.clear()?;
         let work = self.work();
         let step = self.steps.begin("check", "looking at what is to be shipped");
@@ -168,7 +164,8 @@ impl<'a> Procedure<'a> {
         let left = self.store.clean(self.lock)?;
         let ended = ship::end_leftovers(&self.logs())?;
         if left + ended > 0 {
-            self.printer.tell("cleared what a deploy before, which did not come to its end, has left");
+            self.printer
+                .tell("cleared what a deploy before, which did not come to its end, has left");
         }
         Ok(())
     }
@@ -200,7 +197,8 @@ impl<'a> Procedure<'a> {
         let (folder, limit) = (&checkout.folder, settings.deploy.timeout);
         let run = ship::run(lines, key, folder, &owner, &facts, &log, limit, tell);
         self.unless(interrupts, run).await?;
-        let count = if lines.len() == 1 { "1 line".into() } else { format!("{} lines", lines.len()) };
+        let count =
+            if lines.len() == 1 { "1 line".into() } else { format!("{} lines", lines.len()) };
         self.steps.end(step, format!("{count}, kept in {}", log.display()));
         Ok(())
     }
@@ -257,11 +255,7 @@ impl<'a> Procedure<'a> {
     }
 
     /// Has the roller bring the instances to it.
-    async fn roll(
-        &mut self,
-        id: &ReleaseId,
-        interrupts: &mut Interrupts,
-    ) -> Result<(), Failure> {
+    async fn roll(&mut self, id: &ReleaseId, interrupts: &mut Interrupts) -> Result<(), Failure> {
         let app = self.app().clone();
         let step = self.steps.begin("roll", "asking systemd for a roll");
         let back = match self.store.current()? {

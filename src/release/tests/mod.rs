@@ -1,5 +1,6 @@
 //! The store on a real file system.
 
+mod additions;
 mod kept;
 mod place;
 mod properties;
@@ -42,11 +43,15 @@ impl Shop {
     }
 
     fn try_stage(&self) -> Result<(ReleaseId, Staged), ReleaseError> {
+        self.try_stage_with(&Additions::default())
+    }
+
+    fn try_stage_with(&self, additions: &Additions) -> Result<(ReleaseId, Staged), ReleaseError> {
         let lock = self.store.lock()?;
         let source = self.source("");
         let rules = Rules::read(&source, &[])?;
         let id = self.store.next_id(None)?;
-        let staged = self.store.stage(&lock, &source, &rules, &id)?;
+        let staged = self.store.stage(&lock, &source, &rules, &id, additions)?;
         Ok((id, staged))
     }
 

@@ -158,7 +158,9 @@ fn what_cannot_be_staged_is_said_and_leaves_no_trace() {
     let (id, _) = shop.stage();
     let lock = shop.store.lock().unwrap();
     let rules = Rules::read(&shop.source(""), &[]).unwrap();
-    let stage = |folder: PathBuf, id| shop.store.stage(&lock, &folder, &rules, id).unwrap_err();
+    let stage = |folder: PathBuf, id| {
+        shop.store.stage(&lock, &folder, &rules, id, &Additions::default()).unwrap_err()
+    };
     let next = shop.store.next_id(None).unwrap();
     assert!(matches!(stage(shop.source(""), &id), ReleaseError::Exists { .. }));
     assert!(matches!(stage(shop.source("app.js"), &next), ReleaseError::NoFolder(_)));
@@ -177,7 +179,7 @@ fn a_release_can_be_made_of_a_release() {
     let id = shop.store.next_id(None).unwrap();
     let source = shop.store.path(&first);
     let rules = Rules::read(&source, &[]).unwrap();
-    let staged = shop.store.stage(&lock, &source, &rules, &id).unwrap();
+    let staged = shop.store.stage(&lock, &source, &rules, &id, &Additions::default()).unwrap();
     assert_eq!(staged.linked, 2);
     assert_eq!(shop.release(&id), shop.release(&first));
 }
