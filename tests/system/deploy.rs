@@ -1,19 +1,20 @@
 //! `romuoctl deploy` and `rollback`: what serves, what is told, what is kept.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use crate::machine::{Machine, Ran};
 
-/// An app that says which version it is, in its folder and in its environment.
-const SERVER: &str = "
-const http = require('http')
+/// An app that says which version it is, in its code and in its environment.
+const SERVER: &str = "const http = require('http')
 const VERSION = 'one'
 http.createServer((request, response) => response.end(VERSION + ' ' + process.env.COLOUR))
   .listen(process.env.PORT)
 ";
 
 const CONFIG: &str = "name = \"shop\"\ncommand = [\"node\", \"server.js\"]\n\
-     listen = [\"127.0.0.1:3000\"]\n";
+     listen = [\"127.0.0.1:3000\"]\n[deploy]\nwatch = \"0s\"\n";
 
 /// A machine on which the app runs from its folder.
 struct Shop(Machine);
@@ -31,8 +32,15 @@ impl Shop {
         self.0.sandbox.write(format!("/srv/shop/{file}"), text).unwrap();
     }
 
-    fn configure(&self, colour: &str, tables: &str) {
-        let text = format!("{CONFIG}{tables}\n[environment]\nCOLOUR = \"{colour}\"\n");
+    /// The next release says this, and `more` is added to its code.
+    fn version(&self, version: &str, more: &str) {
+        let code = SERVER.replace("'one'", &format!("'{version}'"));
+        self.write("server.js", &format!("{code}{more}"));
+    }
+
+    fn configure(&self, colour: &str, more: &str) {
+        let mut text = CONFIG.to_owned();
+        let _ = write!(text, "{more}\n[environment]\nCOLOUR = \"{colour}\"\n");
         self.write("romuo.toml", &text);
     }
 
@@ -47,31 +55,128 @@ impl Shop {
         (ran.output.code, value.unwrap_or_else(|error| panic!("{error}: {ran:?}")))
     }
 
-    /// What each instance answers, by asking until both have.
+    /// Ships a release that is to come out well; its id.
+    fn deploy(&self) -> String {
+        let (code, deployed) = self.json(&["deploy"]);
+        assert_eq!(code, Some(0), "{deployed:#}\n{}", self.0.journal());
+        assert_eq!(deployed["verdict"], "serving");
+        assert_eq!(deployed["serves"], deployed["release"]);
+        deployed["release"].as_str().unwrap().to_owned()
+    }
+
+    /// What an instance answers.
     fn says(&self) -> String {
         self.0.run(&["curl", "-sS", "http://127.0.0.1:3000/"]).ok()
     }
+
+    /// The release of each instance, as it says itself.
+    fn run(&self) -> Vec<String> {
+        let status = self.0.run(&["romuoctl", "--app", "shop", "status", "-o", "json"]);
+        let status: Value = serde_json::from_str(&status.output.stdout).unwrap();
+        let instances = status["instances"].as_array().unwrap().iter();
+        instances.map(|one| one["release"].as_str().unwrap_or("base").to_owned()).collect()
+    }
+
+    /// The verdicts in the history, the newest first.
+    fn verdicts(&self) -> Vec<(String, String)> {
+        let (_, releases) = self.json(&["releases"]);
+        let releases = releases["releases"].as_array().unwrap().iter();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        releases.map(|one| (text(&one["id"]), text(&one["verdict"]))).collect()
+    }
+
+    /// Nothing of a deploy is left behind.
+    fn is_clean(&self) {
+        let units = ["list-units", "--all", "--no-legend", "shop.candidate*"];
+        assert_eq!(self.0.systemctl(&units).ok(), "");
+        let left = "find /run/systemd/system /run/romuo -name 'shop.candidate*' -o -name 'shop.trial' \
+             -o -name 'shop.deploy.json'; find /var/lib/romuo/shop/work /var/lib/romuo/shop/releases \
+             -mindepth 1 -maxdepth 1 -name '.*' -o -path '*/work/*' 2>/dev/null";
+        assert_eq!(self.0.run(&["sh", "-c", left]).output.stdout, "");
+    }
+}
+
+fn pair(text: &str) -> Vec<String> {
+    vec![text.to_owned(); 2]
 }
 
 #[test]
 fn a_good_release_serves_and_the_one_before_comes_back() {
     let shop = Shop::boot();
     assert_eq!(shop.says(), "one red");
-    shop.write("server.js", &SERVER.replace("'one'", "'two'"));
-    let ran = shop.ctl(&["deploy"]);
-    println!("{ran:?}");
-    ran.ok();
-    assert_eq!(shop.says(), "two red");
-    let ran = shop.ctl(&["releases"]);
-    println!("{}", ran.ok());
-    shop.write("server.js", &SERVER.replace("'one'", "'three'"));
+    shop.version("two", "");
+    let two = shop.deploy();
+    assert_eq!((shop.says().as_str(), shop.run()), ("two red", pair(&two)));
+
+    // Only the code is another one: it is swapped.
+    shop.version("three", "");
+    let (_, deployed) = shop.json(&["deploy"]);
+    let how = deployed["roll"]["how"].as_array().unwrap().iter();
+    assert!(how.clone().all(|one| one["done"] == "swapped") && how.count() == 2, "{deployed:#}");
+    let three = deployed["release"].as_str().unwrap().to_owned();
+    assert_eq!((shop.says().as_str(), shop.run()), ("three red", pair(&three)));
+
+    // With its configuration.
+    shop.version("four", "");
     shop.configure("blue", "");
-    println!("{:?}", shop.json(&["deploy"]));
-    assert_eq!(shop.says(), "three blue");
-    println!("{:?}", shop.ctl(&["rollback"]));
-    assert_eq!(shop.says(), "two red");
-    println!("{}", shop.ctl(&["releases"]).ok());
-    println!("{:?}", shop.ctl(&["rollback", "base"]));
-    println!("{}", shop.ctl(&["releases"]).ok());
-    println!("{}", shop.0.journal());
+    let four = shop.deploy();
+    assert_eq!((shop.says().as_str(), shop.run()), ("four blue", pair(&four)));
+    shop.ctl(&["rollback"]).ok();
+    assert_eq!((shop.says().as_str(), shop.run()), ("three red", pair(&three)));
+    shop.ctl(&["rollback", &two]).ok();
+    assert_eq!((shop.says().as_str(), shop.run()), ("two red", pair(&two)));
+    let verdicts = [(&four, "rolled back"), (&three, "rolled back"), (&two, "serving")];
+    let verdicts = verdicts.map(|(id, verdict)| (id.clone(), verdict.to_owned()));
+    assert_eq!(shop.verdicts(), verdicts);
+
+    // A crash brings back what it ran, and so does a boot of the units.
+    shop.ctl(&["restart"]).ok();
+    assert_eq!((shop.says().as_str(), shop.run()), ("two red", pair(&two)));
+    shop.ctl(&["rollback", "base"]).ok();
+    assert_eq!((shop.says().as_str(), shop.run()), ("four red", pair("base")));
+    shop.is_clean();
+}
+
+#[test]
+fn a_release_that_is_broken_does_not_touch_what_serves() {
+    let shop = Shop::boot();
+    shop.version("two", "");
+    let two = shop.deploy();
+    let before = [1, 2].map(|id| shop.0.property(&format!("shop@{id}.service"), "InvocationID"));
+    shop.configure("red", "[limits]\nstart_timeout = \"3s\"\n");
+    for (more, said) in
+        [("throw new Error('no')", "exited with code 1"), ("process.exit(7)", "exited with code 7")]
+    {
+        shop.version("bad", more);
+        let (code, deployed) = shop.json(&["deploy"]);
+        let reason = deployed["reason"].as_str().unwrap();
+        println!("{reason}");
+        assert_eq!((code, deployed["verdict"].as_str()), (Some(1), Some("failed")), "{reason}");
+        assert!(reason.contains(said), "{reason}");
+        assert_eq!((shop.says().as_str(), shop.run()), ("two red", pair(&two)));
+        shop.is_clean();
+    }
+    let after = [1, 2].map(|id| shop.0.property(&format!("shop@{id}.service"), "InvocationID"));
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_release_that_breaks_only_in_an_instance_is_taken_back() {
+    let shop = Shop::boot();
+    shop.version("two", "");
+    let two = shop.deploy();
+    // The candidate is instance 1 of its own; the second one throws.
+    shop.version("bad", "if (process.env.ROMUO_INSTANCE === '2') throw new Error('not two')");
+    let (code, deployed) = shop.json(&["deploy"]);
+    println!("{deployed:#}");
+    assert_eq!((code, deployed["verdict"].as_str()), (Some(4), Some("rolled back")));
+    assert_eq!((shop.says().as_str(), shop.run()), ("two red", pair(&two)));
+    // With another configuration the units go back, too.
+    shop.configure("blue", "[limits]\nmemory = \"200M\"\n");
+    let (code, deployed) = shop.json(&["deploy"]);
+    println!("{deployed:#}");
+    assert_eq!((code, deployed["verdict"].as_str()), (Some(4), Some("rolled back")));
+    assert_eq!((shop.says().as_str(), shop.run()), ("two red", pair(&two)));
+    assert_eq!(shop.0.property("shop@1.service", "MemoryMax"), (300 << 20).to_string());
+    shop.is_clean();
 }

@@ -315,7 +315,9 @@ impl<'a> Procedure<'a> {
         let staged = facts.release.clone().filter(|id| self.store.path(id).is_dir());
         if let (Some(id), None) = (staged, &self.roll) {
             let took = BootTime::now().since(self.since);
-            let judged = self.store.history().judge(&id, verdict, Some(reason), Some(took));
+            // Below it stands what the app said.
+            let sentence = reason.lines().next();
+            let judged = self.store.history().judge(&id, verdict, sentence, Some(took));
             if let Err(error) = judged {
                 self.printer.tell(format!("warning: {error}"));
             }

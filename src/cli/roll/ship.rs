@@ -125,6 +125,7 @@ impl Shipping {
         context: &Context,
         manager: &Systemd,
     ) -> Result<(), Failure> {
+        self.trials.clear()?;
         self.store.set_current(&self.request.to)?;
         // Those that are stopped, too.
         self.pin_all(context, manager, &self.request.to, true).await?;
