@@ -103,7 +103,7 @@ fn fit(target: &mut Duration, said: Option<impl Into<Duration>>, limit: Duration
 
 /// `path` seen from the absolute `base`, without `.` and `..`. Symlinks are not followed: the
 /// parent of `current/` is the folder that one sees it in.
-fn resolve(base: &Path, path: &Path) -> PathBuf {
+pub(crate) fn resolve(base: &Path, path: &Path) -> PathBuf {
     let mut resolved = PathBuf::new();
     for component in base.join(path).components() {
         match component {

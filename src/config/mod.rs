@@ -51,6 +51,7 @@ pub use value::{Instances, Size, ValueError};
 pub use version::detect_version;
 pub use write::to_toml;
 
+pub(crate) use merge::resolve;
 pub(crate) use validate::is_variable_name;
 
 use file::File;

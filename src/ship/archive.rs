@@ -29,7 +29,7 @@ const KINDS: [(&[u8], &str); 8] = [
 ];
 
 /// What a zip archive begins with.
-const ZIP: &[u8] = b"PK";
+const ZIP: &[u8] = b"PK\x03\x04";
 
 /// Where a header of tar says so: at 257 there is "ustar" (tar(5)).
 const USTAR: (usize, &[u8]) = (257, b"ustar");
@@ -48,8 +48,10 @@ pub(super) async fn extract(file: &Path, tree: &Path, owner: &Owner) -> Result<P
     if head.starts_with(ZIP) {
         return Err(ShipError::Zip(file.into()));
     }
-    let kind = KINDS.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, option)| *option);
+    // First: what is not compressed begins with the name of a file, which may look like anything.
     let is_tar = head.get(USTAR.0..).is_some_and(|rest| rest.starts_with(USTAR.1));
+    let kind = KINDS.iter().find(|(magic, _)| !is_tar && head.starts_with(magic));
+    let kind = kind.map(|(_, option)| *option);
     if kind.is_none() && !is_tar {
         let hint = "tar makes one: tar --create --gzip --file app.tar.gz --directory FOLDER .";
         return Err(failed("it is no tar archive".into(), hint));

@@ -60,11 +60,14 @@ impl Repository {
         Ok(OsString::from_vec(prefix).into())
     }
 
-    /// The first remote, `origin` if there is one of this name.
-    pub(super) async fn remote(&self) -> Result<Option<String>, ShipError> {
+    /// The remote that a name is of: the one that it begins with, else `origin`, else the first.
+    pub(super) async fn remote(&self, reference: &str) -> Result<Option<String>, ShipError> {
         let remotes = self.ask("list remotes", &["remote"]).await?;
-        let origin = remotes.lines().find(|name| *name == "origin");
-        Ok(origin.or_else(|| remotes.lines().next()).map(str::to_owned))
+        let find = |is_it: &dyn Fn(&str) -> bool| remotes.lines().find(|name| is_it(name));
+        let is_of =
+            |name: &str| reference.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+        let remote = find(&is_of).or_else(|| find(&|name| name == "origin"));
+        Ok(remote.or_else(|| remotes.lines().next()).map(str::to_owned))
     }
 
     pub(super) async fn fetch(&self, remote: &str) -> Result<(), ShipError> {

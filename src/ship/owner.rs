@@ -42,6 +42,9 @@ const SHARED: [&str; 13] = [
     "ALL_PROXY",
 ];
 
+/// How the names of our own variables begin: a deploy may be started by a line of another one.
+const OURS: &[u8] = b"ROMUO_";
+
 /// What says whose environment it is.
 const OF_A_USER: [&str; 3] = ["HOME", "USER", "LOGNAME"];
 
@@ -139,7 +142,10 @@ impl Owner {
         for (name, value) in given {
             if name == "PATH" && self.is_caller {
                 search = value;
-            } else if names(&OF_A_USER, &name) || names(&OF_A_HOOK, &name) {
+            } else if names(&OF_A_USER, &name)
+                || names(&OF_A_HOOK, &name)
+                || name.as_encoded_bytes().starts_with(OURS)
+            {
                 // Set below, or of no use.
             } else if self.is_caller || names(&SHARED, &name) {
                 kept.push((name, value));
@@ -200,6 +206,7 @@ mod tests {
             ("HOME", "/root"),
             ("TOKEN", "secret"),
             ("GIT_DIR", "."),
+            ("ROMUO_VERDICT", "failed"),
             ("TERM", "xterm"),
         ];
         given.map(|(name, value)| (name.into(), value.into())).to_vec()

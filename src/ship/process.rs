@@ -77,7 +77,10 @@ impl Drop for Process {
     }
 }
 
-/// Runs a program to its end, and brings what it said; none: it took longer than that.
+/// What a shell exits with where it cannot find a program (sh(1)).
+const NOT_FOUND: i32 = 127;
+
+/// Runs a program of an owner to its end, and brings what it said; none: it took longer than that.
 pub(super) async fn ask(
     mut command: std::process::Command,
     limit: Duration,
@@ -103,6 +106,9 @@ pub(super) async fn ask(
     }
     // It has ended: only what it left behind is killed.
     let status = process.end().await?;
+    if status.code() == Some(NOT_FOUND) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     Ok(Some(Output { status, stdout, stderr }))
 }
 

@@ -9,6 +9,7 @@ use super::archive;
 use super::error::ShipError;
 use super::git::Repository;
 use super::owner::Owner;
+use crate::config::resolve;
 use crate::release::{Commit, Source};
 
 /// The folder below that of the work into which something is checked out: it must not be there yet.
@@ -94,6 +95,16 @@ pub async fn check_out(
     work: &Path,
     tell: impl Fn(&str),
 ) -> Result<Checkout, ShipError> {
+    // As the configuration takes the paths in it.
+    let plain = |path: PathBuf| {
+        let here = std::env::current_dir().map_err(ShipError::io("find", &path))?;
+        Ok::<_, ShipError>(resolve(&here, &path))
+    };
+    let wanted = match wanted {
+        Wanted::Folder(folder) => Wanted::Folder(plain(folder)?),
+        Wanted::Git { folder, reference } => Wanted::Git { folder: plain(folder)?, reference },
+        Wanted::Archive { file, home } => Wanted::Archive { file, home: plain(home)? },
+    };
     let result = match wanted {
         Wanted::Folder(folder) => as_it_is(folder).await,
         Wanted::Git { folder, reference } => commit(folder, reference, work, tell).await,
@@ -148,7 +159,7 @@ async fn commit(
     if let Some(all) = work.parent() {
         let _ = repository.forget(all).await;
     }
-    let remote = repository.remote().await?;
+    let remote = repository.remote(&reference).await?;
     let mut warnings = Vec::new();
     let mut fetched = Ok(());
     if let Some(remote) = &remote {

@@ -70,6 +70,15 @@ async fn an_archive_of_any_compression_is_extracted_by_the_owner_of_the_app() {
 }
 
 #[tokio::test]
+async fn a_name_that_looks_like_a_compression_is_a_name() {
+    let owned = Owned::new();
+    fs::write(owned.path("BZh"), "text").unwrap();
+    let file = made(&owned, "sent", &["BZh", "app"]);
+    let (checkout, _) = owned.check_out(wanted(&owned, &file), "1").await.unwrap();
+    assert_eq!(read(&checkout.folder.join("BZh")), "text");
+}
+
+#[tokio::test]
 async fn an_archive_that_leads_out_is_refused() {
     for transform in ["s,^app/bin,../../bin,", "s,^app/bin,/bin,", "s,^app/bin,app/../../bin,"] {
         let owned = Owned::new();

@@ -92,6 +92,17 @@ async fn a_commit_a_tag_and_a_branch_of_the_clone_alone_are_known() {
 }
 
 #[tokio::test]
+async fn a_branch_of_another_remote_is_fetched_from_there() {
+    let owned = cloned();
+    owned.sh("home", "git remote rename origin spare; git remote add origin ../nowhere");
+    push(&owned, "two");
+    let (checkout, told) = owned.check_out(git(&owned, "spare/main"), "1").await.unwrap();
+    assert_eq!(read(&checkout.folder.join("app.js")), "two");
+    assert_eq!(told[0], "fetching from spare");
+    assert!(checkout.warnings.is_empty());
+}
+
+#[tokio::test]
 async fn a_branch_that_is_ahead_of_its_remote_is_told() {
     let owned = cloned();
     owned.write("home/app.js", "mine");
@@ -188,8 +199,10 @@ async fn a_folder_is_shipped_as_it_is_with_its_commit_and_what_differs_from_it()
     let owned = cloned();
     let head = owned.sh("home", "git rev-parse HEAD");
     let folder = || Wanted::Folder(owned.home());
-    let (checkout, _) = owned.check_out(folder(), "1").await.unwrap();
-    assert_eq!((&checkout.folder, &checkout.home), (&owned.home(), &owned.home()));
+    let roundabout = Wanted::Folder(owned.path("works/.././home/"));
+    let (checkout, _) = owned.check_out(roundabout, "1").await.unwrap();
+    assert_eq!(checkout.folder.as_os_str(), owned.home().as_os_str());
+    assert_eq!(checkout.home.as_os_str(), owned.home().as_os_str());
     assert_eq!(checkout.commit.as_ref().unwrap().as_str(), head);
     assert!(checkout.warnings.is_empty());
 

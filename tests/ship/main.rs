@@ -8,3 +8,4 @@ mod archive;
 mod build;
 mod git;
 mod owned;
+mod release;
