@@ -12,6 +12,7 @@ use crate::install::{ApplyError, LockError, PlanError, ScaleError, VerifyError, 
 use crate::journal::JournalError;
 use crate::manager::ManagerError;
 use crate::program::ProgramError;
+use crate::release::ReleaseError;
 use crate::render::RenderError;
 use crate::unit::AppName;
 
@@ -65,6 +66,10 @@ pub(super) enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Render(#[from] RenderError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Release(#[from] ReleaseError),
 
     #[error(transparent)]
     #[diagnostic(transparent)]
