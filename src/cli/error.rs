@@ -65,11 +65,11 @@ pub(super) enum Failure {
 
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Render(#[from] RenderError),
+    Release(#[from] ReleaseError),
 
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Release(#[from] ReleaseError),
+    Render(#[from] RenderError),
 
     #[error(transparent)]
     #[diagnostic(transparent)]
