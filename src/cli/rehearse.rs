@@ -32,6 +32,9 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// Pause between two questions, so that a program that ends right after it was well is seen to have ended.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long is waited for systemd to be back (`daemon-reexec`), to take away what is left.
+const ABSENCE: Duration = Duration::from_secs(10);
+
 /// How the last words of a server begin that did not come up.
 const LAST_WORDS: &str = "romuo-server: ";
 
@@ -46,8 +49,11 @@ impl Rehearse {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("rehearse")?;
         let app = context.app()?;
-        let folder = Store::new(context.root(), &app).path(&self.release);
+        let store = Store::new(context.root(), &app);
+        let folder = store.path(&self.release);
         let settings = config::load(&folder.join(CONFIG_FILE))?;
+        // One at a time: there is one place for a candidate.
+        let _lock = store.lock()?;
         let manager = Systemd::connect().await?;
         let host = host(context.root(), Some(&manager)).await?;
         let rehearsed = rehearse(&settings, &folder, &host, &manager).await?;
@@ -86,18 +92,26 @@ pub(super) async fn rehearse(
     };
     let played = tokio::select! {
         played = play => played,
-        () = interrupts.come() => Err(Trouble::Unfit("the rehearsal was interrupted".into())),
+        () = interrupts.come() => Err(Trouble::Interrupted),
     };
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let played = match played {
         Ok(took) => Ok(Rehearsed { took }),
         Err(Trouble::Failure(failure)) => Err(failure),
+        Err(Trouble::Interrupted) => Err(Failure::Unfit {
+            sentence: format!("the rehearsal of release {name} was interrupted"),
+        }),
         Err(Trouble::Unfit(reason)) => {
-            let name = folder.file_name().unwrap_or_default().to_string_lossy();
             Err(Failure::Unfit { sentence: stage.explain(&name, reason, begun, settings).await })
         }
     };
+    let mut cleared = stage.clear(manager).await;
+    if let Err(Failure::Manager(ManagerError::Unreachable { .. })) = cleared
+        && let Ok(Ok(())) = timeout(ABSENCE, manager.back()).await
+    {
+        cleared = stage.clear(manager).await;
+    }
     // Why it is not fit matters more than what of it is left; the next one finds that.
-    let cleared = stage.clear(manager).await;
     let rehearsed = played?;
     cleared?;
     Ok(rehearsed)
@@ -107,7 +121,9 @@ pub(super) async fn rehearse(
 enum Trouble {
     /// For its own fault: the end of a sentence that begins with the release.
     Unfit(String),
-    /// For another one.
+    /// Somebody does not want to know any more.
+    Interrupted,
+    /// Nothing of it is known.
     Failure(Failure),
 }
 

@@ -134,14 +134,16 @@ fn an_interrupted_rehearsal_leaves_nothing_and_what_a_killed_one_left_goes() {
     for signal in ["INT", "KILL"] {
         let begun = Machine::now();
         let release = Shop::bad("sleep");
-        let mut child = shop.0.spawn(&["romuoctl", "--app", "shop", "rehearse", release]);
+        let child = shop.0.spawn(&["romuoctl", "--app", "shop", "rehearse", release]);
         shop.0.until_journal_after(begun, "the candidate starts", |entry| {
             entry.message.starts_with("this is candidate")
         });
         let found = shop.0.run(&["pgrep", "--exact", "romuoctl"]).ok();
         shop.0.run(&["kill", &format!("-{signal}"), found.trim()]).ok();
-        child.wait().unwrap();
+        let output = child.wait_with_output().unwrap();
         if signal == "INT" {
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(said.contains("was interrupted"), "{said}");
             shop.expect_nothing_left();
         }
     }
@@ -167,4 +169,42 @@ fn the_instances_do_not_notice_a_rehearsal() {
     let health = shop.0.ctl(&["health", "-o", "json"]).ok();
     assert!(health.contains("\"restarts\":0") || health.contains("\"restarts\": 0"), "{health}");
     assert_eq!(shop.0.property("shop.socket", "ActiveState"), "active");
+}
+
+#[test]
+fn a_site_is_rehearsed_and_tried_too() {
+    let machine = Machine::boot();
+    let (current, releases) = ("/var/lib/romuo/web/current", "/var/lib/romuo/web/releases");
+    let config = format!(
+        "name = \"web\"\ndirectory = \"{current}\"\nlisten = [\"127.0.0.1:3000\"]\ninstances = 1\n\
+         [static]\nroot = \"{current}/public\"\n"
+    );
+    let new = "20261126T002200Z-aaaaaaa";
+    for release in [GOOD, new] {
+        let folder = format!("{releases}/{release}");
+        machine.sandbox.write(format!("{folder}/.romuo.toml"), &config).unwrap();
+        machine.sandbox.write(format!("{folder}/public/index.html"), release).unwrap();
+        machine.run(&["chmod", "0600", &format!("{folder}/.romuo.toml")]).ok();
+    }
+    machine.run(&["romuoctl", "--app", "web", "rehearse", new]).ok();
+    // Without its folder it does not come up.
+    machine.run(&["mv", &format!("{releases}/{new}/public"), "/srv/public"]).ok();
+    let said = machine.run(&["romuoctl", "--app", "web", "rehearse", new]).exits(1).stderr;
+    assert!(said.contains("is not fit to serve: the site's folder"), "{said}");
+    machine.run(&["mv", "/srv/public", &format!("{releases}/{new}/public")]).ok();
+
+    machine.run(&["ln", "-s", &format!("releases/{GOOD}"), current]).ok();
+    machine.configure(&config);
+    machine.ctl(&["install-units", "--now"]).ok();
+    let page = || machine.run(&["curl", "--silent", "--fail", "http://127.0.0.1:3000/"]).ok();
+    assert_eq!(page(), GOOD);
+    machine.run(&["mkdir", "/run/romuo/web.trial"]).ok();
+    machine.run(&["ln", "-s", &format!("{releases}/{new}"), "/run/romuo/web.trial/1"]).ok();
+    machine.systemctl(&["restart", "web@1"]).ok();
+    assert_eq!(page(), new);
+    assert!(machine.ctl(&["health", "-o", "json"]).ok().contains(new));
+    let (pid, before) = (machine.property("web@1.service", "MainPID"), Machine::now());
+    machine.run(&["kill", "-KILL", &pid]).ok();
+    machine.until_started_after(before, "web@1.service");
+    assert_eq!(page(), GOOD);
 }
