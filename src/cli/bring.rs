@@ -58,17 +58,14 @@ impl Wish<'_> {
     async fn ask(&self, context: &Context, printer: &Printer) -> Result<(), Failure> {
         let told = |text: &str| printer.tell(text);
         let _lock = alone::lock("deploy", self.app, context, false, told).await?;
-        let back = match self.store.current()? {
-            Some(current) => Pin::Release(current),
-            None => {
-                // After a first deploy that was killed it is that of a release already.
-                let installed = context.installed(self.app)?;
-                if !runs_releases(self.app, &installed.directory) {
-                    self.store.set_base(&config::to_toml(&installed))?;
-                }
-                Pin::Base
+        let back = self.store.current()?.map_or(Pin::Base, Pin::Release);
+        if back == Pin::Base {
+            // After a first deploy that was killed it is that of a release already.
+            let installed = context.installed(self.app)?;
+            if !runs_releases(self.app, &installed.directory) {
+                self.store.set_base(&config::to_toml(&installed))?;
             }
-        };
+        }
         let Self { to, purpose, since, app, .. } = self;
         let request = Request {
             to: to.clone(),
