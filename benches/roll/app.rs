@@ -16,6 +16,9 @@ use tokio::net::TcpListener;
 /// The argument that turns this program into the app, which listens on `PORT`.
 pub(crate) const ARGUMENT: &str = "--app";
 
+/// Where it lies in the sandbox.
+pub(crate) const PATH: &str = "/usr/local/bin/cheap-app";
+
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn serve() -> Result<(), Box<dyn Error>> {
     let port: u16 = std::env::var("PORT")?.parse()?;

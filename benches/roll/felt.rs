@@ -23,25 +23,7 @@ const FLAT_OUT: Duration = Duration::from_secs(2);
 /// Time after which something is wrong.
 const GONE: Duration = Duration::from_secs(60);
 
-/// Where the app lies in the sandbox.
-pub(crate) const APP: &str = "/usr/local/bin/cheap-app";
-
-pub(crate) fn by_clients() -> Result<(), Box<dyn Error>> {
-    let app = format!("command = [\"{APP}\", \"{}\"]\n[reload]\nmethod = ", crate::app::ARGUMENT);
-    for (name, config) in [
-        ("a site, by restart", crate::SITE),
-        ("an app behind its front, by swap", &format!("{app}\"swap\"\n")),
-        ("the same, by restart", &format!("{app}\"restart\"\n")),
-    ] {
-        println!("what clients feel of rolls, back to back, of {name}");
-        let sandbox = crate::serving(config)?;
-        of(&sandbox)?;
-        sandbox.shutdown()?;
-    }
-    Ok(())
-}
-
-fn of(sandbox: &Sandbox) -> Result<(), Box<dyn Error>> {
+pub(crate) fn by_clients((name, ..): &crate::Way, sandbox: &Sandbox) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let pause = || -> Result<(), Box<dyn Error>> {
         thread::sleep(FLAT_OUT);
@@ -72,6 +54,7 @@ fn of(sandbox: &Sandbox) -> Result<(), Box<dyn Error>> {
         still.push(before);
         rolling.push(during);
     }
+    println!("what clients feel of rolls, back to back: {name}");
     println!(
         "  {CLIENTS} keep-alive clients at half of the {rate:.0} requests/s that they can send"
     );

@@ -30,6 +30,24 @@ const LISTEN: &str = "listen = [\"127.0.0.1:3000\"]\n";
 /// A site, which `romuo-server` serves by itself.
 const SITE: &str = "[static]\nroot = \"/srv/site/public\"\n";
 
+/// A way to roll: what it is called, the configuration, and whether instances are restarted.
+type Way = (&'static str, String, bool);
+
+/// A part of the bench that looks at one way.
+type Measure = fn(&Way, &Sandbox) -> Result<(), Box<dyn Error>>;
+
+fn ways() -> [Way; 3] {
+    let app = |method| {
+        let command = format!("[\"{}\", \"{}\"]", app::PATH, app::ARGUMENT);
+        format!("command = {command}\n[reload]\nmethod = \"{method}\"\n")
+    };
+    [
+        ("a site, by restart", SITE.into(), true),
+        ("an app behind its front, by restart", app("restart"), true),
+        ("the same app, by swap", app("swap"), false),
+    ]
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.first() {
@@ -52,13 +70,12 @@ fn run(parts: &[String]) -> Result<(), Box<dyn Error>> {
     if is_wanted("simulated") {
         simulated::plan_and_drive()?;
     }
-    if is_wanted("time") {
-        let sandbox = serving(SITE)?;
-        time::against_the_least(&sandbox)?;
-        sandbox.shutdown()?;
-    }
-    if is_wanted("felt") {
-        felt::by_clients()?;
+    for (part, measure) in [("time", time::and_cost as Measure), ("felt", felt::by_clients)] {
+        for way in ways().iter().filter(|_| is_wanted(part)) {
+            let sandbox = serving(&way.1)?;
+            measure(way, &sandbox)?;
+            sandbox.shutdown()?;
+        }
     }
     if is_wanted("many") {
         many::listed()?;
@@ -79,7 +96,7 @@ fn booted(config: &str) -> Result<Sandbox, Box<dyn Error>> {
     let sandbox = Sandbox::builder(romuoctl)
         .program(romuoctl, "/usr/local/bin/romuoctl")
         .program(env!("CARGO_BIN_EXE_romuo-server"), "/usr/local/bin/romuo-server")
-        .program(std::env::current_exe()?, felt::APP)
+        .program(std::env::current_exe()?, app::PATH)
         .boot()?;
     sandbox.write("/srv/site/public/index.html", "It serves.\n")?;
     sandbox.write("/srv/site/romuo.toml", format!("{LISTEN}{config}"))?;
