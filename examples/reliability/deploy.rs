@@ -104,13 +104,11 @@ async fn killed(shop: &Shop, step: Step) -> Result<()> {
     match step {
         Step::Check => {
             shop.commit().await?;
-            let deploy = shop.start(&["deploy", "--git", "HEAD"])?;
-            shop.begun().await?;
+            let deploy = shop.begun(shop.start(&["deploy", "--git", "HEAD"])?).await?;
             shop.kill(deploy).await
         }
         Step::Build | Step::Before | Step::After => {
-            let deploy = shop.start(&["deploy"])?;
-            shop.begun().await?;
+            let deploy = shop.begun(shop.start(&["deploy"])?).await?;
             shop.kill(deploy).await
         }
         Step::Stage => {
@@ -186,8 +184,7 @@ async fn roller_killed(shop: &Shop, way: Way) -> Result<Said> {
 /// Two that come while a deploy is under way.
 async fn second(shop: &Shop) -> Result<(String, Said)> {
     shop.write(Release::Good, &line_that_waits("before"))?;
-    let first = shop.start(&["deploy"])?;
-    shop.begun().await?;
+    let first = shop.begun(shop.start(&["deploy"])?).await?;
     let before = shop.kept().await?;
     for verb in ["deploy", "rollback"] {
         shop.ctl(&[verb]).await?.exits(1)?.says("root has been deploying for ")?;

@@ -128,9 +128,18 @@ impl Shop {
         self.stage.start(&command(arguments))
     }
 
-    /// Waits until a line says that it runs.
-    pub(crate) async fn begun(&self) -> Result<()> {
-        self.stage.run(&["cat", BEGUN]).await?.exits(0).map(drop)
+    /// Waits until a line of a command says that it runs.
+    pub(crate) async fn begun(&self, command: Child) -> Result<Child> {
+        let mut command = command;
+        tokio::select! {
+            said = self.stage.run(&["cat", BEGUN]) => { said?.exits(0)?; },
+            ended = command.wait() => {
+                ended?;
+                let said = self.stage.end("what was to begin", command).await?;
+                return Err(broken(format!("it ended before: {said:?}")));
+            }
+        }
+        Ok(command)
     }
 
     /// Lets a line that waits end.
@@ -168,8 +177,7 @@ impl Shop {
     pub(crate) async fn hold(&self) -> Result<Child> {
         let line = format!("echo begun > {BEGUN}; cat {END}");
         let held = self.stage.start(&["flock", "/run/romuo/shop.roll.lock", "sh", "-c", &line])?;
-        self.begun().await?;
-        Ok(held)
+        self.begun(held).await
     }
 
     /// Kills whoever deploys as soon as a release begins to be copied; ends well if it was not whole yet.

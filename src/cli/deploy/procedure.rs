@@ -249,7 +249,8 @@ impl<'a> Procedure<'a> {
         refuse_other_ports(settings, &self.manager).await?;
         let step = self.steps.begin("rehearse", "starting a candidate beside the instances");
         let folder = self.store.path(id);
-        rehearse(settings, &folder, &self.host, &self.manager).await?;
+        let stay = settings.deploy.watch;
+        rehearse(settings, &folder, stay, &self.host, &self.manager).await?;
         self.steps.end(step, format!("a candidate answers {} well", settings.health.path));
         Ok(())
     }
