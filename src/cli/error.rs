@@ -164,9 +164,9 @@ pub(super) enum Failure {
     #[diagnostic(help("`romuoctl reload` rolls the rest"))]
     Canceled { sentence: String },
 
-    #[error("the roll of {app} failed without a verdict ({result})")]
+    #[error("the roll of {app} failed without a verdict: {said}")]
     #[diagnostic(help("`journalctl -u {app}.service -n 20` shows what it said"))]
-    NoVerdict { app: AppName, result: String },
+    NoVerdict { app: AppName, said: String },
 
     #[error(
         "nothing was changed: {app} listens on {open} right now, and a changed `listen` would close that port"

@@ -176,7 +176,7 @@ impl Verb {
             Self::Stop(verb) => verb.run(context, printer).await,
             Self::Restart(verb) => verb.run(context, printer).await,
             Self::Reload(verb) => verb.run(context, printer).await,
-            Self::Deploy(verb) => verb.run(context, printer).await,
+            Self::Deploy(verb) => Box::pin(verb.run(context, printer)).await,
             Self::Rollback(verb) => verb.run(context, printer).await,
             Self::Releases(verb) => verb.run(context, printer).await,
             Self::Scale(verb) => verb.run(context, printer).await,

@@ -43,7 +43,7 @@ impl Releases {
         let shown = Shown::new(
             app.to_string(),
             store.current()?,
-            store.releases()?,
+            &store.releases()?,
             store.history().entries()?,
             &runs,
         );
@@ -76,7 +76,7 @@ impl Shown {
     fn new(
         app: String,
         current: Option<ReleaseId>,
-        there: Vec<ReleaseId>,
+        there: &[ReleaseId],
         mut entries: Vec<Entry>,
         runs: &BTreeMap<InstanceId, String>,
     ) -> Self {

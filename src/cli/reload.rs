@@ -57,7 +57,7 @@ impl Reload {
                 printer.say(manager.status(&app.roll()).await?.status_text);
                 return Ok(Exit::Done);
             }
-            return Err(Failure::NoVerdict { app, result: result.to_string() });
+            return Err(no_verdict(&app, &manager, &result).await);
         };
         if printer.format == Format::Json {
             printer.answer(&outcome, "");
@@ -66,7 +66,7 @@ impl Reload {
             printer.say(&outcome);
             return Ok(Exit::Done);
         }
-        Err(failure(&app, &outcome, &result))
+        Err(failure(&app, &outcome))
     }
 }
 
@@ -103,11 +103,19 @@ pub(super) async fn ask(
     Ok(Asked { result, outcome })
 }
 
+/// A roll that has left no outcome: what it said last.
+pub(super) async fn no_verdict(app: &AppName, manager: &Systemd, result: &JobResult) -> Failure {
+    let status = manager.status(&app.roll()).await;
+    let said = status.map(|status| status.status_text).unwrap_or_default();
+    let said = if said.is_empty() { result.to_string() } else { said };
+    Failure::NoVerdict { app: app.clone(), said }
+}
+
 /// What to say of a roll that was not well.
-pub(super) fn failure(app: &AppName, outcome: &Outcome, result: &JobResult) -> Failure {
+pub(super) fn failure(app: &AppName, outcome: &Outcome) -> Failure {
     match &outcome.halt {
-        None if outcome.canceled => Failure::Canceled { sentence: outcome.to_string() },
-        None => Failure::NoVerdict { app: app.clone(), result: result.to_string() },
+        None if outcome.back.is_some() => Failure::RolledBack { sentence: outcome.to_string() },
+        None => Failure::Canceled { sentence: outcome.to_string() },
         Some(halted) => {
             let (lines, hints) = (halted.journal.clone(), halted.hints.clone());
             let sentence = LastLines { lines, hints }.below(outcome.to_string());

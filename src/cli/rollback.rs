@@ -1,6 +1,6 @@
 //! `romuoctl rollback`: brings back a release from before, by the same roll and through the same gate.
 
-use super::bring::bring;
+use super::bring::{Brought, Wish};
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::{Format, Printer};
@@ -9,7 +9,7 @@ use super::status::Status;
 use crate::clock::BootTime;
 use crate::manager::Systemd;
 use crate::release::{Entry, Pin, Purpose, ReleaseError, ReleaseId, Request, Store, Verdict};
-use crate::unit::{AppName, JobResult};
+use crate::unit::AppName;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Rollback {
@@ -32,36 +32,27 @@ impl Rollback {
             Some(name) => named(name, &app, &store)?,
             None => before(&app, &store, context)?,
         };
-        let current = store.current()?.map_or(Pin::Base, Pin::Release);
-        let request = Request {
-            about: to.release().cloned(),
-            back: current,
-            to,
-            purpose: Purpose::Rollback,
-            since: BootTime::now(),
-            failed: None,
-        };
         let manager = Systemd::connect().await?;
-        let outcome = bring(&request, &app, context, &manager, printer).await?;
+        let (purpose, since) = (Purpose::Rollback, BootTime::now());
+        let wish = Wish { to, purpose, since, app: &app, store: &store };
+        let brought = wish.bring(context, &manager, printer).await?;
         drop(lock);
+        let Brought::Rolled(outcome) = brought else {
+            let to = &wish.to;
+            printer.say(format!("the app is stopped: `romuoctl start` starts it with {to}"));
+            return Ok(Exit::Done);
+        };
         if printer.format == Format::Json {
             printer.answer(&outcome, "");
         }
-        match outcome {
-            None => {
-                let to = &request.to;
-                printer.say(format!("the app is stopped: `romuoctl start` starts it with {to}"));
-                Ok(Exit::Done)
-            }
-            Some(outcome) if outcome.is_done() => {
-                printer.say(&outcome);
-                if printer.format == Format::Text && !printer.quiet {
-                    Status {}.run(&context.of(app), printer).await?;
-                }
-                Ok(Exit::Done)
-            }
-            Some(outcome) => Err(reload::failure(&app, &outcome, &JobResult::Failed)),
+        if !outcome.is_done() {
+            return Err(reload::failure(&app, &outcome));
         }
+        printer.say(&outcome);
+        if printer.format == Format::Text && !printer.quiet {
+            Status {}.run(&context.of(app), printer).await?;
+        }
+        Ok(Exit::Done)
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::error::ReleaseError;
 use super::folders;
-use super::history::History;
+use super::history::{History, Verdict};
 use super::id::{Commit, ReleaseId};
 use super::lock::DeployLock;
 use crate::unit::AppName;
@@ -161,8 +161,9 @@ impl Store {
         Ok(cleaned)
     }
 
-    /// Keeps the newest `keep` releases, those that an instance runs and the current one; removes the others,
-    /// and says which these were.
+    /// Keeps the newest `keep` releases, as many of those that came out well, those that an instance runs and
+    /// the current one; removes the others, and says which these were. However many fail in a row, there is
+    /// one to go back to.
     ///
     /// # Errors
     /// Where something cannot be removed, or it is not known what is in use.
@@ -174,7 +175,13 @@ impl Store {
         let mut used: BTreeSet<_> = self.pinned()?.into_values().collect();
         used.extend(self.current()?);
         let mut old = self.releases()?;
-        old.truncate(old.len().saturating_sub(keep.get() as usize));
+        let keep = keep.get() as usize;
+        let served = self.history().entries()?.into_iter().rev().filter(|entry| {
+            let has_served = matches!(entry.verdict, Verdict::Serving | Verdict::Replaced);
+            has_served && old.contains(&entry.id)
+        });
+        used.extend(served.take(keep).map(|entry| entry.id));
+        old.truncate(old.len().saturating_sub(keep));
         old.retain(|id| !used.contains(id));
         for id in &old {
             let path = self.path(id);

@@ -172,7 +172,9 @@ impl Turn {
             // Whatever became of the job, the state of the unit has the last word.
             (Step::Restart | Step::Start, Event::Job(job)) => Step::Read(Some(job)),
             (Step::Restart | Step::Start, Event::Deadline) => Step::Read(None),
-            (Step::Stop, Event::Job(_) | Event::Deadline) => Step::Over(End::Good),
+            (Step::Stop, Event::Job(_) | Event::Deadline) | (Step::Keep, Event::Kept(Ok(()))) => {
+                Step::Over(End::Good)
+            }
             (Step::Read(job), Event::Status(status)) => self.read(job, &status, gate),
             (Step::Read(None), Event::Deadline) => self.broken("did not come up in time".into()),
             (Step::Probe { good, failed }, Event::Probe(answer)) => {
@@ -184,7 +186,6 @@ impl Turn {
             (Step::Confirm, Event::Status(status)) => self.confirmed(&status, gate),
             (Step::Watch, Event::Watched(Ok(()))) => self.good(gate),
             (Step::Watch, Event::Watched(Err(reason))) => self.fails(reason),
-            (Step::Keep, Event::Kept(Ok(()))) => Step::Over(End::Good),
             (Step::Keep, Event::Kept(Err(reason))) => {
                 self.fails(format!("is well, but could not be pinned to its release: {reason}"))
             }

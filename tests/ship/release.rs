@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use romuo::config::{self, detect_version, to_toml};
-use romuo::release::{AddedFile, Additions, Rules, SETTINGS_FILE, Source, Store};
+use romuo::release::{AddedFile, Additions, CONFIG_FILE, Rules, Source, Store};
 use romuo::ship::{Facts, Owner, Wanted, for_release, run};
 
 use crate::owned::{Owned, read};
@@ -55,7 +55,7 @@ async fn a_commit_becomes_a_release_whose_data_stays_at_home() {
     let current = store.folder().join("current");
     let shipped = for_release(settings, &checkout, &current).unwrap();
     let text = to_toml(&shipped.settings);
-    let settings = AddedFile { path: SETTINGS_FILE.into(), text: text.clone(), mode: 0o600 };
+    let settings = AddedFile { path: CONFIG_FILE.into(), text: text.clone(), mode: 0o600 };
     let paths: Vec<_> = shipped.links.iter().map(|(path, _)| path.clone()).collect();
     let rules = Rules::read(&checkout.folder, &paths).unwrap();
     let additions = Additions { files: vec![settings], links: shipped.links };
@@ -66,14 +66,14 @@ async fn a_commit_becomes_a_release_whose_data_stays_at_home() {
 
     let release = store.path(&id);
     assert_eq!(read(&release.join("dist/app.js")), "one");
-    assert_eq!(read(&release.join(SETTINGS_FILE)), text);
+    assert_eq!(read(&release.join(CONFIG_FILE)), text);
     assert_eq!(detect_version(&release).as_deref(), Some("1.0.0"));
     assert!(!text.contains("version ="), "it is that of whichever release runs");
     assert!(!release.join(".git").exists() && !release.join(".env").exists());
     // What a release writes lies at home, and the next one finds it there.
     fs::write(release.join("uploads/new"), "data").unwrap();
     assert_eq!(read(&owned.path("home/uploads/new")), "data");
-    let settings = config::parse(&text, &release.join(SETTINGS_FILE)).unwrap();
+    let settings = config::parse(&text, &release.join(CONFIG_FILE)).unwrap();
     assert_eq!(settings.directory, current);
     let program = settings.program.unwrap();
     assert_eq!(program.env_file.unwrap(), owned.path("home/.env"));

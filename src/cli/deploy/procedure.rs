@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::super::bring::bring;
+use super::super::bring::{Brought, Wish};
 use super::super::context::Context;
 use super::super::error::Failure;
 use super::super::fit::Fitting;
@@ -26,13 +26,13 @@ use crate::config::{self, Settings};
 use crate::install;
 use crate::manager::Systemd;
 use crate::release::{
-    AddedFile, Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, Pin, Purpose, ReleaseId,
-    Request, Rules, Source, Store, Verdict, login,
+    AddedFile, Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, Purpose, ReleaseId, Request,
+    Rules, Source, Store, Verdict, login,
 };
 use crate::render::Host;
 use crate::roll::Outcome;
 use crate::ship::{self, Checkout, Facts, ForRelease, Owner, Wanted, check_out, for_release};
-use crate::unit::{AppName, JobResult};
+use crate::unit::AppName;
 
 /// A deploy under way.
 pub(super) struct Procedure<'a> {
@@ -259,33 +259,20 @@ impl<'a> Procedure<'a> {
     async fn roll(&mut self, id: &ReleaseId, interrupts: &mut Interrupts) -> Result<(), Failure> {
         let app = self.app().clone();
         let step = self.steps.begin("roll", "asking systemd for a roll");
-        let back = match self.store.current()? {
-            Some(current) => Pin::Release(current),
-            None => {
-                let installed = self.context.installed(&app)?;
-                self.store.set_base(&config::to_toml(&installed))?;
-                Pin::Base
+        let (purpose, since, store) = (Purpose::Deploy, self.since, self.store);
+        let wish = Wish { to: id.into(), purpose, since, app: &app, store };
+        let brought = wish.bring(self.context, &self.manager, self.printer);
+        let said = match self.unless(interrupts, brought).await? {
+            Brought::Stopped => "the app is stopped, and starts with the release".to_owned(),
+            Brought::Rolled(outcome) => {
+                let said = outcome.to_string();
+                let outcome = self.roll.insert(*outcome);
+                if !outcome.is_done() {
+                    return Err(reload::failure(&app, outcome));
+                }
+                said
             }
         };
-        let request = Request {
-            to: id.into(),
-            back,
-            purpose: Purpose::Deploy,
-            about: Some(id.clone()),
-            since: self.since,
-            failed: None,
-        };
-        let brought = bring(&request, &app, self.context, &self.manager, self.printer);
-        let outcome = self.unless(interrupts, brought).await?;
-        let said = outcome.as_ref().map_or_else(
-            || "the app is stopped: `romuoctl start` starts it with the release".to_owned(),
-            ToString::to_string,
-        );
-        let is_done = outcome.as_ref().is_none_or(Outcome::is_done);
-        self.roll = outcome;
-        if let (false, Some(outcome)) = (is_done, &self.roll) {
-            return Err(reload::failure(&app, outcome, &JobResult::Failed));
-        }
         self.steps.end(step, said);
         Ok(())
     }

@@ -56,9 +56,11 @@ impl Roll {
         let ended = tokio::select! {
             biased;
             // systemd ends the commands of a unit that is stopped; a stop wins over a roll.
-            _ = terminate.recv() => None,
-            ended = self.roll(&app, context, &mut interrupt) => ended?,
+            _ = terminate.recv() => Ok(None),
+            ended = self.roll(&app, context, &mut interrupt) => ended,
         };
+        // Whoever asked for it hears it by way of systemd.
+        let ended = ended.inspect_err(|error| tell(&error.to_string()))?;
         let Some(outcome) = ended else {
             give_up(&app, context).await;
             return Ok(Exit::Done);
@@ -156,7 +158,7 @@ impl Begun {
             announce(&format!("the roll before was interrupted at {far}: this one finishes it"));
         }
         let whole = Whole::plan(&settings, context, &manager, interrupted.as_ref(), None).await?;
-        if whole.plan.order.is_empty() {
+        if whole.plan.order.is_empty() && shipping.is_none() {
             return Err(Failure::NothingToRoll { app: app.clone() });
         }
         Ok(Self { _lock: lock, manager, shipping, settings, whole })
@@ -254,9 +256,14 @@ pub(super) fn sockets(settings: &Settings, context: &Context) -> ControlSockets 
     ControlSockets { folder, timeout: settings.health.timeout }
 }
 
-/// Says it where `systemctl status` and `romuoctl reload` see it, and in the journal.
-fn announce(text: &str) {
+/// Says it where `systemctl status` and `romuoctl reload` see it.
+fn tell(text: &str) {
     // Without a notify socket, as when run by hand, there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(text)]);
+}
+
+/// Says it where `systemctl status` and `romuoctl reload` see it, and in the journal.
+fn announce(text: &str) {
+    tell(text);
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -172,6 +172,25 @@ fn pruning_keeps_what_is_new_and_what_is_in_use() {
 }
 
 #[test]
+fn however_many_fail_in_a_row_there_is_one_to_go_back_to() {
+    let shop = Shop::new();
+    let ids: Vec<_> = (0..6).map(|_| shop.stage().0).collect();
+    let history = shop.store.history();
+    for (id, verdict) in ids.iter().zip([
+        Verdict::Replaced,
+        Verdict::Replaced,
+        Verdict::Failed,
+        Verdict::RolledBack,
+        Verdict::Failed,
+        Verdict::Serving,
+    ]) {
+        history.add(Entry { id: id.clone(), verdict, ..entry("20261126T001100Z") }).unwrap();
+    }
+    assert_eq!(shop.prune(2).unwrap(), [0, 2, 3].map(|at: usize| ids[at].clone()));
+    assert_eq!(shop.store.releases().unwrap(), [1, 4, 5].map(|at: usize| ids[at].clone()));
+}
+
+#[test]
 fn the_history_says_who_shipped_what_and_what_came_of_it() {
     let shop = Shop::new();
     let history = shop.store.history();
