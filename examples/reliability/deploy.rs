@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::deploys::{Deploy, Kind, Release, Serves, Step, Way};
-use crate::shop::{Now, Shop, line_for_ever, line_that_waits, other_memory};
+use crate::shop::{NO_WATCH, Now, Shop, line_for_ever, line_that_waits, other_memory};
 use crate::stage::{Said, now};
 use crate::{Result, broken, table};
 
@@ -45,7 +45,7 @@ pub(crate) async fn run(deploy: Deploy) -> Result<Row> {
     let report = shop.stage.load.stop().await;
     let told = |error| broken(format!("{}: {error}\n{journal}\n{report}", deploy.name));
     let (exits, now) = judged.map_err(told)?;
-    if report.lost() > 0 {
+    if report.lost() > deploy.kind.may_lose() {
         let lost: String =
             report.failures().iter().fold(String::new(), |text, one| text + &format!("{one}\n"));
         return Err(told(broken(format!("{} requests were lost:\n{lost}", report.lost()))));
@@ -62,7 +62,7 @@ async fn ship(shop: &Shop, kind: Kind) -> Result<(String, Said)> {
             Ok((code(&said), said))
         }
         Kind::Rollback => {
-            shop.write(Release::Good, "")?;
+            shop.write(Release::Good, NO_WATCH)?;
             shop.ctl(&["deploy"]).await?.exits(0)?;
             let said = shop.ctl(&["rollback"]).await?;
             Ok((format!("0, then {}", code(&said)), said))
@@ -87,7 +87,7 @@ fn code(said: &Said) -> String {
 
 /// A plain deploy of a good release.
 async fn plain(shop: &Shop) -> Result<Said> {
-    shop.write(Release::Good, "")?;
+    shop.write(Release::Good, NO_WATCH)?;
     shop.ctl(&["deploy"]).await
 }
 
@@ -98,7 +98,8 @@ async fn killed(shop: &Shop, step: Step) -> Result<()> {
         Step::Build => line_for_ever("build"),
         Step::Before => line_for_ever("before"),
         Step::After => line_for_ever("after"),
-        _ => String::new(),
+        Step::Roll => String::new(),
+        _ => NO_WATCH.to_owned(),
     };
     shop.write(Release::Good, &lines)?;
     match step {
@@ -160,11 +161,11 @@ async fn watching(shop: &Shop, begun: i64) -> Result<()> {
 /// Kills the roller of a deploy; how that deploy ended.
 async fn roller_killed(shop: &Shop, way: Way) -> Result<Said> {
     let begun = now();
-    let release = match way {
-        Way::Forward => Release::Good,
-        Way::Back => Release::ThrowsInTwo,
+    let (release, lines) = match way {
+        Way::Forward => (Release::Good, ""),
+        Way::Back => (Release::ThrowsInTwo, NO_WATCH),
     };
-    shop.write(release, "")?;
+    shop.write(release, lines)?;
     let deploy = shop.start(&["deploy"])?;
     match way {
         Way::Forward => watching(shop, begun).await?,
@@ -211,6 +212,7 @@ async fn judge(shop: &Shop, kind: Kind, last: Said) -> Result<Now> {
     let memory_is_other = now.memory == other_memory();
     let is_other = kind == Kind::Ships(Release::Configured);
     if now.verdict != verdict
+        || !now.reason.contains(end.reason)
         || (now.newest == shop.old) == is_new
         || now.runs != [serves.as_str(), serves]
         || memory_is_other != is_other

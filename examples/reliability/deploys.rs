@@ -1,5 +1,7 @@
 //! The deploys that must not take the site down: what each ships, what is done to it, and what is promised.
 
+use crate::faults::IN_HAND;
+
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deploy {
@@ -43,6 +45,8 @@ pub(crate) enum Release {
     Unwell,
     /// It crashes some seconds after its start.
     Crashes,
+    /// So it does as an instance, and not where it is rehearsed.
+    CrashesInstance,
     /// It takes more and more memory.
     Leaks,
     /// Its `romuo.toml` is broken.
@@ -103,30 +107,42 @@ pub(crate) struct End {
     pub(crate) code: i32,
     /// The verdict on what was shipped last; none: it did not become a release.
     pub(crate) verdict: Option<&'static str>,
+    /// What the reason for it says, besides.
+    pub(crate) reason: &'static str,
     pub(crate) serves: Serves,
 }
 
 impl Kind {
     /// What it has to come to.
     pub(crate) fn end(self) -> End {
-        let (code, verdict, serves) = match self {
-            Self::Rollback => (0, Some("rolled back"), Serves::Old),
-            Self::Killed(_) | Self::RollerKilled(_) | Self::Second => {
-                (0, Some("serving"), Serves::New)
-            }
+        let new = (0, Some("serving"), "", Serves::New);
+        let failed = |reason| (1, Some("failed"), reason, Serves::Old);
+        let back = |reason| (4, Some("rolled back"), reason, Serves::Old);
+        let (code, verdict, reason, serves) = match self {
+            Self::Rollback => (0, Some("rolled back"), "by hand", Serves::Old),
+            Self::Killed(_) | Self::RollerKilled(_) | Self::Second => new,
             Self::Ships(release) => match release {
-                Release::Good | Release::Configured => (0, Some("serving"), Serves::New),
-                Release::Misconfigured => (2, None, Serves::Old),
-                Release::Throws | Release::Deaf | Release::Unwell | Release::FailsBefore => {
-                    (1, Some("failed"), Serves::Old)
+                Release::Good | Release::Configured => new,
+                Release::Misconfigured => (2, None, "", Serves::Old),
+                Release::Throws => failed("is not fit to serve: the app exited with code 1"),
+                Release::Deaf => failed("it does not listen on 127.0.0.1:"),
+                Release::Unwell => failed("it answers 500 to GET /health"),
+                Release::FailsBefore => failed("exited with code 7"),
+                Release::Crashes => failed("its program "),
+                Release::CrashesInstance => back("was started again while it was watched"),
+                Release::Leaks => back("is worse than its siblings: it holds "),
+                Release::ThrowsInTwo => {
+                    back("shop@2.service was not swapped: the new app exited with code 1")
                 }
-                Release::Crashes
-                | Release::Leaks
-                | Release::ThrowsInTwo
-                | Release::ConfiguredThrowsInTwo => (4, Some("rolled back"), Serves::Old),
+                Release::ConfiguredThrowsInTwo => back("shop@2.service exited with code 1"),
             },
         };
-        End { code, verdict, serves }
+        End { code, verdict, reason, serves }
+    }
+
+    /// How many requests may be lost.
+    pub(crate) fn may_lose(self) -> u64 {
+        if self == Self::Ships(Release::CrashesInstance) { IN_HAND } else { 0 }
     }
 }
 
@@ -150,7 +166,7 @@ const CLEAN: &str =
     "what served serves on; the next deploy clears what is left, and comes out well";
 
 /// The table.
-pub(crate) const DEPLOYS: [Deploy; 24] = [
+pub(crate) const DEPLOYS: [Deploy; 25] = [
     deploy("good", "a good release", "it serves, exit 0", Kind::Ships(Release::Good)),
     deploy(
         "good-configured",
@@ -166,7 +182,18 @@ pub(crate) const DEPLOYS: [Deploy; 24] = [
         UNTOUCHED,
         Kind::Ships(Release::Unwell),
     ),
-    deploy("crashes", "one that crashes 5 s after its start", BACK, Kind::Ships(Release::Crashes)),
+    deploy(
+        "crashes",
+        "one that crashes 5 s after its start",
+        UNTOUCHED,
+        Kind::Ships(Release::Crashes),
+    ),
+    deploy(
+        "crashes-instance",
+        "the same, but only where clients ask it",
+        "it loses at most what it had in hand and must not be asked twice; what has it goes back, exit 4",
+        Kind::Ships(Release::CrashesInstance),
+    ),
     deploy("leaks", "one that leaks 80 MB of memory a second", BACK, Kind::Ships(Release::Leaks)),
     deploy(
         "misconfigured",

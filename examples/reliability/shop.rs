@@ -26,6 +26,9 @@ const END: &str = "/run/end";
 /// How long what is to be killed would go on, in seconds: for ever, and nothing else sleeps that long.
 const FOR_EVER: &str = "654321";
 
+/// For rows that show something else than what is seen by watching.
+pub(crate) const NO_WATCH: &str = "watch = \"0s\"\n";
+
 /// A limit that no other configuration has, as in `romuo.toml` and in bytes.
 const MEMORY: (&str, u64) = ("333M", 333 << 20);
 
@@ -78,7 +81,7 @@ impl Shop {
         }
         let code = std::fs::read_to_string(apps.join("server.js"))?;
         sandbox.write(format!("{HOME}/server.js"), &code)?;
-        sandbox.write(format!("{HOME}/romuo.toml"), config(Release::Good, ""))?;
+        sandbox.write(format!("{HOME}/romuo.toml"), config(Release::Good, NO_WATCH))?;
         let prepare = format!(
             "mkfifo {BEGUN} {END} && cp -r /srv/libraries {HOME}/node_modules && cd {HOME} && \
              romuoctl install-units --now && romuoctl deploy"
@@ -102,7 +105,7 @@ impl Shop {
 
     /// The same app, of which nobody hears for long after its begin.
     pub(crate) fn write_slow(&self) -> Result<()> {
-        self.write(Release::Good, "")?;
+        self.write(Release::Good, NO_WATCH)?;
         let slow = "console.log('a slow start has begun'); setTimeout(() => app.listen(";
         let code = self.code.replace("app.listen(", slow) + ", 600000)\n";
         self.stage.write(&format!("{HOME}/server.js"), &code)
@@ -233,12 +236,12 @@ impl Shop {
 
 /// A line of `[deploy]` that takes for ever.
 pub(crate) fn line_for_ever(key: &str) -> String {
-    format!("{key} = \"echo begun > {BEGUN}; exec sleep {FOR_EVER}\"\n")
+    format!("{NO_WATCH}{key} = \"echo begun > {BEGUN}; exec sleep {FOR_EVER}\"\n")
 }
 
 /// One that ends when it is let.
 pub(crate) fn line_that_waits(key: &str) -> String {
-    format!("{key} = \"echo begun > {BEGUN}; cat {END}\"\n")
+    format!("{NO_WATCH}{key} = \"echo begun > {BEGUN}; cat {END}\"\n")
 }
 
 /// `MemoryMax=` of a release with another configuration.
@@ -262,6 +265,10 @@ fn code(good: &str, release: Release) -> String {
         Release::Crashes => {
             format!("{good}\nsetTimeout(() => {{ throw new Error('too late') }}, 5000)\n")
         }
+        Release::CrashesInstance => format!(
+            "{good}\nif (process.env.ROMUO_INSTANCE !== 'candidate') {{\n\
+             setTimeout(() => {{ throw new Error('too late') }}, 5000)\n}}\n"
+        ),
         Release::Leaks => format!(
             "{good}\nconst hoard = []\nsetInterval(() => hoard.push(Buffer.alloc(8 << 20, '.')), 100)\n"
         ),
