@@ -4,7 +4,7 @@ use crate::stage::By;
 
 /// Requests that the clients of the standard mix can have in hand at the same time: one each, and as
 /// many as they have streams where they speak HTTP/2. An instance that is killed can lose no more.
-const IN_HAND: u64 = 86;
+pub(crate) const IN_HAND: u64 = 86;
 
 /// One row of the matrix.
 #[derive(Debug, Clone, Copy)]

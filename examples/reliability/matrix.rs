@@ -7,16 +7,13 @@ use std::time::Duration;
 use crate::act::{self, Verdict};
 use crate::faults::{Fault, Kind};
 use crate::stage::{By, Stage};
-use crate::{Result, broken};
+use crate::{Result, broken, table};
 
 /// Time after which the load of one fault ends by itself.
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// Where the table begins in its document.
 const BEGIN: &str = "<!-- table: made by scripts/reliability -->\n";
-
-/// Where it ends.
-const END: &str = "<!-- end of table -->";
 
 /// What came of a fault.
 pub(crate) struct Row {
@@ -70,19 +67,13 @@ impl std::fmt::Display for Row {
     }
 }
 
-/// Writes the table between its markers.
+/// Writes the table.
 pub(crate) fn write(path: &Path, rows: &[Row]) -> Result<()> {
-    let text = std::fs::read_to_string(path)?;
-    let parts =
-        text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let Some((before, after)) = parts else {
-        return Err(broken(format!("{} has no place for the table", path.display())));
-    };
-    let mut table = String::from(
-        "\n| fault | promised | sent | lost | exit code and outcome | time |\n|---|---|--:|--:|---|--:|\n",
+    let mut text = String::from(
+        "| fault | promised | sent | lost | exit code and outcome | time |\n|---|---|--:|--:|---|--:|\n",
     );
     for row in rows {
-        let _ = writeln!(table, "{row}");
+        let _ = writeln!(text, "{row}");
     }
-    Ok(std::fs::write(path, format!("{before}{BEGIN}{table}\n{END}{after}"))?)
+    table::write(path, BEGIN, &text)
 }

@@ -103,6 +103,16 @@ impl Stage {
         sandbox.write("/srv/shop/large", vec![b'.'; LARGE])?;
         sandbox.write(CODE_PATH, CODE)?;
         install(&sandbox, by, instances).await?;
+        Self::serving(sandbox, by, instances, longest).await
+    }
+
+    /// The same on a machine where the app serves already.
+    pub(crate) async fn serving(
+        sandbox: Sandbox,
+        by: By,
+        instances: u16,
+        longest: Duration,
+    ) -> Result<Self> {
         let mix = Mix::standard(ADDRESS, &site(by)).at_most_for(longest);
         let load = load::start_on_thread(mix, sandbox.network_entrance()?)?;
         let stage = Self { sandbox, by, instances, moment: Moment::default(), load };
@@ -140,6 +150,11 @@ impl Stage {
     pub(crate) async fn remove_drop_in(&self) -> Result<()> {
         self.ok(&["rm", &drop_in_path().display().to_string()]).await?;
         self.ok(&["systemctl", "daemon-reload"]).await.map(drop)
+    }
+
+    /// Writes a file.
+    pub(crate) fn write(&self, path: &str, text: &str) -> Result<()> {
+        Ok(self.sandbox.write(path, text)?)
     }
 
     /// Runs a command that has to end well.

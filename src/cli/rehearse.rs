@@ -35,6 +35,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long is waited for systemd to be back (`daemon-reexec`), to take away what is left.
 const ABSENCE: Duration = Duration::from_secs(10);
 
+/// Pause between two questions to one that is well and has to stay so.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// How the last words of a server begin that did not come up.
 const LAST_WORDS: &str = "romuo-server: ";
 
@@ -56,7 +59,7 @@ impl Rehearse {
         let _lock = store.lock()?;
         let manager = Systemd::connect().await?;
         let host = host(context.root(), Some(&manager)).await?;
-        let rehearsed = rehearse(&settings, &folder, &host, &manager).await?;
+        let rehearsed = rehearse(&settings, &folder, Duration::ZERO, &host, &manager).await?;
         let took = rehearsed.took.as_secs_f64();
         printer.say(format!("release {} is fit to serve: ready in {took:.1} s", self.release));
         Ok(Exit::Done)
@@ -71,13 +74,15 @@ pub(super) struct Rehearsed {
 }
 
 /// Starts a candidate of the release in a folder, asks it for its health, and takes it away again, whatever
-/// comes of it. `settings`: those of the release. The caller has the right to deploy.
+/// comes of it. `settings`: those of the release. `stay`: how long it has to stay well. The caller has the
+/// right to deploy.
 ///
 /// # Errors
 /// Why the release is not fit to serve, with what it said; where systemd cannot be asked.
 pub(super) async fn rehearse(
     settings: &Settings,
     folder: &Path,
+    stay: Duration,
     host: &Host,
     manager: &Systemd,
 ) -> Result<Rehearsed, Failure> {
@@ -88,7 +93,7 @@ pub(super) async fn rehearse(
     let begun = Timestamp::now().as_microsecond();
     let play = async {
         stage.set(manager).await?;
-        stage.play(settings, manager).await
+        stage.play(settings, stay, manager).await
     };
     let played = tokio::select! {
         played = play => played,
@@ -171,8 +176,13 @@ impl Stage {
         Ok(manager.daemon_reload().await?)
     }
 
-    /// Starts the candidate and asks it; how long it took to get ready.
-    async fn play(&self, settings: &Settings, manager: &Systemd) -> Result<Duration, Trouble> {
+    /// Starts the candidate and asks it, for `stay` after it was well; how long it took to get ready.
+    async fn play(
+        &self,
+        settings: &Settings,
+        stay: Duration,
+        manager: &Systemd,
+    ) -> Result<Duration, Trouble> {
         let begun = Instant::now();
         let patience = settings.limits.start_timeout.saturating_add(MARGIN);
         let late = || {
@@ -188,20 +198,38 @@ impl Stage {
         let answers = async {
             for _ in 0..settings.reload.probes {
                 sleep(PAUSE).await;
-                if let Some(control) = &self.control {
-                    let answer = health::probe(control, settings.health.timeout).await;
-                    let answer = answer.map_err(|error| error.to_string());
-                    answer.and_then(|report| judge(&report)).map_err(Trouble::Unfit)?;
-                }
-                let now = manager.status(&unit).await?;
-                expect_up(&now)?;
-                if now.run != first.run {
-                    return Err(Trouble::Unfit("it ended right after it was ready".into()));
-                }
+                self.ask(settings, manager, &first).await?;
             }
-            Ok(took)
+            Ok::<_, Trouble>(())
         };
-        timeout(patience, answers).await.map_err(|_| late())?
+        timeout(patience, answers).await.map_err(|_| late())??;
+        // What crashes by itself soon after its start is to do so while no client has to do with it.
+        let until = Instant::now() + stay;
+        while Instant::now() < until {
+            sleep(LOOK_EVERY).await;
+            self.ask(settings, manager, &first).await?;
+        }
+        Ok(took)
+    }
+
+    /// Asks it how it is, once; `first`: as it was when it got ready.
+    async fn ask(
+        &self,
+        settings: &Settings,
+        manager: &Systemd,
+        first: &UnitStatus,
+    ) -> Result<(), Trouble> {
+        if let Some(control) = &self.control {
+            let answer = health::probe(control, settings.health.timeout).await;
+            let answer = answer.map_err(|error| error.to_string());
+            answer.and_then(|report| judge(&report)).map_err(Trouble::Unfit)?;
+        }
+        let now = manager.status(&self.app.candidate()).await?;
+        expect_up(&now)?;
+        if now.run == first.run {
+            return Ok(());
+        }
+        Err(Trouble::Unfit("it ended soon after it was ready".into()))
     }
 
     /// Stops what runs of a candidate and takes its units away.
@@ -275,7 +303,7 @@ fn expect_up(unit: &UnitStatus) -> Result<(), Trouble> {
 fn judge(report: &Report) -> Result<(), String> {
     match report.status {
         Status::Ok if report.app.as_ref().is_none_or(|app| app.restarts == 0) => Ok(()),
-        Status::Ok => Err("its program ended right after it was well".into()),
+        Status::Ok => Err("its program ended soon after it was well".into()),
         Status::Failing => Err("its program does not answer well any more".into()),
         Status::Draining => Err("it ends by itself".into()),
     }

@@ -1,7 +1,8 @@
-//! What a deploy that was killed has left running: lines of `[deploy]` that nobody waits for any more.
+//! What a deploy that was killed has left running: git, tar and lines of `[deploy]` that nobody waits for any
+//! more.
 //!
-//! While a line runs, a file beside its log holds its mark, which is also in the environment of whatever the
-//! line has started. So what is left is known by more than a number, which may be somebody else's by now.
+//! While one runs, a file beside its log, or beside the folder that it works in, holds its mark, which is also
+//! in the environment of whatever it has started. So what is left is known by more than a number, which may be somebody else's by now.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -22,19 +23,19 @@ const RUNNING: &str = "running";
 /// How often what is left is looked for: whatever is killed may just have started something.
 const ROUNDS: usize = 100;
 
-/// A line that runs; the file goes with it.
+/// Something that runs; the file goes with it.
 pub(super) struct Mark {
     path: PathBuf,
     text: String,
 }
 
 impl Mark {
-    /// A line begins whose log is this one.
-    pub(super) fn begin(log: &Path) -> io::Result<Self> {
-        let mut name = log.file_name().unwrap_or_default().to_owned();
+    /// It begins; what it writes is this.
+    pub(super) fn begin(beside: &Path) -> io::Result<Self> {
+        let mut name = beside.file_name().unwrap_or_default().to_owned();
         name.push(".");
         name.push(RUNNING);
-        let path = log.with_file_name(name);
+        let path = beside.with_file_name(name);
         let text = format!("{}-{}", std::process::id(), clock::monotonic().as_nanos());
         fs::write(&path, &text)?;
         Ok(Self { path, text })
@@ -52,19 +53,19 @@ impl Drop for Mark {
     }
 }
 
-/// Ends what a deploy that was killed has left running, and says how many processes that were. `logs` is the
-/// folder of its logs; the caller has the right to deploy.
+/// Ends what a deploy that was killed has left running, and says how many processes that were. `folder` is
+/// that of its logs, or that of its work; the caller has the right to deploy.
 ///
 /// # Errors
 /// Where the folder cannot be read. One that is missing holds nothing.
-pub fn end_leftovers(logs: &Path) -> Result<usize, ShipError> {
-    let entries = match fs::read_dir(logs) {
+pub fn end_leftovers(folder: &Path) -> Result<usize, ShipError> {
+    let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
-        result => result.map_err(ShipError::io("read", logs))?,
+        result => result.map_err(ShipError::io("read", folder))?,
     };
     let mut ended = 0;
     for entry in entries {
-        let path = entry.map_err(ShipError::io("read", logs))?.path();
+        let path = entry.map_err(ShipError::io("read", folder))?.path();
         if path.extension().is_none_or(|extension| extension != RUNNING) {
             continue;
         }

@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{geteuid, getuid};
 
+use super::leftover::{MARK, Mark};
+
 /// Becomes another user, with all groups of that user, which the standard library cannot set (setpriv(1)
 /// of util-linux). By its path: as root it must not be searched for where a user may write.
 const SETPRIV: &str = "/usr/bin/setpriv";
@@ -74,6 +76,8 @@ pub struct Owner {
     is_caller: bool,
     /// Is searched before the rest of `PATH`.
     first: Vec<PathBuf>,
+    /// What programs are known by that are left running.
+    mark: Option<String>,
 }
 
 impl Owner {
@@ -96,7 +100,7 @@ impl Owner {
             None => (None, found.gid(), "/".into()),
         };
         let home = own.map_or(home, PathBuf::from);
-        Ok(Self { uid, gid, name, home, is_caller, first: Vec::new() })
+        Ok(Self { uid, gid, name, home, is_caller, first: Vec::new(), mark: None })
     }
 
     /// Programs are searched in this folder first: that of the runtime of the app, which a `PATH` without
@@ -104,6 +108,12 @@ impl Owner {
     #[must_use]
     pub fn searching_first(mut self, folder: &Path) -> Self {
         self.first.push(folder.into());
+        self
+    }
+
+    /// Programs are found by this where a deploy that was killed has left them running.
+    pub(super) fn marked(mut self, mark: &Mark) -> Self {
+        self.mark = Some(mark.text().to_owned());
         self
     }
 
@@ -128,6 +138,7 @@ impl Owner {
         }
         command.args(["/bin/sh", "-c", AS_READABLE, "sh"]).args(words).stdin(Stdio::null());
         command.env_clear().envs(self.environment(env::vars_os()));
+        command.envs(self.mark.iter().map(|mark| (MARK, mark)));
         command
     }
 
@@ -197,7 +208,7 @@ mod tests {
 
     fn owner(is_caller: bool) -> Owner {
         let (name, home) = (Some("alice".into()), "/home/alice".into());
-        Owner { uid: 1000, gid: 100, name, home, is_caller, first: Vec::new() }
+        Owner { uid: 1000, gid: 100, name, home, is_caller, first: Vec::new(), mark: None }
     }
 
     fn given() -> Vec<(OsString, OsString)> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::archive;
 use super::error::ShipError;
 use super::git::Repository;
+use super::leftover::Mark;
 use super::owner::Owner;
 use crate::config::resolve;
 use crate::release::{Commit, Source};
@@ -17,6 +18,9 @@ const TREE: &str = "tree";
 
 /// Mode of the folder around it: whoever owns the tree goes through it.
 const WORK_MODE: u32 = 0o711;
+
+/// Mode of the folder with what the lines of `[deploy]` print.
+const LOGS_MODE: u32 = 0o700;
 
 /// Mode of the tree: nobody else has to see it.
 const TREE_MODE: u32 = 0o700;
@@ -124,7 +128,8 @@ async fn extracted(
     tell: impl Fn(&str),
 ) -> Result<Checkout, ShipError> {
     tell(&format!("extracting {}", file.display()));
-    let owner = owner(&home)?;
+    let mark = mark(work)?;
+    let owner = owner(&home)?.marked(&mark);
     let tree = make_tree(work, &owner)?;
     let folder = archive::extract(file, &tree, &owner).await?;
     Ok(Checkout::plain(folder, home, Source::Archive))
@@ -135,10 +140,13 @@ async fn as_it_is(folder: PathBuf) -> Result<Checkout, ShipError> {
     let mut checkout = Checkout::plain(folder.clone(), folder, Source::Folder);
     if let Some((commit, changed)) = state {
         if changed > 0 {
-            let files = if changed == 1 { "file differs" } else { "files differ" };
+            let (differ, shipped) = if changed == 1 {
+                ("file differs", "is shipped as it is")
+            } else {
+                ("files differ", "are shipped as they are")
+            };
             let short = commit.short();
-            let warning =
-                format!("{changed} {files} from commit {short}, and are shipped as they are");
+            let warning = format!("{changed} {differ} from commit {short}, and {shipped}");
             checkout.warnings.push(warning);
         }
         checkout.commit = Some(commit);
@@ -152,7 +160,8 @@ async fn commit(
     work: &Path,
     tell: impl Fn(&str),
 ) -> Result<Checkout, ShipError> {
-    let owner = owner(&folder)?;
+    let mark = mark(work)?;
+    let owner = owner(&folder)?.marked(&mark);
     let repository = Repository::at(folder.clone(), owner.clone());
     let prefix = repository.prefix().await?;
     // What a deploy that was killed left. It is in nobody's way, where it cannot be removed.
@@ -215,6 +224,11 @@ async fn commit(
     })
 }
 
+/// By which the next deploy finds git or tar, where this one is killed.
+fn mark(work: &Path) -> Result<Mark, ShipError> {
+    Mark::begin(work).map_err(ShipError::io("write", work))
+}
+
 fn owner(folder: &Path) -> Result<Owner, ShipError> {
     Owner::of(folder).map_err(ShipError::io("read", folder))
 }
@@ -237,17 +251,19 @@ fn make_tree(work: &Path, owner: &Owner) -> Result<PathBuf, ShipError> {
     Ok(tree)
 }
 
-/// Removes what deploys that were killed have left below the folder for the work of an app; the caller has
-/// the right to deploy.
+/// Makes the folders that a deploy of an app works in: `works` for what is checked out, and `logs`. The caller
+/// has the right to deploy, so what lies in `works` was left by deploys that were killed, and is removed.
 ///
 /// # Errors
-/// Where something cannot be removed. A folder that is missing holds nothing.
-pub fn clear(works: &Path) -> Result<(), ShipError> {
-    let entries = match fs::read_dir(works) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        result => result.map_err(ShipError::io("read", works))?,
-    };
-    for entry in entries {
+/// Where something cannot be made or removed.
+pub fn prepare(works: &Path, logs: &Path) -> Result<(), ShipError> {
+    for (folder, mode) in [(works, WORK_MODE), (logs, LOGS_MODE)] {
+        fs::create_dir_all(folder).map_err(ShipError::io("make", folder))?;
+        // Whatever the umask.
+        let made = fs::set_permissions(folder, Permissions::from_mode(mode));
+        made.map_err(ShipError::io("make", folder))?;
+    }
+    for entry in fs::read_dir(works).map_err(ShipError::io("read", works))? {
         let path = entry.map_err(ShipError::io("read", works))?.path();
         fs::remove_dir_all(&path).map_err(ShipError::io("remove", &path))?;
     }

@@ -1,5 +1,5 @@
-//! Every fault of `examples/reliability`, each on a machine of its own; and the soak of `scripts/soak`,
-//! with fewer rolls than it makes by itself.
+//! Every fault and every deploy of `examples/reliability`, each on a machine of its own; and the soak of
+//! `scripts/soak`, with fewer rolls than it makes by itself.
 
 use std::process::{Command, Output};
 
@@ -25,17 +25,18 @@ fn ends_well(arguments: &[&str]) -> String {
 
 /// Declares a test for each fault, and the list of them.
 macro_rules! faults {
-    ($($test:ident: $name:literal,)*) => {
-        const TESTED: &[&str] = &[$($name),*];
+    ($tested:ident, $verb:literal: $($test:ident: $name:literal,)*) => {
+        const $tested: &[&str] = &[$($name),*];
 
         $(#[test]
         fn $test() {
-            ends_well(&["matrix", $name]);
+            ends_well(&[$verb, $name]);
         })*
     };
 }
 
 faults! {
+    FAULTS, "matrix":
     a_roll_by_swap: "none-by-swap",
     a_roll_by_restart: "none-by-restart",
     a_roll_of_a_site: "none-site",
@@ -67,13 +68,45 @@ faults! {
     a_second_reload_does_not_wait: "no-wait",
 }
 
-#[test]
-fn every_fault_has_its_test_and_its_row() {
-    let list = ends_well(&["list"]);
+faults! {
+    DEPLOYS, "deploys":
+    a_good_release: "good",
+    a_good_release_with_another_configuration: "good-configured",
+    a_release_that_throws: "throws",
+    a_release_that_never_answers: "deaf",
+    a_release_that_is_unwell: "unwell",
+    a_release_that_crashes: "crashes",
+    a_release_that_crashes_as_an_instance: "crashes-instance",
+    a_release_that_leaks: "leaks",
+    a_release_that_is_misconfigured: "misconfigured",
+    a_release_that_throws_in_an_instance: "throws-in-two",
+    a_release_that_throws_in_an_instance_with_another_configuration: "throws-in-two-configured",
+    a_release_whose_hook_fails: "fails-before",
+    a_rollback: "rollback",
+    a_second_deploy_is_refused: "second",
+    a_deploy_is_killed_in_the_checkout: "killed-check",
+    a_deploy_is_killed_in_the_build: "killed-build",
+    a_deploy_is_killed_in_the_copy: "killed-stage",
+    a_deploy_is_killed_in_the_rehearsal: "killed-rehearse",
+    a_deploy_is_killed_in_its_hook: "killed-before",
+    a_deploy_is_killed_with_its_roll_before_that_begins: "killed-asked",
+    a_deploy_is_killed_before_its_roll_begins: "killed-waiting",
+    a_deploy_is_killed_in_its_roll: "killed-roll",
+    a_deploy_is_killed_after_its_roll: "killed-after",
+    the_roller_of_a_deploy_is_killed: "killed-roller",
+    the_roller_of_a_deploy_is_killed_on_the_way_back: "killed-roller-back",
+}
+
+/// Fails where what the example knows is not what is tested here, or not what the table shows that begins
+/// with `begin`.
+fn has_its_tests_and_rows(of: &str, tested: &[&str], begin: &str) {
+    let list = ends_well(&["list", of]);
     let faults: Vec<Vec<&str>> = list.lines().map(|line| line.split('\t').collect()).collect();
     let names: Vec<_> = faults.iter().map(|fault| fault[0]).collect();
-    assert_eq!(names, TESTED);
-    let rows: Vec<_> = DOCUMENT.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert_eq!(names, tested);
+    let (_, table) = DOCUMENT.split_once(begin).unwrap();
+    let (table, _) = table.split_once("<!-- end of table -->").unwrap();
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert_eq!(rows.len(), faults.len(), "scripts/reliability makes the table anew");
     for (row, fault) in rows.iter().zip(&faults) {
         let begin = format!("| {} | {} |", fault[1], fault[2]);
@@ -82,9 +115,21 @@ fn every_fault_has_its_test_and_its_row() {
 }
 
 #[test]
+fn every_fault_has_its_test_and_its_row() {
+    has_its_tests_and_rows("matrix", FAULTS, "<!-- table: made by scripts/reliability -->");
+}
+
+#[test]
+fn every_deploy_has_its_test_and_its_row() {
+    has_its_tests_and_rows("deploys", DEPLOYS, "<!-- deploys: made by scripts/reliability -->");
+}
+
+#[test]
 fn a_fault_that_nobody_knows_is_refused() {
-    let output = reliability(&["matrix", "no-such-fault"]);
-    assert_eq!(output.status.code(), Some(2));
+    for verb in ["matrix", "deploys"] {
+        let output = reliability(&[verb, "no-such-fault"]);
+        assert_eq!(output.status.code(), Some(2));
+    }
 }
 
 #[test]
