@@ -162,7 +162,9 @@ impl<'a> Procedure<'a> {
     /// Clears what a deploy that was killed has left.
     fn clear(&self) -> Result<(), Failure> {
         let left = self.store.clean(self.lock)?;
+        // What is being built there ends first.
         let ended = ship::end_leftovers(&self.logs())?;
+        ship::prepare(&self.works(), &self.logs())?;
         if left + ended > 0 {
             self.printer
                 .tell("cleared what a deploy before, which did not come to its end, has left");
@@ -355,8 +357,12 @@ impl<'a> Procedure<'a> {
         Failure::Interrupted { sentence }
     }
 
+    fn works(&self) -> PathBuf {
+        self.store.folder().join("work")
+    }
+
     fn work(&self) -> PathBuf {
-        self.store.folder().join("work").join(std::process::id().to_string())
+        self.works().join(std::process::id().to_string())
     }
 
     fn logs(&self) -> PathBuf {
