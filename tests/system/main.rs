@@ -26,4 +26,5 @@ mod rehearse;
 mod release;
 mod roll;
 mod scale;
+mod script;
 mod stopped;
