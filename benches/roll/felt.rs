@@ -23,7 +23,7 @@ const FLAT_OUT: Duration = Duration::from_secs(2);
 /// Time after which something is wrong.
 const GONE: Duration = Duration::from_secs(60);
 
-pub(crate) fn by_clients(sandbox: &Sandbox) -> Result<(), Box<dyn Error>> {
+pub(crate) fn by_clients((name, ..): &crate::Way, sandbox: &Sandbox) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let pause = || -> Result<(), Box<dyn Error>> {
         thread::sleep(FLAT_OUT);
@@ -54,7 +54,10 @@ pub(crate) fn by_clients(sandbox: &Sandbox) -> Result<(), Box<dyn Error>> {
         still.push(before);
         rolling.push(during);
     }
-    println!("{CLIENTS} keep-alive clients at half of the {rate:.0} requests/s that they can send");
+    println!("what clients feel of rolls, back to back: {name}");
+    println!(
+        "  {CLIENTS} keep-alive clients at half of the {rate:.0} requests/s that they can send"
+    );
     println!("  p99 still   {:8.0} us", crate::median(still) * 1e6);
     println!("  p99 rolling {:8.0} us", crate::median(rolling) * 1e6);
     println!("  rolling / still {:.2}  (goal: at most 1.2)", crate::median(ratios));

@@ -1,6 +1,7 @@
 //! What a roll costs: the CPU time of planning and driving one of many instances, its time against
-//! the least that it can take, and what the clients feel of it. `scripts/bench` runs it. Needs root
-//! for all but the first.
+//! the least that it can take and who uses CPU time for it, and what the clients feel of it.
+//! `scripts/bench` runs it. Needs root for all but the first. A part alone:
+//! `cargo bench --bench roll -- felt` (or `simulated`, `time`, `many`).
 //!
 //! | figure | goal |
 //! |---|---|
@@ -11,6 +12,7 @@
 
 #![allow(clippy::cast_precision_loss)] // figures for a person
 
+mod app;
 mod felt;
 mod many;
 mod simulated;
@@ -22,10 +24,38 @@ use std::process::ExitCode;
 
 use romuo::sandbox::Sandbox;
 
-const CONFIG: &str = "listen = [\"127.0.0.1:3000\"]\n[static]\nroot = \"/srv/site/public\"\n";
+/// Where the app listens.
+const LISTEN: &str = "listen = [\"127.0.0.1:3000\"]\n";
+
+/// A site, which `romuo-server` serves by itself.
+const SITE: &str = "[static]\nroot = \"/srv/site/public\"\n";
+
+/// A way to roll: what it is called, the configuration, and whether instances are restarted.
+type Way = (&'static str, String, bool);
+
+/// A part of the bench that looks at one way.
+type Measure = fn(&Way, &Sandbox) -> Result<(), Box<dyn Error>>;
+
+fn ways() -> [Way; 3] {
+    let app = |method| {
+        let command = format!("[\"{}\", \"{}\"]", app::PATH, app::ARGUMENT);
+        format!("command = {command}\n[reload]\nmethod = \"{method}\"\n")
+    };
+    [
+        ("a site, by restart", SITE.into(), true),
+        ("an app behind its front, by restart", app("restart"), true),
+        ("the same app, by swap", app("swap"), false),
+    ]
+}
 
 fn main() -> ExitCode {
-    match run() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.first() {
+        Some(first) if first == app::ARGUMENT => app::serve(),
+        // `cargo bench` adds one of its own.
+        _ => run(&arguments.into_iter().filter(|part| !part.starts_with('-')).collect::<Vec<_>>()),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the bench could not run: {error}");
@@ -34,31 +64,42 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
-    simulated::plan_and_drive()?;
-    let sandbox = serving()?;
-    time::against_the_least(&sandbox)?;
-    felt::by_clients(&sandbox)?;
-    sandbox.shutdown()?;
-    many::listed()
+/// Runs these parts; all where none is named.
+fn run(parts: &[String]) -> Result<(), Box<dyn Error>> {
+    let is_wanted = |name: &str| parts.is_empty() || parts.iter().any(|part| part == name);
+    if is_wanted("simulated") {
+        simulated::plan_and_drive()?;
+    }
+    for (part, measure) in [("time", time::and_cost as Measure), ("felt", felt::by_clients)] {
+        for way in ways().iter().filter(|_| is_wanted(part)) {
+            let sandbox = serving(&way.1)?;
+            measure(way, &sandbox)?;
+            sandbox.shutdown()?;
+        }
+    }
+    if is_wanted("many") {
+        many::listed()?;
+    }
+    Ok(())
 }
 
-/// A machine on which a site is served.
-fn serving() -> Result<Sandbox, Box<dyn Error>> {
-    let sandbox = booted("")?;
+/// A machine on which the app of this configuration is up.
+fn serving(config: &str) -> Result<Sandbox, Box<dyn Error>> {
+    let sandbox = booted(config)?;
     ctl(&sandbox, &["install-units", "--now"])?;
     Ok(sandbox)
 }
 
-/// A machine on which a site could be installed, with `keys` added to its configuration.
-fn booted(keys: &str) -> Result<Sandbox, Box<dyn Error>> {
+/// A machine on which it could be installed.
+fn booted(config: &str) -> Result<Sandbox, Box<dyn Error>> {
     let romuoctl = Path::new(env!("CARGO_BIN_EXE_romuoctl"));
     let sandbox = Sandbox::builder(romuoctl)
         .program(romuoctl, "/usr/local/bin/romuoctl")
         .program(env!("CARGO_BIN_EXE_romuo-server"), "/usr/local/bin/romuo-server")
+        .program(std::env::current_exe()?, app::PATH)
         .boot()?;
     sandbox.write("/srv/site/public/index.html", "It serves.\n")?;
-    sandbox.write("/srv/site/romuo.toml", format!("{keys}{CONFIG}"))?;
+    sandbox.write("/srv/site/romuo.toml", format!("{LISTEN}{config}"))?;
     Ok(sandbox)
 }
 

@@ -18,7 +18,7 @@ const IDLE: &str = "[Unit]\nBefore=romuo.target\n[Service]\nExecStart=sleep infi
 pub(crate) fn listed() -> Result<(), Box<dyn Error>> {
     println!("units of instances, listed by `romuoctl status`");
     for count in [2, MANY] {
-        let sandbox = crate::booted(&format!("instances = {count}\n"))?;
+        let sandbox = crate::booted(&format!("instances = {count}\n{}", crate::SITE))?;
         crate::ctl(&sandbox, &["install-units"])?;
         // It is the listing that is measured: nobody has to serve.
         sandbox.write("/etc/systemd/system/romuo@.service", IDLE)?;

@@ -13,6 +13,7 @@
 //! values are not possible. Unknown keys, their hints and the JSON schema follow from that. Run the
 //! tests with `UPDATE_GENERATED=1` to write the schema anew.
 
+mod deploy;
 mod duration;
 mod error;
 mod file;
@@ -36,13 +37,13 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{self, Path};
 
+pub use deploy::Deploy;
 pub use duration::{format_duration, parse_duration};
 pub use error::{ConfigError, Problem};
 pub use listen::Listen;
 pub use schema::schema;
 pub use settings::{
-    Deploy, Front, Health, Limits, Method, Mode, Network, OnFailure, Program, Reload, Settings,
-    StaticSite,
+    Front, Health, Limits, Method, Mode, Network, OnFailure, Program, Reload, Settings, StaticSite,
 };
 pub use share::Share;
 pub use subnet::Subnet;

@@ -2,22 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::deploy::Deploy;
 use super::listen::Listen;
 use super::share::Share;
 use super::subnet::Subnet;
 use super::threshold::Threshold;
 use super::value::{Instances, Size};
 use crate::unit::{AppName, UserName};
-
-/// Default of `deploy.keep`: a few to go back to. What did not change costs no space.
-const KEEP: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
-
-/// Default of `deploy.watch`: what crashes or grows soon after its start shows, and nobody minds the wait.
-const WATCH: Duration = Duration::from_secs(10);
 
 /// One app, as validated. `Settings::new` holds every default.
 #[derive(Debug, Clone, PartialEq)]
@@ -196,40 +190,6 @@ pub struct Reload {
     pub watch: Duration,
     /// How long an idle connection is kept during a drain that nobody takes over.
     pub linger: Duration,
-}
-
-/// How a deploy goes. Each line is run by `sh -c` in the folder that is shipped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deploy {
-    /// What builds the app.
-    pub build: Vec<String>,
-    /// How many releases are kept besides those in use; 2 at least.
-    pub keep: NonZeroU32,
-    /// What is run before the roll; a failure ends the deploy, with nothing touched.
-    pub before: Vec<String>,
-    /// What is run after a deploy that went well.
-    pub after: Vec<String>,
-    /// What is run after one that failed.
-    pub on_failure: Vec<String>,
-    /// How long each line may take.
-    pub timeout: Duration,
-    /// How long the first instance of a new release is watched before the rest is rolled; zero: it is
-    /// not.
-    pub watch: Duration,
-}
-
-impl Default for Deploy {
-    fn default() -> Self {
-        Self {
-            build: Vec::new(),
-            keep: KEEP,
-            before: Vec::new(),
-            after: Vec::new(),
-            on_failure: Vec::new(),
-            timeout: Duration::from_secs(30 * 60),
-            watch: WATCH,
-        }
-    }
 }
 
 /// What becomes of the rest of a roll after an instance that failed.

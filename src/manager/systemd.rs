@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::{interval, sleep};
 use zbus::{Array, Connection, DBusError as _, OwnedObjectPath, Variant};
 
@@ -25,6 +25,11 @@ const CLD_EXITED: i32 = 1;
 /// How often is asked whether a job is still there: its end is told by a signal, which is lost where
 /// systemd or the bus is started anew meanwhile.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Calls of one connection that wait for their answer at the same time. A system bus refuses the 129th
+/// (`max_replies_per_connection`, dbus-daemon(1)); more than a few make nothing faster, since PID 1
+/// answers one after the other.
+const CALLS: usize = 32;
 
 /// Pause before another attempt to reach a manager that went away.
 const RETURN_PAUSE: Duration = Duration::from_millis(100);
@@ -77,6 +82,8 @@ struct Link {
     manager: ManagerProxy<'static>,
     /// Set once systemd sends signals to this connection: it refuses to be asked twice.
     subscribed: Arc<OnceCell<()>>,
+    /// The right to make one of so many calls.
+    calls: Arc<Semaphore>,
 }
 
 impl Link {
@@ -86,7 +93,14 @@ impl Link {
             .cache_properties(zbus::proxy::CacheProperties::No)
             .build()
             .await?;
-        Ok(Self { connection, manager, subscribed: Arc::default() })
+        let calls = Arc::new(Semaphore::new(CALLS));
+        Ok(Self { connection, manager, subscribed: Arc::default(), calls })
+    }
+
+    /// Waits until a call may be made; it may be answered as long as that is there.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it.
+        self.calls.acquire().await.ok()
     }
 
     async fn subscribe(&self) -> zbus::Result<()> {
@@ -96,6 +110,7 @@ impl Link {
     /// Queues a job and waits until it is gone.
     async fn run(&self, verb: Verb, name: &str) -> zbus::Result<JobResult> {
         // Subscribe, listen, call: in another order the signal could pass unheard.
+        let turn = self.turn().await;
         self.subscribe().await?;
         let mut removed = self.manager.receive_job_removed().await?;
         let mode = "replace";
@@ -105,6 +120,7 @@ impl Link {
             Verb::Restart => self.manager.restart_unit(name, mode).await?,
             Verb::Reload => self.manager.reload_unit(name, mode).await?,
         };
+        drop(turn);
         let id = job.as_str().rsplit('/').next().and_then(|id| id.parse().ok());
         let mut looks = interval(LOOK);
         looks.tick().await;
@@ -117,6 +133,7 @@ impl Link {
                 () = std::future::ready(()), if is_gone => None,
                 _ = looks.tick() => {
                     if let Some(id) = id {
+                        let _turn = self.turn().await;
                         is_gone = !self.manager.get_job(id).await.is_ok_and(|path| path == job);
                     }
                     continue;
@@ -283,6 +300,7 @@ impl Systemd {
     ) -> zbus::Result<zbus::Message> {
         let interface = Some("org.freedesktop.DBus.Properties");
         let link = self.link();
+        let _turn = link.turn().await;
         link.connection.call_method(Some(DESTINATION), path, interface, method, arguments).await
     }
 }
@@ -296,7 +314,10 @@ impl ServiceManager for Systemd {
 
     async fn status(&self, unit: &UnitName) -> Result<UnitStatus, ManagerError> {
         let what = format!("load {unit}");
-        let path = self.link().manager.load_unit(unit.as_str()).await;
+        let link = self.link();
+        let turn = link.turn().await;
+        let path = link.manager.load_unit(unit.as_str()).await;
+        drop(turn);
         let path = path.map_err(|e| failed(&what, Some(unit), &e))?;
         self.read(unit.clone(), &path).await
     }

@@ -180,3 +180,55 @@ fn a_release_that_breaks_only_in_an_instance_is_taken_back() {
     assert_eq!(shop.0.property("shop@1.service", "MemoryMax"), (300 << 20).to_string());
     shop.is_clean();
 }
+
+#[test]
+fn a_commit_and_an_archive_are_shipped_as_they_are_and_data_stays_where_it_is() {
+    let shop = Shop::boot();
+    let more = "writable = [\"uploads\"]\nenv_file = \".env\"\n";
+    let keys = CONFIG.replace("[deploy]", &format!("{more}[deploy]\nbuild = [\"sh build.sh\"]"));
+    shop.write("romuo.toml", &keys);
+    shop.write(".env", "COLOUR=green\n");
+    shop.write(".gitignore", ".env\nuploads\nbuilt\n");
+    shop.write("uploads/kept", "by an app of before");
+    shop.write("build.sh", "echo built by $(id -un) for $ROMUO_APP; echo yes > built\n");
+    let code = SERVER.replace(
+        "VERSION + ' '",
+        "VERSION + ' ' + fs.readFileSync('uploads/kept') + ', built: ' + fs.readFileSync('built')",
+    );
+    let code = format!("const fs = require('fs')\n{code}");
+    shop.write("server.js", &code.replace("'one'", "'committed'"));
+    let user = "chown -R nobody /srv/shop && chmod 755 /srv/shop";
+    shop.0.run(&["sh", "-c", user]).ok();
+    let git = |line: &str| {
+        let line = format!("cd /srv/shop && git -c user.name=a -c user.email=a@b {line}");
+        let command = ["setpriv", "--reuid", "nobody", "--clear-groups", "sh", "-c", &line];
+        shop.0.run(&[&["env", "HOME=/"][..], &command].concat()).ok()
+    };
+    git("init -q -b main . && git add -A && git -c user.name=a -c user.email=a@b commit -qm one");
+    // What is not committed is not shipped.
+    shop.write("server.js", &code.replace("'one'", "'changed'"));
+
+    let (code_, deployed) = shop.json(&["deploy", "--git", "main"]);
+    assert_eq!(code_, Some(0), "{deployed:#}\n{}", shop.0.journal());
+    assert_eq!(shop.says(), "committed by an app of before, built: yes\ngreen");
+    let id = deployed["release"].as_str().unwrap();
+    let commit = git("rev-parse --short=7 main");
+    assert!(id.ends_with(&format!("-{}", commit.trim())), "{id}");
+    let (_, releases) = shop.json(&["releases"]);
+    assert_eq!(releases["releases"][0]["source"], "git main");
+    let log = shop.0.run(&["cat", &format!("/var/lib/romuo/shop/logs/{id}.log")]).ok();
+    assert!(log.contains("built by nobody for shop"), "{log}");
+    shop.is_clean();
+
+    let pack = "cd /srv && mkdir pack && cp -r shop/romuo.toml shop/build.sh shop/server.js pack && \
+         tar czf shop.tgz pack";
+    shop.0.run(&["sh", "-c", pack]).ok();
+    let ran = shop.0.run(&["romuoctl", "--app", "shop", "deploy", "--archive", "/srv/shop.tgz"]);
+    ran.ok();
+    assert_eq!(shop.says(), "changed by an app of before, built: yes\ngreen");
+    shop.is_clean();
+    let dry = shop.ctl(&["deploy", "--dry-run"]).ok();
+    for part in ["build     $ sh build.sh", "uploads stays where it is: /srv/shop/uploads"] {
+        assert!(dry.contains(part), "{part}: {dry}");
+    }
+}

@@ -100,6 +100,21 @@ fn status_takes_a_handful_of_calls_to_systemd() {
 }
 
 #[test]
+fn more_instances_are_listed_than_a_bus_lets_one_ask_for_at_a_time() {
+    let machine = Machine::boot();
+    machine.configure(&format!("instances = 200\n{}", crate::machine::CONFIG));
+    machine.ctl(&["install-units"]).ok();
+    // Nobody has to serve.
+    let idle = "[Unit]\nBefore=romuo.target\n[Service]\nExecStart=sleep infinity\n";
+    machine.sandbox.write("/etc/systemd/system/romuo@.service", idle).unwrap();
+    machine.systemctl(&["daemon-reload"]).ok();
+    machine.systemctl(&["start", "romuo.target"]).ok();
+    let instances = machine.status()["instances"].clone();
+    let states = instances.as_array().unwrap().iter().map(|instance| &instance["state"]);
+    assert_eq!(states.filter(|state| *state == "online").count(), 200, "{instances}");
+}
+
+#[test]
 fn logs_come_in_the_format_of_the_seed() {
     let machine = Machine::serving("");
     let text = machine.ctl(&["logs", "--instance", "1", "--lines", "50"]).ok();

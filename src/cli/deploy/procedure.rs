@@ -111,7 +111,7 @@ impl<'a> Procedure<'a> {
 
     async fn ship(&mut self, wanted: Wanted, interrupts: &mut Interrupts) -> Result<(), Failure> {
         self.clear()?;
-        let work = self.work();
+        let work = self.store.work(self.lock)?.join(std::process::id().to_string());
         let step = self.steps.begin("check", "looking at what is to be shipped");
         let tell = |text: &str| self.printer.tell(text);
         let checkout = self.unless(interrupts, check_out(wanted, &work, tell)).await?;
@@ -162,9 +162,8 @@ impl<'a> Procedure<'a> {
     /// Clears what a deploy that was killed has left.
     fn clear(&self) -> Result<(), Failure> {
         let left = self.store.clean(self.lock)?;
-        // What is being built there ends first.
-        let ended = ship::end_leftovers(&self.works())? + ship::end_leftovers(&self.logs())?;
-        ship::prepare(&self.works(), &self.logs())?;
+        let ended = ship::end_leftovers(&self.store.logs(self.lock)?)?
+            + ship::clear(&self.store.work(self.lock)?)?;
         if left + ended > 0 {
             self.printer
                 .tell("cleared what a deploy before, which did not come to its end, has left");
@@ -194,7 +193,8 @@ impl<'a> Procedure<'a> {
         let step = self.steps.begin(key, "running its lines");
         step.spinner.finish_and_clear();
         let owner = Owner::of(&checkout.folder).map_err(Failure::Runtime)?;
-        let log = self.log(&facts);
+        let id = facts.release.as_ref().map(ToString::to_string).unwrap_or_default();
+        let log = self.store.logs(self.lock)?.join(format!("{id}.log"));
         let tell = |line: &str| self.printer.tell(format!("$ {line}"));
         let (folder, limit) = (&checkout.folder, settings.deploy.timeout);
         let run = ship::run(lines, key, folder, &owner, &facts, &log, limit, tell);
@@ -291,7 +291,8 @@ impl<'a> Procedure<'a> {
             Ok(pruned) => {
                 for id in pruned {
                     // It is only the output of a build.
-                    let _ = std::fs::remove_file(self.logs().join(format!("{id}.log")));
+                    let log = self.store.folder().join("logs").join(format!("{id}.log"));
+                    let _ = std::fs::remove_file(log);
                 }
             }
             Err(error) => self.printer.tell(format!("warning: no release was pruned: {error}")),
@@ -343,22 +344,5 @@ impl<'a> Procedure<'a> {
             format!("the deploy of {app} was interrupted")
         };
         Failure::Interrupted { sentence }
-    }
-
-    fn works(&self) -> PathBuf {
-        self.store.folder().join("work")
-    }
-
-    fn work(&self) -> PathBuf {
-        self.works().join(std::process::id().to_string())
-    }
-
-    fn logs(&self) -> PathBuf {
-        self.store.folder().join("logs")
-    }
-
-    fn log(&self, facts: &Facts) -> PathBuf {
-        let id = facts.release.as_ref().map(ToString::to_string).unwrap_or_default();
-        self.logs().join(format!("{id}.log"))
     }
 }
