@@ -73,25 +73,16 @@ impl Store {
         self.releases_folder().join(id.to_string())
     }
 
-    /// The folder for what is checked out before it is staged, made where it is missing. Whoever checks it
-    /// out has to get through.
-    ///
-    /// # Errors
-    /// Where it cannot be made.
-    pub fn work(&self, _lock: &DeployLock) -> Result<PathBuf, ReleaseError> {
-        let path = self.folder.join("work");
-        folders::make(&path).map_err(ReleaseError::io("make", &path))?;
-        Ok(path)
+    /// The folder for what is checked out before it is staged.
+    #[must_use]
+    pub fn work(&self) -> PathBuf {
+        self.folder.join("work")
     }
 
-    /// The folder for what builds and hooks print, made where it is missing.
-    ///
-    /// # Errors
-    /// Where it cannot be made.
-    pub fn logs(&self, _lock: &DeployLock) -> Result<PathBuf, ReleaseError> {
-        let path = self.folder.join("logs");
-        folders::make(&path).map_err(ReleaseError::io("make", &path))?;
-        Ok(path)
+    /// The folder for what builds and hooks print.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.folder.join("logs")
     }
 
     /// The `romuo.toml` that the app was shipped from last; none: it was not shipped yet.

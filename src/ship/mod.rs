@@ -24,4 +24,4 @@ pub use error::ShipError;
 pub use leftover::end_leftovers;
 pub use owner::Owner;
 pub use settings::{ForRelease, for_release};
-pub use source::{Checkout, Wanted, check_out, clear};
+pub use source::{Checkout, Wanted, check_out, prepare};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::archive;
 use super::error::ShipError;
 use super::git::Repository;
-use super::leftover::{Mark, end_leftovers};
+use super::leftover::Mark;
 use super::owner::Owner;
 use crate::config::resolve;
 use crate::release::{Commit, Source};
@@ -18,6 +18,9 @@ const TREE: &str = "tree";
 
 /// Mode of the folder around it: whoever owns the tree goes through it.
 const WORK_MODE: u32 = 0o711;
+
+/// Mode of the folder with what the lines of `[deploy]` print.
+const LOGS_MODE: u32 = 0o700;
 
 /// Mode of the tree: nobody else has to see it.
 const TREE_MODE: u32 = 0o700;
@@ -137,10 +140,13 @@ async fn as_it_is(folder: PathBuf) -> Result<Checkout, ShipError> {
     let mut checkout = Checkout::plain(folder.clone(), folder, Source::Folder);
     if let Some((commit, changed)) = state {
         if changed > 0 {
-            let files = if changed == 1 { "file differs" } else { "files differ" };
+            let (differ, shipped) = if changed == 1 {
+                ("file differs", "is shipped as it is")
+            } else {
+                ("files differ", "are shipped as they are")
+            };
             let short = commit.short();
-            let warning =
-                format!("{changed} {files} from commit {short}, and are shipped as they are");
+            let warning = format!("{changed} {differ} from commit {short}, and {shipped}");
             checkout.warnings.push(warning);
         }
         checkout.commit = Some(commit);
@@ -245,20 +251,21 @@ fn make_tree(work: &Path, owner: &Owner) -> Result<PathBuf, ShipError> {
     Ok(tree)
 }
 
-/// Ends and removes what deploys that were killed have left below the folder for the work of an app, and says
-/// how many processes that were; the caller has the right to deploy.
+/// Makes the folders that a deploy of an app works in: `works` for what is checked out, and `logs`. The caller
+/// has the right to deploy, so what lies in `works` was left by deploys that were killed, and is removed.
 ///
 /// # Errors
-/// Where something cannot be removed. A folder that is missing holds nothing.
-pub fn clear(works: &Path) -> Result<usize, ShipError> {
-    let ended = end_leftovers(works)?;
-    let entries = match fs::read_dir(works) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(ended),
-        result => result.map_err(ShipError::io("read", works))?,
-    };
-    for entry in entries {
+/// Where something cannot be made or removed.
+pub fn prepare(works: &Path, logs: &Path) -> Result<(), ShipError> {
+    for (folder, mode) in [(works, WORK_MODE), (logs, LOGS_MODE)] {
+        fs::create_dir_all(folder).map_err(ShipError::io("make", folder))?;
+        // Whatever the umask.
+        let made = fs::set_permissions(folder, Permissions::from_mode(mode));
+        made.map_err(ShipError::io("make", folder))?;
+    }
+    for entry in fs::read_dir(works).map_err(ShipError::io("read", works))? {
         let path = entry.map_err(ShipError::io("read", works))?.path();
         fs::remove_dir_all(&path).map_err(ShipError::io("remove", &path))?;
     }
-    Ok(ended)
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use romuo::release::Source;
-use romuo::ship::{Checkout, ShipError, Wanted, clear};
+use romuo::ship::{Checkout, ShipError, Wanted, prepare};
 
 use crate::owned::{Owned, is_the_users, read};
 
@@ -169,13 +169,15 @@ async fn what_a_deploy_that_was_killed_left_goes_with_the_next_one() {
     let administration = read(&checkout.folder.join(".git")).trim().replace("gitdir: ", "");
     owned.write(Path::new(&administration).join("locked").to_str().unwrap(), "initializing");
     drop::<Checkout>(checkout);
-    clear(&owned.path("works")).unwrap();
+    prepare(&owned.path("works"), &owned.path("logs")).unwrap();
     assert_eq!(worktrees(&owned), 2);
     let (checkout, _) = owned.check_out(git(&owned, "main"), "2").await.unwrap();
     assert_eq!(worktrees(&owned), 2);
     checkout.discard(&owned.work("2")).await.unwrap();
     assert_eq!(worktrees(&owned), 1);
-    clear(&owned.path("nothing")).unwrap();
+    // There is nothing yet.
+    prepare(&owned.path("new/works"), &owned.path("new/logs")).unwrap();
+    assert!(owned.path("new/works").is_dir() && owned.path("new/logs").is_dir());
 }
 
 #[tokio::test]

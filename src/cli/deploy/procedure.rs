@@ -111,7 +111,7 @@ impl<'a> Procedure<'a> {
 
     async fn ship(&mut self, wanted: Wanted, interrupts: &mut Interrupts) -> Result<(), Failure> {
         self.clear()?;
-        let work = self.store.work(self.lock)?.join(std::process::id().to_string());
+        let work = self.store.work().join(std::process::id().to_string());
         let step = self.steps.begin("check", "looking at what is to be shipped");
         let tell = |text: &str| self.printer.tell(text);
         let checkout = self.unless(interrupts, check_out(wanted, &work, tell)).await?;
@@ -162,8 +162,10 @@ impl<'a> Procedure<'a> {
     /// Clears what a deploy that was killed has left.
     fn clear(&self) -> Result<(), Failure> {
         let left = self.store.clean(self.lock)?;
-        let ended = ship::end_leftovers(&self.store.logs(self.lock)?)?
-            + ship::clear(&self.store.work(self.lock)?)?;
+        let (work, logs) = (self.store.work(), self.store.logs());
+        // What is being built there ends first.
+        let ended = ship::end_leftovers(&work)? + ship::end_leftovers(&logs)?;
+        ship::prepare(&work, &logs)?;
         if left + ended > 0 {
             self.printer
                 .tell("cleared what a deploy before, which did not come to its end, has left");
@@ -194,7 +196,7 @@ impl<'a> Procedure<'a> {
         step.spinner.finish_and_clear();
         let owner = Owner::of(&checkout.folder).map_err(Failure::Runtime)?;
         let id = facts.release.as_ref().map(ToString::to_string).unwrap_or_default();
-        let log = self.store.logs(self.lock)?.join(format!("{id}.log"));
+        let log = self.store.logs().join(format!("{id}.log"));
         let tell = |line: &str| self.printer.tell(format!("$ {line}"));
         let (folder, limit) = (&checkout.folder, settings.deploy.timeout);
         let run = ship::run(lines, key, folder, &owner, &facts, &log, limit, tell);
@@ -291,7 +293,7 @@ impl<'a> Procedure<'a> {
             Ok(pruned) => {
                 for id in pruned {
                     // It is only the output of a build.
-                    let log = self.store.folder().join("logs").join(format!("{id}.log"));
+                    let log = self.store.logs().join(format!("{id}.log"));
                     let _ = std::fs::remove_file(log);
                 }
             }
