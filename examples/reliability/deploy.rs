@@ -131,9 +131,9 @@ async fn killed(shop: &Shop, step: Step) -> Result<()> {
             shop.kill(deploy).await?;
             shop.let_go().await?;
             if step == Step::Asked {
-                shop.kill_roller().await?
+                shop.kill_roller().await?;
             } else {
-                shop.end().await?
+                shop.end().await?;
             }
             shop.rolled().await?;
             let serves = shop.now().await?;

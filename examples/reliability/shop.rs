@@ -45,7 +45,9 @@ const LEFT: &str = "cd /var/lib/romuo/shop
         -o -name 'shop.roll.progress.json'
     find releases -mindepth 1 -maxdepth 1 -name '.*'
     find work logs -mindepth 1 -maxdepth 1 ! -name '*.log' 2>/dev/null
-    pgrep -a -f \"sleep $0\" | grep -v ' -c '";
+    for process in /proc/[0-9]*/cmdline
+    do tr '\\0' ' ' 2>/dev/null <$process | grep -x \"sleep $0 \"
+    done";
 
 /// A machine on which a first release serves, under load.
 pub(crate) struct Shop {
