@@ -126,17 +126,15 @@ async fn killed(shop: &Shop, step: Step) -> Result<()> {
             shop.kill(deploy).await
         }
         Step::Asked | Step::Waiting => {
-            let held = shop.hold().await?;
-            let deploy = shop.start(&["deploy"])?;
-            let waits = |message: &str| message.starts_with("waiting: ");
-            shop.stage.until_logged(begun, "the roller waits", waits).await?;
+            shop.hold().await?;
+            let deploy = shop.begun(shop.start(&["deploy"])?).await?;
             shop.kill(deploy).await?;
+            shop.let_go().await?;
             if step == Step::Asked {
                 shop.kill_roller().await?;
-                shop.rolled().await?;
+            } else {
+                shop.end().await?;
             }
-            shop.end().await?;
-            shop.stage.end("the lock", held).await?.exits(0)?;
             shop.rolled().await?;
             let serves = shop.now().await?;
             let is_old = serves.runs.iter().all(|one| *one == shop.old);

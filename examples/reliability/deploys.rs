@@ -128,7 +128,7 @@ impl Kind {
                 Release::Deaf => failed("it does not listen on 127.0.0.1:"),
                 Release::Unwell => failed("it answers 500 to GET /health"),
                 Release::FailsBefore => failed("exited with code 7"),
-                Release::Crashes => failed("its program "),
+                Release::Crashes => failed("its program ended soon after it was well"),
                 Release::CrashesInstance => back("was started again while it was watched"),
                 Release::Leaks => back("is worse than its siblings: it holds "),
                 Release::ThrowsInTwo => {

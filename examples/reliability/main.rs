@@ -95,15 +95,14 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match (Args::parse().verb, runtime) {
         (Verb::List { of }, _) => {
-            match of {
-                List::Matrix => FAULTS.iter().for_each(|Fault { name, what, promise, .. }| {
-                    println!("{name}\t{what}\t{promise}");
-                }),
-                List::Deploys => {
-                    DEPLOYS.iter().for_each(|Deploy { name, what, promise, .. }| {
-                        println!("{name}\t{what}\t{promise}");
-                    })
-                }
+            let faults = FAULTS.iter().map(|it| (it.name, it.what, it.promise));
+            let deploys = DEPLOYS.iter().map(|it| (it.name, it.what, it.promise));
+            let all: Vec<_> = match of {
+                List::Matrix => faults.collect(),
+                List::Deploys => deploys.collect(),
+            };
+            for (name, what, promise) in all {
+                println!("{name}\t{what}\t{promise}");
             }
             Ok(())
         }

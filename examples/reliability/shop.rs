@@ -23,6 +23,9 @@ const BEGUN: &str = "/run/begun";
 /// One that a line reads before it ends.
 const END: &str = "/run/end";
 
+/// As long as it is there, a roll that is asked for does not begin.
+const HOLD: &str = "/run/hold";
+
 /// How long what is to be killed would go on, in seconds: for ever, and nothing else sleeps that long.
 const FOR_EVER: &str = "654321";
 
@@ -42,7 +45,9 @@ const LEFT: &str = "cd /var/lib/romuo/shop
         -o -name 'shop.roll.progress.json'
     find releases -mindepth 1 -maxdepth 1 -name '.*'
     find work logs -mindepth 1 -maxdepth 1 ! -name '*.log' 2>/dev/null
-    pgrep -a -f \"sleep $0\" | grep -v ' -c '";
+    for process in /proc/[0-9]*/cmdline
+    do tr '\\0' ' ' 2>/dev/null <$process | grep -x \"sleep $0 \"
+    done";
 
 /// A machine on which a first release serves, under load.
 pub(crate) struct Shop {
@@ -176,11 +181,19 @@ impl Shop {
         self.stage.until_property(ROLL, "ActiveState", |state| state == "active").await
     }
 
-    /// Keeps rollers from beginning, until [`end`](Self::end).
-    pub(crate) async fn hold(&self) -> Result<Child> {
-        let line = format!("echo begun > {BEGUN}; cat {END}");
-        let held = self.stage.start(&["flock", "/run/romuo/shop.roll.lock", "sh", "-c", &line])?;
-        self.begun(held).await
+    /// From now on the unit of the roll tells when a roll is asked for, and does not begin it before
+    /// [`let_go`](Self::let_go) and [`end`](Self::end).
+    pub(crate) async fn hold(&self) -> Result<()> {
+        let line = format!("[ -e {HOLD} ] || exit 0; echo begun > {BEGUN}; exec cat {END}");
+        let drop_in = "cd /etc/systemd/system && mkdir -p shop.service.d && touch $1 && \
+             { printf '[Service]\\nExecReload=\\n'; echo \"ExecReload=+/bin/sh -c '$0'\"; \
+             grep '^ExecReload=' shop.service; } > shop.service.d/hold.conf && systemctl daemon-reload";
+        self.stage.ok(&["sh", "-c", drop_in, &line, HOLD]).await.map(drop)
+    }
+
+    /// The rolls after the one at hand begin at once.
+    pub(crate) async fn let_go(&self) -> Result<()> {
+        self.stage.ok(&["rm", HOLD]).await.map(drop)
     }
 
     /// Kills whoever deploys as soon as a release begins to be copied; ends well if it was not whole yet.

@@ -301,10 +301,11 @@ fn expect_up(unit: &UnitStatus) -> Result<(), Trouble> {
 
 /// Whether an answer is a good one; why it is not.
 fn judge(report: &Report) -> Result<(), String> {
+    let has_ended = report.app.is_some_and(|app| app.restarts > 0 || app.pid.is_none());
     match report.status {
-        Status::Ok if report.app.as_ref().is_none_or(|app| app.restarts == 0) => Ok(()),
-        Status::Ok => Err("its program ended soon after it was well".into()),
-        Status::Failing => Err("its program does not answer well any more".into()),
         Status::Draining => Err("it ends by itself".into()),
+        _ if has_ended => Err("its program ended soon after it was well".into()),
+        Status::Failing => Err("its program does not answer well any more".into()),
+        Status::Ok => Ok(()),
     }
 }

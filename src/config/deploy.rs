@@ -24,8 +24,8 @@ pub struct Deploy {
     pub on_failure: Vec<String>,
     /// How long each line may take.
     pub timeout: Duration,
-    /// How long the first instance of a new release is watched before the rest is rolled; zero: it is
-    /// not.
+    /// How long a candidate of a new release has to stay well, and the first instance of it after that,
+    /// before the rest is rolled; zero: neither is watched.
     pub watch: Duration,
 }
 

@@ -163,8 +163,9 @@ pub(super) struct Deploy {
     pub(super) on_failure: Option<Any<ShellLine>>,
     /// How long each of these lines may take; above 0.
     pub(super) timeout: Option<Time>,
-    /// How long the first instance of a new release is compared with its siblings before the rest is
-    /// rolled, as `reload.watch` says: in failed answers, restarts and memory. "0s": it is not.
+    /// How long a new release is watched, twice: a candidate of it, which no client reaches, has to stay
+    /// well, and then the first instance is compared with its siblings before the rest is rolled, as
+    /// `reload.watch` says: in failed answers, restarts and memory. "0s": it is not.
     pub(super) watch: Option<Time>,
 }
 
