@@ -61,6 +61,7 @@ impl InstallUnits {
         // Planned and applied under one lock; who only looks needs none.
         let lock = if self.dry_run { None } else { Some(install::lock(root)?) };
         let earlier = context.installed_instances(settings);
+        let leaves_releases = leaves_releases(settings, context);
         let install = Install {
             units: &units,
             config: &config::to_toml(settings),
@@ -74,6 +75,13 @@ impl InstallUnits {
         let plan = install::plan(root, &install)?;
         let nothing = format!("{app} is installed as it should be");
         show(printer, &plan, self.diff, &nothing, Some(&resolved));
+        if leaves_releases {
+            let folder = settings.directory.display();
+            printer.say(format!(
+                "the app ran from its releases, and runs from {folder} again: `romuoctl deploy` ships what \
+                 lies there"
+            ));
+        }
         if let Some(manager) = &manager {
             refuse_other_ports(settings, manager).await?;
         }
@@ -134,6 +142,14 @@ impl UninstallUnits {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Whether the app, which was deployed, is to run from elsewhere than its releases.
+fn leaves_releases(settings: &Settings, context: &Context) -> bool {
+    let current = Store::new(context.root(), &settings.name).current_path();
+    let installed = context.installed(&settings.name);
+    installed.is_ok_and(|installed| installed.directory.starts_with(&current))
+        && !settings.directory.starts_with(&current)
 }
 
 /// Stops the app and removes its files.
