@@ -62,7 +62,7 @@ impl Reload {
         if printer.format == Format::Json {
             printer.answer(&outcome, "");
         }
-        if outcome.is_done() {
+        if outcome.is_well() {
             printer.say(&outcome);
             return Ok(Exit::Done);
         }
@@ -106,6 +106,9 @@ pub(super) async fn ask(
 /// What to say of a roll that was not well.
 pub(super) fn failure(app: &AppName, outcome: &Outcome, result: &JobResult) -> Failure {
     match &outcome.halt {
+        None if outcome.still_open().is_some() => {
+            Failure::StillOpen { sentence: outcome.to_string() }
+        }
         None if outcome.canceled => Failure::Canceled { sentence: outcome.to_string() },
         None => Failure::NoVerdict { app: app.clone(), result: result.to_string() },
         Some(halted) => {

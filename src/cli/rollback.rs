@@ -4,9 +4,11 @@ use super::bring::bring;
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::{Format, Printer};
+use super::ports;
 use super::reload;
 use super::status::Status;
 use crate::clock::BootTime;
+use crate::config;
 use crate::manager::Systemd;
 use crate::release::{Entry, Pin, Purpose, ReleaseError, ReleaseId, Request, Store, Verdict};
 use crate::unit::{AppName, JobResult};
@@ -42,6 +44,9 @@ impl Rollback {
             failed: None,
         };
         let manager = Systemd::connect().await?;
+        let settings = config::load(&store.config_path(&request.to))?;
+        let change = ports::foresee(&settings, context, &manager).await?;
+        ports::sentences(&change).iter().for_each(|sentence| printer.tell(sentence));
         let outcome = bring(&request, &app, context, &manager, printer).await?;
         drop(lock);
         if printer.format == Format::Json {
@@ -53,7 +58,7 @@ impl Rollback {
                 printer.say(format!("the app is stopped: `romuoctl start` starts it with {to}"));
                 Ok(Exit::Done)
             }
-            Some(outcome) if outcome.is_done() => {
+            Some(outcome) if outcome.is_well() => {
                 printer.say(&outcome);
                 if printer.format == Format::Text && !printer.quiet {
                     Status {}.run(&context.of(app), printer).await?;
