@@ -6,7 +6,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,7 @@ use crate::install::{PlanError, PortChange, Ports};
 use crate::journal::Network;
 use crate::manager::{ManagerError, ServiceManager as _, Systemd, Verb};
 use crate::render::{More, more};
+use crate::roll::Outcome;
 use crate::unit::AppName;
 
 /// Mode of the folders of units and drop-ins, as systemd makes them.
@@ -40,11 +41,11 @@ pub(super) async fn of_running(
     Ok(Some(Ports::read(context.root(), app).map_err(PlanError::from)?))
 }
 
-/// What is to open and to close for the app to listen as the settings say.
+/// What is to open and to close for the app to listen as the settings say, before anything is done.
 ///
 /// # Errors
-/// Where that needs a new start of the app.
-pub(super) async fn change(
+/// Where that needs a new start of the app, or what is to open is taken.
+pub(super) async fn foresee(
     settings: &Settings,
     context: &Context,
     manager: &Systemd,
@@ -53,16 +54,8 @@ pub(super) async fn change(
     let Some(ports) = of_running(app, context, manager).await? else {
         return Ok(PortChange::default());
     };
-    ports.change(settings).map_err(|reason| Failure::NeedsStart { app: app.clone(), reason })
-}
-
-/// The same, before anything is done; where what is to open is taken already, it fails too.
-pub(super) async fn foresee(
-    settings: &Settings,
-    context: &Context,
-    manager: &Systemd,
-) -> Result<PortChange, Failure> {
-    let change = change(settings, context, manager).await?;
+    let change = ports.change_of(settings);
+    let change = change.map_err(|reason| Failure::NeedsStart { app: app.clone(), reason })?;
     for address in &change.opens {
         let only = crate::render::ipv6_only(&settings.listen) != Some("both");
         try_out(address, only).map_err(|error| Failure::Unfit {
@@ -111,8 +104,8 @@ pub(super) async fn open(
     manager.daemon_reload().await?;
     forget(&more, manager).await?;
     opened?;
-    let listed: Vec<_> = listen.iter().map(ToString::to_string).collect();
-    let sentence = format!("{} cannot be opened", listed.join(", "));
+    let all: Vec<_> = listen.iter().map(ToString::to_string).collect();
+    let sentence = format!("{} cannot be opened", all.join(", "));
     Err(Failure::Unfit { sentence: last.below(sentence) })
 }
 
@@ -140,6 +133,19 @@ pub(super) async fn let_go(
         }
     }
     Ok(())
+}
+
+/// Removes the files of unix sockets that were closed. systemd removes those of a unit that stops, and the
+/// roller may not write where they lie.
+pub(super) fn sweep(outcome: &Outcome) {
+    let closed = outcome.closed.iter().flat_map(|closed| &closed.listen);
+    for path in closed.map(Path::new).filter(|path| path.is_absolute()) {
+        let is_socket = fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
+        if is_socket && !is_answered(path) {
+            // It is in nobody's way: systemd takes its place.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 fn write(more: &More) -> Result<(), Failure> {

@@ -46,9 +46,14 @@ impl Rollback {
         let manager = Systemd::connect().await?;
         let settings = config::load(&store.config_path(&request.to))?;
         let change = ports::foresee(&settings, context, &manager).await?;
-        ports::sentences(&change).iter().for_each(|sentence| printer.tell(sentence));
+        for sentence in ports::sentences(&change) {
+            printer.tell(format!("the roll {sentence}"));
+        }
         let outcome = bring(&request, &app, context, &manager, printer).await?;
         drop(lock);
+        if let Some(outcome) = &outcome {
+            ports::sweep(outcome);
+        }
         if printer.format == Format::Json {
             printer.answer(&outcome, "");
         }

@@ -53,25 +53,31 @@ impl Ports {
         (1..=u16::MAX).find(|number| !self.more.contains_key(number)).unwrap_or(u16::MAX)
     }
 
-    /// What is to be done for the app to listen as the settings say, while it runs.
+    /// What is to open and to close for the app to listen on these.
+    #[must_use]
+    pub fn change(&self, wanted: &[Listen]) -> PortChange {
+        let open = self.all();
+        let opens = wanted.iter().filter(|address| !open.contains(address)).cloned().collect();
+        let closes = open.into_iter().filter(|address| !wanted.contains(address)).collect();
+        PortChange { opens, closes }
+    }
+
+    /// The same, of an app that runs and of which nothing is under way.
     ///
     /// # Errors
     /// Where only a new start of the app can do it.
-    pub fn change(&self, settings: &Settings) -> Result<PortChange, PortsRefusal> {
+    pub fn change_of(&self, settings: &Settings) -> Result<PortChange, PortsRefusal> {
         let (open, wanted) = (self.all(), &settings.listen);
-        let (stays, closes): (Vec<_>, Vec<_>) =
-            open.iter().cloned().partition(|address| wanted.contains(address));
-        let opens: Vec<_> =
-            wanted.iter().filter(|address| !open.contains(address)).cloned().collect();
-        let change = PortChange { opens, closes };
+        let change = self.change(wanted);
         if change.is_nothing() {
             return Ok(change);
         }
         if settings.program.as_ref().is_some_and(|program| program.mode == Mode::Inherit) {
             return Err(PortsRefusal::ByOrder);
         }
+        let mut stays = open.iter().filter(|address| wanted.contains(address));
         let (before, after) = (ipv6_only(&open), ipv6_only(wanted));
-        if let Some(address) = stays.iter().find(|it| is_any_v6(it) && before != after) {
+        if let Some(address) = stays.find(|it| is_any_v6(it) && before != after) {
             return Err(PortsRefusal::Wildcard { address: address.clone() });
         }
         for new in &change.opens {
@@ -162,7 +168,7 @@ mod tests {
 
     fn change(open: &[&str], wanted: &[&str]) -> Result<PortChange, PortsRefusal> {
         let ports = Ports { main: addresses(open), more: BTreeMap::new() };
-        ports.change(&settings(wanted))
+        ports.change_of(&settings(wanted))
     }
 
     #[test]
@@ -211,8 +217,8 @@ mod tests {
             readable: Vec::new(),
         });
         let open = |open| Ports { main: addresses(open), more: BTreeMap::new() };
-        assert_eq!(open(&["127.0.0.1:1"]).change(&settings), Err(PortsRefusal::ByOrder));
-        assert!(open(&["127.0.0.1:2"]).change(&settings).unwrap().is_nothing());
+        assert_eq!(open(&["127.0.0.1:1"]).change_of(&settings), Err(PortsRefusal::ByOrder));
+        assert!(open(&["127.0.0.1:2"]).change_of(&settings).unwrap().is_nothing());
     }
 
     #[test]

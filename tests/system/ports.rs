@@ -15,6 +15,7 @@ use crate::machine::{Machine, Ran, builder, wait};
 /// An app that says which version it is and where it is asked for its health.
 const SERVER: &str = "const VERSION = 'one'
 require('http').createServer((request, response) => {
+  if (request.url === '/large') return response.end(Buffer.alloc(4 << 20))
   response.statusCode = request.url === '/ill' ? 500 : 200
   response.end(VERSION + ' ' + process.env.COLOUR)
   if (request.url === '/well') console.log('asked for /well')
@@ -97,10 +98,12 @@ impl Shop {
 
     fn load(&self, port: u16) -> Running {
         let get = Request::get(PathAndQuery::from_static("/"));
-        let gap = Duration::from_millis(10);
+        let large = Request::get(PathAndQuery::from_static("/large"));
+        let (gap, over) = (Duration::from_millis(10), Duration::from_secs(2));
         let mix = Mix::new(SocketAddr::from(([127, 0, 0, 1], port)))
             .clients(Kind::KeepAlive { gap }, 8, &get)
-            .clients(Kind::NewConnection { gap }, 4, &get);
+            .clients(Kind::NewConnection { gap }, 4, &get)
+            .clients(Kind::SlowDownload { over }, 4, &large);
         let load = self.0.load(mix);
         wait(load.until_each_answered(1)).unwrap();
         load
@@ -241,6 +244,26 @@ fn a_port_that_cannot_be_opened_fails_before_anything_is_touched() {
     shop.ctl(&["start"]).ok();
     assert_eq!(shop.0.status_of("shop")["listen"][0], "0.0.0.0:3000");
     assert_eq!(shop.open(), [3000, 3001]);
+}
+
+#[test]
+fn a_unix_socket_that_closes_leaves_no_file() {
+    let shop = Shop(Machine::boot());
+    let both = ["127.0.0.1:3000", "/run/shop.sock"];
+    shop.version("");
+    shop.configure(&both, "", "");
+    shop.ctl(&["install-units", "--now"]).ok();
+    let says = || shop.0.run(&["curl", "-sS", "--unix-socket", "/run/shop.sock", "http://shop/"]);
+    let is_there = || shop.0.run(&["test", "-e", "/run/shop.sock"]).output.success();
+    assert_eq!(says().ok(), "one undefined");
+    for _ in 0..2 {
+        shop.configure(&both[..1], "", "");
+        shop.deploy();
+        assert!(!is_there(), "it is closed");
+        shop.configure(&both, "", "");
+        shop.deploy();
+        assert_eq!(says().ok(), "one undefined");
+    }
 }
 
 #[test]

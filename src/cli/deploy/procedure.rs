@@ -158,6 +158,9 @@ impl<'a> Procedure<'a> {
         let lines = settings.deploy.before.clone();
         self.lines("before", &lines, checkout, &settings, interrupts).await?;
         self.roll(&id, interrupts).await?;
+        if let Some(outcome) = &self.roll {
+            ports::sweep(outcome);
+        }
         self.settle(&settings).await;
         let lines = settings.deploy.after.clone();
         let after = self.lines("after", &lines, checkout, &settings, interrupts).await;

@@ -25,11 +25,10 @@ pub(super) async fn close(
     manager: &Systemd,
     cancel: impl Future<Output = ()>,
 ) -> Option<Closed> {
-    let open = match ports::of_running(&settings.name, context, manager).await {
-        Ok(ports) => ports?.all(),
+    let gone = match ports::of_running(&settings.name, context, manager).await {
+        Ok(ports) => ports?.change(&settings.listen).closes,
         Err(error) => return Some(Closed { listen: Vec::new(), failed: Some(error.to_string()) }),
     };
-    let gone: Vec<_> = open.into_iter().filter(|it| !settings.listen.contains(it)).collect();
     if gone.is_empty() {
         return None;
     }

@@ -78,7 +78,8 @@ impl Shipping {
     /// listen on any more is open until the roll is over.
     async fn make_ready(&self, context: &Context, manager: &Systemd) -> Result<bool, Failure> {
         let settings = self.settings_of(&self.request.to)?;
-        let change = ports::change(&settings, context, manager).await?;
+        let ports = ports::of_running(&self.app, context, manager).await?;
+        let change = ports.map(|ports| ports.change(&settings.listen)).unwrap_or_default();
         if !change.opens.is_empty() {
             announce(&format!("opening {}", listed(&change.opens)));
             ports::open(&change.opens, &settings, context, manager).await?;
