@@ -181,7 +181,8 @@ fn what_a_deploy_has_made_is_named_by_an_install_that_leaves_it_and_by_a_removal
     let machine = Machine::serving("");
     machine.ctl(&["deploy"]).ok();
     let leaves = "the app ran from its releases, and runs from /srv/site again";
-    let said = machine.ctl(&["install-units"]).exits(0);
+    machine.ctl(&["install-units"]).exits(2);
+    let said = machine.ctl(&["install-units", "--force"]).exits(0);
     assert!(said.stdout.contains(leaves), "{said:?}");
     // Now it does so already.
     let said = machine.ctl(&["install-units"]).exits(0);
