@@ -180,3 +180,22 @@ fn a_release_that_breaks_only_in_an_instance_is_taken_back() {
     assert_eq!(shop.0.property("shop@1.service", "MemoryMax"), (300 << 20).to_string());
     shop.is_clean();
 }
+
+#[test]
+fn what_the_app_writes_and_its_secrets_stay_where_they_are() {
+    let shop = Shop::boot();
+    shop.write(".env", "COLOUR=green\n");
+    shop.write("uploads/picture", "");
+    let keys = "env_file = \".env\"\nwritable = [\"uploads\"]\n[deploy]";
+    shop.write("romuo.toml", &CONFIG.replace("[deploy]", keys));
+    let release = shop.deploy();
+    assert_eq!(shop.says(), "one green");
+    for name in [".env", "uploads"] {
+        let path = format!("/var/lib/romuo/shop/releases/{release}/{name}");
+        assert_eq!(shop.0.run(&["readlink", &path]).ok().trim(), format!("/srv/shop/{name}"));
+    }
+    // Both are as they are by now, whatever the release.
+    shop.write(".env", "COLOUR=white\n");
+    shop.ctl(&["reload"]).ok();
+    assert_eq!((shop.says().as_str(), shop.run()), ("one white", pair(&release)));
+}
