@@ -188,6 +188,9 @@ fn what_the_app_writes_and_its_secrets_stay_where_they_are() {
     shop.write("uploads/picture", "");
     let keys = "env_file = \".env\"\nwritable = [\"uploads\"]\n[deploy]";
     shop.write("romuo.toml", &CONFIG.replace("[deploy]", keys));
+    let told = shop.ctl(&["deploy", "--dry-run"]).ok();
+    let at = |text: &str| told.find(text).unwrap_or_else(|| panic!("{text} is not in {told}"));
+    assert!(at("uploads stays where it is: /srv/shop/uploads") < at("rehearse "), "{told}");
     let release = shop.deploy();
     assert_eq!(shop.says(), "one green");
     for name in [".env", "uploads"] {

@@ -30,6 +30,7 @@ pub(super) async fn tell(
     });
     said.extend(settings.deploy.build.iter().map(|line| format!("build     $ {line}")));
     said.push(format!("stage     into {}", store.folder().join("releases").display()));
+    let staged = said.len();
     said.push(format!(
         "rehearse  starts {app}.candidate.service, and asks it for {}",
         settings.health.path
@@ -48,7 +49,7 @@ pub(super) async fn tell(
         let data = links.iter().map(|(inside, at)| {
             format!("stage     {} stays where it is: {}", inside.display(), at.display())
         });
-        said.extend(data);
+        said.splice(staged..staged, data);
         refuse_other_ports(&settings, &manager).await?;
     }
     let back = match store.current()? {
