@@ -101,6 +101,28 @@ fn pair(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_the_app_writes_and_its_secrets_stay_where_they_are() {
+    let shop = Shop::boot();
+    shop.write(".env", "COLOUR=green\n");
+    shop.write("uploads/picture", "");
+    let keys = "env_file = \".env\"\nwritable = [\"uploads\"]\n[deploy]";
+    shop.write("romuo.toml", &CONFIG.replace("[deploy]", keys));
+    let told = shop.ctl(&["deploy", "--dry-run"]).ok();
+    let at = |text: &str| told.find(text).unwrap_or_else(|| panic!("{text} is not in {told}"));
+    assert!(at("uploads stays where it is: /srv/shop/uploads") < at("rehearse "), "{told}");
+    let release = shop.deploy();
+    assert_eq!(shop.says(), "one green");
+    for name in [".env", "uploads"] {
+        let path = format!("/var/lib/romuo/shop/releases/{release}/{name}");
+        assert_eq!(shop.0.run(&["readlink", &path]).ok().trim(), format!("/srv/shop/{name}"));
+    }
+    // Both are as they are by now, whatever the release.
+    shop.write(".env", "COLOUR=white\n");
+    shop.ctl(&["reload"]).ok();
+    assert_eq!((shop.says().as_str(), shop.run()), ("one white", pair(&release)));
+}
+
+#[test]
 fn a_good_release_serves_and_the_one_before_comes_back() {
     let shop = Shop::boot();
     assert_eq!(shop.says(), "one red");

@@ -102,7 +102,7 @@ fn run(machine: &Machine, document: &str, folder: &str) {
             continue;
         }
         if let Some(to) = command.text.strip_prefix("cd ") {
-            folder = Path::new(&folder).join(to).to_str().unwrap().to_owned();
+            Path::new(&folder.clone()).join(to).to_str().unwrap().clone_into(&mut folder);
             continue;
         }
         let folder = format!("--chdir={folder}");

@@ -31,6 +31,7 @@ pub(super) async fn tell(
     });
     said.extend(settings.deploy.build.iter().map(|line| format!("build     $ {line}")));
     said.push(format!("stage     into {}", store.folder().join("releases").display()));
+    let staged = said.len();
     said.push(format!(
         "rehearse  starts {app}.candidate.service, and asks it for {}",
         settings.health.path
@@ -49,7 +50,7 @@ pub(super) async fn tell(
         let data = links.iter().map(|(inside, at)| {
             format!("stage     {} stays where it is: {}", inside.display(), at.display())
         });
-        said.extend(data);
+        said.splice(staged..staged, data);
         let change = ports::foresee(&settings, context, &manager).await?;
         said.extend(ports::sentences(&change).iter().map(|it| format!("roll      {it}")));
     }
