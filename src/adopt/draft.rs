@@ -10,7 +10,8 @@ use crate::unit::AppName;
 const WIDTH: usize = 96;
 
 /// The tables, in the order of the reference; keys without a table come first.
-const TABLES: [&str; 7] = ["", "environment", "limits", "health", "reload", "front", "static"];
+const TABLES: [&str; 8] =
+    ["", "environment", "limits", "health", "reload", "deploy", "front", "static"];
 
 /// The text of a `romuo.toml`, before it is one.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,8 +10,9 @@ use super::report::Line;
 #[derive(Debug, Default)]
 pub(super) struct Ecosystem {
     pub(super) apps: Vec<Map<String, Value>>,
+    /// The hosts that PM2 deploys to, by their names.
     pub(super) deploy: Option<Map<String, Value>>,
-    /// What became of all beside the apps.
+    /// What became of the rest.
     pub(super) others: Vec<Line>,
 }
 
@@ -63,12 +64,7 @@ impl Ecosystem {
                     self.add_site(site);
                 }
             }
-            ("deploy", Value::Object(hosts)) => {
-                for (host, value) in &hosts {
-                    self.add_deploy(host, value);
-                }
-                self.deploy = Some(hosts);
-            }
+            ("deploy", Value::Object(hosts)) => self.deploy = Some(hosts),
             (key, value) => self.others.push(Line::new(
                 key,
                 &value,
@@ -93,24 +89,5 @@ impl Ecosystem {
         app.insert("script".into(), "serve".into());
         app.insert("env".into(), environment.into());
         self.apps.push(app);
-    }
-
-    fn add_deploy(&mut self, host: &str, value: &Value) {
-        let fields = value.as_object().cloned().unwrap_or_default();
-        for (key, value) in &fields {
-            let becomes = match &**key {
-                "user" | "host" | "port" | "key" | "ssh_options" => {
-                    "romuo does not deploy: it is where your own deploy logs in"
-                }
-                "ref" | "repo" | "path" => {
-                    "romuo does not deploy: it is what your own deploy checks out, and where to"
-                }
-                "env" => "under the variables of the app, where `import --env` chooses it",
-                "post-deploy" => "the end of your own deploy, then `romuoctl reload`",
-                _ => "a step of your own deploy, before `romuoctl reload`",
-            };
-            let fate = if key == "env" { Fate::Done } else { Fate::Unsupported };
-            self.others.push(Line::new(format!("deploy.{host}.{key}"), value, fate, becomes));
-        }
     }
 }

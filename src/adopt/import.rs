@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::deploy;
 use super::draft::{Draft, app_name};
 use super::ecosystem::take_apart;
 use super::error::AdoptError;
@@ -65,6 +66,7 @@ pub fn import(import: &Import<'_>) -> Result<Imported, AdoptError> {
 pub(super) fn map_ecosystem(value: Value, import: &Import<'_>) -> (Vec<Mapped>, Vec<Line>) {
     let ecosystem = take_apart(value);
     let mut others = ecosystem.others;
+    let deploy = ecosystem.deploy.as_ref().map(|hosts| deploy::map(hosts, import.env));
     let around = Around {
         source: import.file,
         output: import.output,
@@ -75,7 +77,12 @@ pub(super) fn map_ecosystem(value: Value, import: &Import<'_>) -> (Vec<Mapped>, 
     let mut mapped = Vec::new();
     for app in &ecosystem.apps {
         match pm2::map(app, &around) {
-            Some(app) => mapped.push(app),
+            Some(mut app) => {
+                if let Some(deploy) = &deploy {
+                    deploy.write(&mut app.draft);
+                }
+                mapped.push(app);
+            }
             None => others.push(Line::new(
                 "apps",
                 &Value::Object(app.clone()),
@@ -84,6 +91,7 @@ pub(super) fn map_ecosystem(value: Value, import: &Import<'_>) -> (Vec<Mapped>, 
             )),
         }
     }
+    others.extend(deploy.into_iter().flat_map(|deploy| deploy.lines));
     (mapped, others)
 }
 

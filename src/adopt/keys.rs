@@ -43,6 +43,7 @@ impl Mapping<'_> {
             "kill_timeout" => self.kill_timeout(value),
             "listen_timeout" => self.listen_timeout(value),
             "max_restarts" => self.max_restarts(value),
+            "post_update" if !is_off(value) => self.builds(value),
             "uid" => self.user(value),
             "source_map_support" if !is_off(value) => Ok((Done, self.source_maps().into())),
             "autorestart" | "autostart" if !is_off(value) => {
@@ -236,6 +237,22 @@ impl Mapping<'_> {
             return Ok((Differently, becomes.into()));
         }
         self.time("limits.start_timeout", value)
+    }
+
+    /// What PM2 runs after it has pulled from a repository.
+    fn builds(&mut self, value: &Value) -> Outcome {
+        let lines = match value {
+            Value::Array(items) => items.iter().map(values::line).collect(),
+            one => values::line(one).map(|line| vec![line]),
+        };
+        let lines: Vec<String> = match lines {
+            Some(lines) => lines.into_iter().map(str::to_owned).collect(),
+            None => return Err("it is no list of lines".into()),
+        };
+        let becomes = format!("deploy.build = {}", toml::Value::from(lines.clone()));
+        let comment = "`romuoctl deploy` builds a release with these lines.";
+        self.draft.set("deploy.build", lines, comment);
+        Ok((Done, becomes))
     }
 
     fn max_restarts(&mut self, value: &Value) -> Outcome {

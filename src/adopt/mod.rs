@@ -4,12 +4,13 @@
 //! | what | files |
 //! |---|---|
 //! | a file -> JSON, whatever its format | `source.rs`, `evaluate.rs` |
-//! | JSON -> the apps of PM2 -> drafts, and what became of each option | `ecosystem.rs`, `pm2.rs`, `keys.rs`, `needs.rs`, `options.rs` |
+//! | JSON -> the apps of PM2 -> drafts, and what became of each option | `ecosystem.rs`, `deploy.rs`, `pm2.rs`, `keys.rs`, `needs.rs`, `options.rs` |
 //! | a Procfile -> drafts | `procfile.rs` |
 //! | a folder -> a draft | `survey/`, `scan.rs` |
 //! | a draft -> the text of a `romuo.toml` | `draft.rs` |
 
 mod command;
+mod deploy;
 mod draft;
 mod ecosystem;
 mod environment;

@@ -60,8 +60,7 @@ impl Known {
 use Fate::{Differently, Done, Unsupported};
 
 const JOURNAL: &str = "the journal keeps it: `romuoctl logs`, or `journalctl -u 'NAME@*' -o cat`";
-const NO_WATCH: &str =
-    "`watch` is not supported: a deploy says when it is complete, with `romuoctl reload`";
+const NO_WATCH: &str = "`watch` is not supported: `romuoctl deploy` ships what is complete";
 const KEYMETRICS: &str = "it belongs to the pm2.io service; `romuoctl status`, /health and the \
                           journal say how the app is";
 
@@ -249,8 +248,8 @@ pub const OPTIONS: &[Known] = &[
         "watch",
         &[],
         Unsupported,
-        "a deploy says when it is complete, with `romuoctl reload`; for development use \
-         `node --watch` or nodemon in a terminal",
+        "`romuoctl deploy` ships what is complete; for development use `node --watch` or nodemon in a \
+         terminal",
     ),
     Known::new("ignore_watch", &[], Unsupported, NO_WATCH),
     Known::new("watch_options", &[], Unsupported, NO_WATCH),
@@ -276,7 +275,7 @@ pub const OPTIONS: &[Known] = &[
         "an app is there once, by its name; import the file again under another `name`",
     ),
     Known::new("append_env_to_name", &[], Done, "the name of the environment is put after `name`"),
-    Known::new("post_update", &[], Unsupported, "run it in your deploy, before `romuoctl reload`"),
+    Known::new("post_update", &[], Done, "`deploy.build`"),
     Known::new("trace", &[], Unsupported, KEYMETRICS),
     Known::new("disable_trace", &[], Done, "nothing is traced"),
     Known::new("v8", &[], Unsupported, KEYMETRICS),

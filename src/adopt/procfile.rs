@@ -15,13 +15,18 @@ use super::scan;
 /// Maps the lines of a Procfile.
 pub(super) fn map(text: &str, import: &Import<'_>) -> (Vec<Mapped>, Vec<Line>, Vec<String>) {
     let (mut mapped, mut others) = (Vec::new(), Vec::new());
+    let (mut web, mut release) = (0, None);
     for line in text.lines().map(str::trim) {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let process = line.split_once(':').map(|(name, command)| (name.trim(), command.trim()));
         match process {
+            Some(("release", command)) if !command.is_empty() => release = Some(command),
             Some((name, command)) if is_name(name) && !command.is_empty() => {
+                if name == "web" {
+                    web = mapped.len();
+                }
                 match process_of(name, command, import) {
                     Ok(app) => mapped.push(app),
                     Err(line) => others.push(line),
@@ -35,7 +40,25 @@ pub(super) fn map(text: &str, import: &Import<'_>) -> (Vec<Mapped>, Vec<Line>, V
             )),
         }
     }
+    if let Some(command) = release {
+        others.push(before(command, mapped.get_mut(web)));
+    }
     (mapped, others, Vec::new())
+}
+
+/// What Heroku runs before a release serves, so does a deploy of the app that serves.
+fn before(command: &str, app: Option<&mut Mapped>) -> Line {
+    let words = vec![command.replace('\0', "")];
+    let becomes = format!(
+        "deploy.before = {}, where only the variables of the deploy are set, not those of the app",
+        toml::Value::from(words.clone())
+    );
+    if let Some(app) = app {
+        let comment = "Runs before the first instance is rolled; where it fails, nothing was touched. The \
+                       variables of the app are not set there.";
+        app.draft.set("deploy.before", words, comment);
+    }
+    Line::new("release", &Value::from(command), Fate::Differently, becomes)
 }
 
 fn is_name(name: &str) -> bool {
@@ -44,10 +67,6 @@ fn is_name(name: &str) -> bool {
 
 fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, Line> {
     let value = Value::from(command);
-    if name == "release" {
-        let becomes = "a step of your own deploy, before `romuoctl reload`";
-        return Err(Line::new(name, &value, Fate::Unsupported, becomes));
-    }
     let made = of_line(command).listening();
     let takes_port = made.takes_port();
     if name != "web" && !takes_port {

@@ -12,6 +12,7 @@ use super::output::Printer;
 use crate::config::{self, Settings};
 use crate::install::{self, Change, Install, Lock, Plan, Resolved, VersionError};
 use crate::manager::{ServiceManager, Systemd, Verb};
+use crate::release::Store;
 use crate::render::{self, Host};
 use crate::unit::AppName;
 
@@ -121,6 +122,11 @@ impl UninstallUnits {
             let lock = install::lock(root)?;
             plan = install::plan_removal(root, &app, self.force)?;
             remove(&app, context, &lock, &plan).await?;
+        }
+        // Its releases, and what it has written itself.
+        let data = Store::new(root, &app).folder().to_path_buf();
+        if data.exists() {
+            plan.left.push(data);
         }
         show(printer, &plan, false, &format!("{app} is not installed"), None);
         for path in &plan.left {

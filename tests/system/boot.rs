@@ -1,5 +1,7 @@
 //! What happens at boot.
 
+use std::path::Path;
+
 use crate::machine::{CONFIG, Machine, PAGE, builder};
 
 #[test]
@@ -39,4 +41,86 @@ fn an_installed_app_comes_up_at_boot_with_the_target() {
     let page = machine.run(&["curl", "-sf", "http://127.0.0.1:3000/"]).ok();
     assert_eq!(page, PAGE);
     assert_eq!(machine.property("romuo.target", "ActiveState"), "active");
+}
+
+/// An app that says which version it is.
+const SERVER: &str = "const http = require('http')
+http.createServer((request, response) => response.end('one')).listen(process.env.PORT)
+";
+
+const SHOP: &str = "name = \"shop\"\ncommand = [\"node\", \"server.js\"]\n\
+     listen = [\"127.0.0.1:3000\"]\n";
+
+/// Boots the machine with this disk.
+fn boot(disk: &Path) -> Machine {
+    let folders = ["/srv/shop", "/etc/romuo", "/etc/systemd/system", "/var/lib/romuo"];
+    let on_disk = |folder: &str| disk.join(folder.trim_start_matches('/'));
+    let mut builder = builder();
+    for folder in folders {
+        std::fs::create_dir_all(on_disk(folder)).unwrap();
+        builder = builder.bind(on_disk(folder), folder);
+    }
+    Machine { sandbox: builder.boot().unwrap() }
+}
+
+fn version(machine: &Machine, version: &str, settings: &str) {
+    let write = |file: &str, text: &str| {
+        machine.sandbox.write(format!("/srv/shop/{file}"), text).unwrap();
+    };
+    write("server.js", &SERVER.replace("'one'", &format!("'{version}'")));
+    write("romuo.toml", &format!("{SHOP}{settings}"));
+}
+
+fn ctl(machine: &Machine, arguments: &[&str]) -> String {
+    machine.run(&[&["env", "--chdir=/srv/shop", "romuoctl"], arguments].concat()).ok()
+}
+
+fn says(machine: &Machine) -> String {
+    machine.run(&["curl", "-sS", "http://127.0.0.1:3000/"]).ok()
+}
+
+fn state(machine: &Machine) -> serde_json::Value {
+    serde_json::from_str(&ctl(machine, &["status", "-o", "json"])).unwrap()
+}
+
+#[test]
+fn a_boot_brings_back_the_releases_that_the_instances_are_pinned_to() {
+    let disk = tempfile::tempdir().unwrap();
+    let machine = boot(disk.path());
+    version(&machine, "one", "");
+    ctl(&machine, &["install-units", "--now"]);
+    version(&machine, "two", "[deploy]\nwatch = \"0s\"\n");
+    ctl(&machine, &["deploy"]);
+    ctl(&machine, &["scale", "3"]);
+    assert_eq!(says(&machine), "two");
+    let current = state(&machine)["instances"][0]["release"].clone();
+    assert!(current.is_string(), "{}", state(&machine));
+    // What lies in the folder is not shipped yet, and nobody saved or set up anything.
+    version(&machine, "three", "");
+    machine.sandbox.shutdown().unwrap();
+
+    let machine = boot(disk.path());
+    let status = state(&machine);
+    assert_eq!((status["state"].as_str(), says(&machine).as_str()), (Some("online"), "two"));
+    let instances = status["instances"].as_array().unwrap();
+    assert_eq!(instances.len(), 3, "{status:#}");
+    assert!(instances.iter().all(|one| one["release"] == current), "{status:#}");
+
+    // In the middle of a deploy: the first instance is tried, and is watched for as long as it takes.
+    version(&machine, "three", "[limits]\nmemory = \"290M\"\n[deploy]\nwatch = \"1h\"\n");
+    let begun = Machine::now();
+    let mut deploy = machine.spawn(&["env", "--chdir=/srv/shop", "romuoctl", "deploy"]);
+    machine.until_started_after(begun, "shop@1.service");
+    machine.sandbox.shutdown().unwrap();
+    deploy.wait().unwrap();
+
+    let machine = boot(disk.path());
+    let status = state(&machine);
+    assert_eq!((status["state"].as_str(), says(&machine).as_str()), (Some("online"), "two"));
+    let instances = status["instances"].as_array().unwrap();
+    assert!(instances.iter().all(|one| one["release"] == current), "{status:#}");
+    // The next deploy finds nothing in its way.
+    version(&machine, "four", "[deploy]\nwatch = \"0s\"\n");
+    ctl(&machine, &["deploy"]);
+    assert_eq!(says(&machine), "four");
 }

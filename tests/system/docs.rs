@@ -53,6 +53,8 @@ struct Command {
     text: String,
     /// The exit code that the document names.
     code: i32,
+    /// It goes on until somebody ends it: the document says so.
+    is_ended: bool,
 }
 
 impl Command {
@@ -62,7 +64,8 @@ impl Command {
         let typed = typed.trim();
         let code = comment.split_once("exit code ").map_or("0", |(_, code)| code.trim());
         let text = typed.strip_prefix("sudo ").unwrap_or(typed).to_owned();
-        Some(Self { text, code: code.parse().unwrap_or_else(|e| panic!("{line}: {e}")) })
+        let is_ended = comment.contains("Ctrl-C");
+        Some(Self { text, code: code.parse().unwrap_or_else(|e| panic!("{line}: {e}")), is_ended })
     }
 
     fn runs_elsewhere(&self) -> bool {
@@ -99,7 +102,7 @@ fn run(machine: &Machine, document: &str, folder: &str) {
             continue;
         }
         if let Some(to) = command.text.strip_prefix("cd ") {
-            folder = format!("{folder}/{to}");
+            folder = Path::new(&folder).join(to).to_str().unwrap().to_owned();
             continue;
         }
         let folder = format!("--chdir={folder}");
@@ -110,7 +113,10 @@ fn run(machine: &Machine, document: &str, folder: &str) {
         } else {
             &["env", &folder, "sh", "-c", &command.text]
         };
-        if command.is_endless() {
+        if command.is_ended {
+            println!("{document}: {}", command.text);
+            by_hand(machine, &["env", &folder, "sh", "-c", &command.text]);
+        } else if command.is_endless() {
             // What says nothing at all is ended, and has failed.
             let typed = [&["timeout", "60"], typed].concat();
             let mut child = machine.spawn(&typed);
@@ -123,6 +129,17 @@ fn run(machine: &Machine, document: &str, folder: &str) {
             machine.run(typed).exits(command.code);
         }
     }
+}
+
+/// Runs a program in the place of a terminal, until it says something; then it and all of its processes are
+/// ended.
+fn by_hand(machine: &Machine, typed: &[&str]) {
+    let begun = Machine::now();
+    machine.run(&[&["systemd-run", "--unit=by-hand", "--collect"], typed].concat()).ok();
+    machine.until_journal_after(begun, "a program by hand says something", |entry| {
+        entry.unit.as_deref() == Some("by-hand.service") && entry.stream.is_some()
+    });
+    machine.systemctl(&["stop", "by-hand.service"]).ok();
 }
 
 #[test]
@@ -152,6 +169,47 @@ fn every_command_for_operators_runs_on_a_machine_on_which_the_app_runs() {
     for document in ["docs/security.md", "docs/operations.md"] {
         run(&machine, document, "/");
     }
+}
+
+/// An app that says which version it is, in a repository where each version has a tag.
+const SHOP: &str = "set -e
+git init --quiet -b main
+printf '%s\\n' 'name = \"shop\"' 'command = [\"node\", \"server.js\"]' 'listen = [\"127.0.0.1:3000\"]' \
+  '[deploy]' 'build = \"node --check server.js\"' 'watch = \"0s\"' > romuo.toml
+for version in 1 2 3; do
+  printf 'const http = require(\"http\")\\nconst server = http.createServer((_, answer) => answer.end(\"%s\"))
+server.listen(process.env.PORT, () => console.log(\"listening on\", process.env.PORT))\\n' $version > server.js
+  git add .
+  git -c user.name=al -c user.email=al@example.org commit --quiet -m $version
+  git tag v$version
+done
+";
+
+/// A machine on which that app is installed, in `/srv/shop`.
+fn shop() -> Machine {
+    let machine = Machine::boot();
+    machine.sandbox.write("/srv/shop/make.sh", SHOP).unwrap();
+    let here = ["env", "--chdir=/srv/shop"];
+    machine.run(&[&here[..], &["sh", "make.sh"]].concat()).ok();
+    machine.run(&[&here[..], &["romuoctl", "install-units", "--now"]].concat()).ok();
+    machine
+}
+
+#[test]
+fn every_command_for_those_who_deploy_runs() {
+    run(&shop(), "docs/deploy.md", "/srv/shop");
+}
+
+#[test]
+fn every_command_that_goes_back_runs_on_a_machine_with_releases() {
+    let machine = shop();
+    for version in ["v1", "v2", "v3"] {
+        let deploy = ["env", "--chdir=/srv/shop", "romuoctl", "deploy", "--git", version];
+        machine.run(&deploy).ok();
+    }
+    run(&machine, "docs/rollback.md", "/srv/shop");
+    // Installed again, it serves.
+    assert_eq!(machine.run(&["curl", "-sf", "http://127.0.0.1:3000/"]).ok(), "3");
 }
 
 #[test]

@@ -27,4 +27,5 @@ mod rehearse;
 mod release;
 mod roll;
 mod scale;
+mod script;
 mod stopped;

@@ -45,6 +45,8 @@ struct Seen {
     /// Where its framework answers for its health.
     health: Option<&'static str>,
     site: Option<Site>,
+    /// The lines that build it in a clean checkout.
+    build: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -106,6 +108,11 @@ fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
     let comment =
         "With 2 one can crash or be restarted while the other serves; \"max\" is one a CPU.";
     draft.set("instances", 2, comment);
+    if !seen.build.is_empty() {
+        let comment =
+            "`romuoctl deploy` builds a release with these lines, as the owner of this folder.";
+        draft.set("deploy.build", seen.build, comment);
+    }
     if is_site {
         return Survey { draft, found: seen.what, notes };
     }

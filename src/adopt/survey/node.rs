@@ -81,6 +81,7 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
             format!("the folder {root} is not there yet: build the site first (`npm run build`)")
         });
         return Some(Seen {
+            build: build(directory, &package),
             name: package.name,
             what: format!("a site that {built} builds (package.json)"),
             site: Some(Site { root: root.into(), fallback: single_page(built) }),
@@ -100,8 +101,10 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
     if framework == "next" && !directory.join(".next").is_dir() {
         notes.push("it is not built yet: `npm run build` comes first".into());
     }
-    let writable = if framework == "next" { vec![".next".into()] } else { Vec::new() };
+    // What it builds is part of a release, what it caches is not.
+    let writable = if framework == "next" { vec![".next/cache".into()] } else { Vec::new() };
     Some(Seen {
+        build: build(directory, &package),
         name: package.name,
         what: format!("{kind} (package.json), {how}"),
         made: made.listening(),
@@ -174,6 +177,30 @@ fn entry(directory: &Path, package: &Package) -> Option<(String, Made)> {
         .find(|entry| directory.join(entry).is_file())?;
     let words = vec!["node".into(), entry.into()];
     Some((format!("started by its file {entry}"), Made { words, ..Made::default() }))
+}
+
+/// The lines of its build, where it has one.
+fn build(directory: &Path, package: &Package) -> Vec<String> {
+    if !package.scripts.contains_key("build") {
+        return Vec::new();
+    }
+    let manager = manager(directory);
+    let install = match manager {
+        // Only versions after the first have this file, and another name for the option.
+        "yarn" if directory.join(".yarnrc.yml").is_file() => "yarn install --immutable",
+        "yarn" => "yarn install --frozen-lockfile",
+        "pnpm" => "pnpm install --frozen-lockfile",
+        "bun" => "bun install --frozen-lockfile",
+        _ if ["package-lock.json", "npm-shrinkwrap.json"]
+            .iter()
+            .any(|lock| directory.join(lock).is_file()) =>
+        {
+            "npm ci"
+        }
+        // Without a lock file `npm ci` fails.
+        _ => "npm install",
+    };
+    vec![install.into(), format!("{manager} run build")]
 }
 
 /// The package manager that made the lock file.

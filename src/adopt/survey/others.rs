@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Seen, Site, port_in_sources};
 use crate::adopt::command::Made;
 use crate::adopt::scan;
+use crate::release::IGNORE_FILE;
 
 /// Folders that builders of sites leave their pages in.
 const SITES: [&str; 6] = ["", "dist", "build", "public", "_site", "out"];
@@ -36,7 +37,15 @@ fn rust(directory: &Path) -> Option<Seen> {
     let name = bin.unwrap_or(&package).to_owned();
     let places = [format!("target/release/{name}")];
     let what = "a Rust app (Cargo.toml)";
-    Some(built(directory, what, package, &places, "cargo build --release", "128M"))
+    let mut seen = built(directory, what, package, &places, "cargo build --release", "128M");
+    if !directory.join(IGNORE_FILE).exists() {
+        seen.notes.push(format!(
+            "a release would take along all that cargo leaves in target: `printf '%s\\n' '/target/*' \
+             '!/target/release' '/target/release/*' '!/target/release/{name}' > {IGNORE_FILE}` keeps it to \
+             the program"
+        ));
+    }
+    Some(seen)
 }
 
 /// An app that a build makes a program of, which is at the first of `places` that is there.
@@ -68,6 +77,7 @@ fn built(
         made: Made { words: vec![format!("./{program}")], ..Made::default() },
         port,
         memory,
+        build: vec![build.into()],
         notes,
         ..Seen::default()
     }

@@ -52,6 +52,7 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
         port: Some(if rails { 3000 } else { 9292 }),
         memory: "512M",
         health: routes.contains("rails/health").then_some("/up"),
+        build: if bundled { vec!["bundle install".into()] } else { Vec::new() },
         ..Seen::default()
     };
     if rails {

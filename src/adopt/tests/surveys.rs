@@ -211,6 +211,49 @@ fn the_other_languages_are_found_by_their_manifests() {
 }
 
 #[test]
+fn what_builds_an_app_is_written_down_for_its_deploys() {
+    let manifest = package("\"start\": \"node a\", \"build\": \"tsc\"", "koa");
+    let node = |lock| vec![("package.json", manifest.as_str()), (lock, "")];
+    for (files, build) in [
+        (node("package-lock.json"), vec!["npm ci", "npm run build"]),
+        (node("README"), vec!["npm install", "npm run build"]),
+        (node("yarn.lock"), vec!["yarn install --frozen-lockfile", "yarn run build"]),
+        (node("pnpm-lock.yaml"), vec!["pnpm install --frozen-lockfile", "pnpm run build"]),
+        (vec![("Cargo.toml", "[package]\nname = \"shop\"")], vec!["cargo build --release"]),
+        (vec![("go.mod", "module example.org/shop")], vec!["go build -o shop ."]),
+        (vec![("Gemfile", "gem 'puma'")], vec!["bundle install"]),
+    ] {
+        let survey = surveyed(&files);
+        let lines = survey.draft.get("deploy.build").and_then(|lines| lines.as_array()).unwrap();
+        let lines: Vec<_> = lines.iter().map(|line| line.as_str().unwrap()).collect();
+        assert_eq!(lines, build, "{files:?}");
+        let text = survey.draft.to_toml();
+        assert!(text.contains("\n[deploy]\n# `romuoctl deploy`"), "{text}");
+    }
+    let site = package("\"start\": \"vite\", \"build\": \"vite build\"", "vite");
+    let site = surveyed(&[("package.json", &site), ("package-lock.json", "{}")]);
+    assert!(site.draft.get("deploy.build").is_some());
+    for files in [
+        vec![("package.json", package("\"start\": \"node a\"", "koa"))],
+        vec![
+            ("pyproject.toml", "[project]\nname = \"shop\"".into()),
+            ("app.py", "app = Flask()".into()),
+        ],
+        vec![("index.html", String::new())],
+    ] {
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        assert_eq!(surveyed(&files).draft.get("deploy.build"), None, "{files:?}");
+    }
+}
+
+#[test]
+fn what_a_framework_builds_is_no_data_of_the_app() {
+    // Else a release of it would be none: `writable` is shared by all of them.
+    let seen = surveyed(&[("package.json", &package("\"start\": \"next start\"", "next"))]);
+    assert_eq!(seen.draft.get("writable").unwrap().to_string(), "[\".next/cache\"]");
+}
+
+#[test]
 fn a_folder_that_says_nothing_is_refused() {
     assert!(matches!(look(folder(&[("x.txt", "")]).path()), Err(AdoptError::NothingFound { .. })));
     assert!(matches!(
