@@ -12,7 +12,7 @@ use std::process::Command;
 
 use romuo::config::{Method, Mode, Network, Program, Settings, StaticSite};
 use romuo::install::{Install, apply, lock, plan};
-use romuo::render::{Host, OLDEST_SYSTEMD, Units, candidate, render};
+use romuo::render::{Host, OLDEST_SYSTEMD, Units, candidate, more, render};
 use romuo::unit::{AppName, InstanceId};
 
 /// The newest systemd whose directives were looked at.
@@ -207,6 +207,31 @@ fn the_golden_candidates_are_what_is_rehearsed_today() {
         let files = files.map(|unit| (unit.name.as_str().into(), Entry::Text(unit.text))).collect();
         compare(&format!("tests/golden/{case}"), &files);
     }
+}
+
+#[test]
+fn the_golden_units_of_addresses_that_come_are_those_of_today() {
+    let settings = shop();
+    let came = &settings.listen[1..];
+    let more = more(&settings, 1, came).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut paths = Vec::new();
+    for unit in more.units.iter().chain(&render(&settings, &host(OLDEST_SYSTEMD)).unwrap().files) {
+        paths.push(folder.path().join(unit.name.as_str()));
+        fs::write(&paths[paths.len() - 1], &unit.text).unwrap();
+    }
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no", "--recursive-errors=no"])
+        .args(&paths[..2])
+        .output()
+        .unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let ours: Vec<_> = said.lines().filter(|line| line.contains("more1")).collect();
+    assert!(output.status.success() && ours.is_empty(), "{said}");
+    let files = more.files.into_iter().map(|(path, text)| {
+        (path.strip_prefix("/run/systemd/system").unwrap().to_path_buf(), Entry::Text(text))
+    });
+    compare("tests/golden/site-more", &files.collect());
 }
 
 /// The overall exposure of a unit in this folder, by `systemd-analyze security`: 0 is the least.

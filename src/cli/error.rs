@@ -8,7 +8,9 @@ use thiserror::Error;
 
 use crate::adopt::AdoptError;
 use crate::config::ConfigError;
-use crate::install::{ApplyError, LockError, PlanError, ScaleError, VerifyError, VersionError};
+use crate::install::{
+    ApplyError, LockError, PlanError, PortsRefusal, ScaleError, VerifyError, VersionError,
+};
 use crate::journal::JournalError;
 use crate::manager::ManagerError;
 use crate::program::ProgramError;
@@ -174,6 +176,25 @@ pub(super) enum Failure {
     #[diagnostic(help("`romuoctl stop` first, then `romuoctl install-units --now`"))]
     OtherPorts { app: AppName, open: String },
 
+    #[error("{app} cannot change its addresses while it runs: {reason}")]
+    #[diagnostic(help(
+        "nothing was touched; `romuoctl stop`, then the same again, then `romuoctl start` opens them"
+    ))]
+    NeedsStart { app: AppName, reason: PortsRefusal },
+
+    #[error("{sentence}")]
+    #[diagnostic(help("all instances run what is new; the next `romuoctl reload` closes it"))]
+    StillOpen { sentence: String },
+
+    #[error(
+        "{app} runs releases, and what is in this folder would take their place without a rehearsal"
+    )]
+    #[diagnostic(help(
+        "`romuoctl deploy` ships it; `romuoctl --app {app} install-units` renders the units of what is installed anew; \
+         --force goes back to running this folder"
+    ))]
+    RunsReleases { app: AppName },
+
     #[error("{app} is being rolled already: {who}")]
     #[diagnostic(help(
         "without --no-wait this one follows it; `romuoctl reload --cancel` ends that one early"
@@ -238,6 +259,8 @@ impl Failure {
             | Self::WhichRelease { .. }
             | Self::OtherApp { .. }
             | Self::NoRelease { .. }
+            | Self::NeedsStart { .. }
+            | Self::RunsReleases { .. }
             | Self::NeedsRunning { .. } => Exit::Usage,
             Self::RolledBack { .. } => Exit::RolledBack,
             _ => Exit::Failed,

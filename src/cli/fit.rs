@@ -4,7 +4,7 @@ use super::context::Context;
 use super::error::Failure;
 use super::install::{cpus, host};
 use super::scaling::installing;
-use crate::config::{self, Settings};
+use crate::config::{self, Listen, Settings};
 use crate::install::{self, Install, Plan};
 use crate::manager::Systemd;
 use crate::render::{self, Host, Units};
@@ -21,6 +21,17 @@ impl Fitting {
     pub(super) fn of(settings: Settings, host: &Host) -> Result<Self, Failure> {
         let units = render::render(&settings, host)?;
         Ok(Self { units, config: config::to_toml(&settings), settings })
+    }
+
+    /// These addresses stay open, although they are not in the settings.
+    pub(super) fn keeping(mut self, listen: &[Listen], host: &Host) -> Result<Self, Failure> {
+        if !listen.is_empty() {
+            let mut both = self.settings.clone();
+            both.listen.extend_from_slice(listen);
+            let [socket, ..] = render::render(&both, host)?.files;
+            self.units.files[0] = socket;
+        }
+        Ok(self)
     }
 
     /// What of it is not there yet. The links of the instances stay as they are: how many there are is
@@ -60,12 +71,14 @@ impl Fitting {
     }
 }
 
-/// Makes the machine fit settings in installed form; whether anything had to be changed.
+/// Makes the machine fit settings in installed form, with addresses that are still open; whether anything
+/// had to be changed.
 pub(super) async fn fit(
     settings: Settings,
+    open: &[Listen],
     context: &Context,
     manager: &Systemd,
 ) -> Result<bool, Failure> {
     let host = host(context.root(), Some(manager)).await?;
-    Fitting::of(settings, &host)?.apply(context, manager).await
+    Fitting::of(settings, &host)?.keeping(open, &host)?.apply(context, manager).await
 }

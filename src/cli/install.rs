@@ -12,7 +12,7 @@ use super::output::Printer;
 use crate::config::{self, Settings};
 use crate::install::{self, Change, Install, Lock, Plan, Resolved, VersionError};
 use crate::manager::{ServiceManager, Systemd, Verb};
-use crate::release::Store;
+use crate::release::{Pin, Store, runs_releases};
 use crate::render::{self, Host};
 use crate::unit::AppName;
 
@@ -50,6 +50,10 @@ impl InstallUnits {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         let (settings, source) = context.settings()?;
         let root = context.root();
+        let leaves = leaves_releases(&settings, context);
+        if leaves && !self.force {
+            return Err(Failure::RunsReleases { app: settings.name });
+        }
         let resolved = resolved(settings, root)?;
         let settings = &resolved.settings;
         let app = &settings.name;
@@ -74,11 +78,29 @@ impl InstallUnits {
         let plan = install::plan(root, &install)?;
         let nothing = format!("{app} is installed as it should be");
         show(printer, &plan, self.diff, &nothing, Some(&resolved));
+        if leaves {
+            let folder = settings.directory.display();
+            printer.say(format!(
+                "the app ran from its releases, and runs from {folder} again: `romuoctl deploy` ships what \
+                 lies there"
+            ));
+        }
         if let Some(manager) = &manager {
             refuse_other_ports(settings, manager).await?;
         }
         let Some(lock) = lock else { return Ok(Exit::Done) };
-        install::apply(&lock, &plan)?;
+        if leaves {
+            // No instance and no deploy is to come back to them.
+            let store = Store::new(root, app);
+            let _alone = store.lock()?;
+            install::apply(&lock, &plan)?;
+            for instance in store.pins()?.into_keys() {
+                store.unpin(instance)?;
+            }
+            store.set_current(Pin::Base)?;
+        } else {
+            install::apply(&lock, &plan)?;
+        }
         drop(lock);
 
         match manager {
@@ -147,12 +169,15 @@ async fn remove(app: &AppName, context: &Context, lock: &Lock, plan: &Plan) -> R
     Ok(manager.forget(app).await?)
 }
 
+/// Whether the installed app runs releases, and is not to any more.
+fn leaves_releases(settings: &Settings, context: &Context) -> bool {
+    let runs = |settings: &Settings| runs_releases(&settings.name, &settings.directory);
+    !runs(settings) && context.installed(&settings.name).is_ok_and(|installed| runs(&installed))
+}
+
 /// Refuses other addresses while the socket is open: systemd would close it when it reads the units
 /// again, under the instances that serve from it.
-pub(super) async fn refuse_other_ports(
-    settings: &Settings,
-    manager: &Systemd,
-) -> Result<(), Failure> {
+async fn refuse_other_ports(settings: &Settings, manager: &Systemd) -> Result<(), Failure> {
     let socket = manager.status(&settings.name.socket()).await?;
     let new: BTreeSet<_> = settings.listen.iter().map(ToString::to_string).collect();
     if !socket.is_up() || new == socket.listen.iter().cloned().collect() {

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::Printer;
 use super::survey::Survey;
+use crate::install::Ports;
 use crate::journal::{self, Hints, Network};
 use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
 use crate::unit::{AppName, InstanceId, UnitName};
@@ -58,7 +59,13 @@ impl Stop {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("stop")?;
         let app = context.app()?;
-        stop(&app, context.root(), &Systemd::connect().await?).await?;
+        let manager = Systemd::connect().await?;
+        let had = Ports::read(context.root(), &app).is_ok_and(|ports| !ports.more.is_empty());
+        stop(&app, context.root(), &manager).await?;
+        if had {
+            // They have removed their files.
+            manager.daemon_reload().await?;
+        }
         printer.say(format!("stopped {app}: its port is closed"));
         Ok(Exit::Done)
     }

@@ -15,6 +15,7 @@ mod lifecycle;
 mod logs;
 mod manual;
 mod output;
+mod ports;
 mod rehearse;
 mod releases;
 mod reload;

@@ -62,7 +62,7 @@ impl Reload {
         if printer.format == Format::Json {
             printer.answer(&outcome, "");
         }
-        if outcome.is_done() {
+        if outcome.is_well() {
             printer.say(&outcome);
             return Ok(Exit::Done);
         }
@@ -114,6 +114,9 @@ pub(super) async fn no_verdict(app: &AppName, manager: &Systemd, result: &JobRes
 /// What to say of a roll that was not well.
 pub(super) fn failure(app: &AppName, outcome: &Outcome) -> Failure {
     match &outcome.halt {
+        None if outcome.still_open().is_some() => {
+            Failure::StillOpen { sentence: outcome.to_string() }
+        }
         None if outcome.back.is_some() => Failure::RolledBack { sentence: outcome.to_string() },
         None => Failure::Canceled { sentence: outcome.to_string() },
         Some(halted) => {

@@ -4,9 +4,11 @@ use super::bring::{Brought, Wish};
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::{Format, Printer};
+use super::ports;
 use super::reload;
 use super::status::Status;
 use crate::clock::BootTime;
+use crate::config;
 use crate::manager::Systemd;
 use crate::release::{Entry, Pin, Purpose, ReleaseError, ReleaseId, Request, Store, Verdict};
 use crate::unit::AppName;
@@ -33,6 +35,11 @@ impl Rollback {
             None => before(&app, &store, context)?,
         };
         let manager = Systemd::connect().await?;
+        let settings = config::load(&store.config_path(&to))?;
+        let change = ports::foresee(&settings, context, &manager).await?;
+        for sentence in ports::sentences(&change) {
+            printer.tell(format!("the roll {sentence}"));
+        }
         let (purpose, since) = (Purpose::Rollback, BootTime::now());
         let wish = Wish { to, purpose, since, app: &app, store: &store };
         let brought = wish.bring(context, &manager, printer).await?;
@@ -42,10 +49,11 @@ impl Rollback {
             printer.say(format!("the app is stopped: `romuoctl start` starts it with {to}"));
             return Ok(Exit::Done);
         };
+        ports::sweep(&outcome);
         if printer.format == Format::Json {
             printer.answer(&outcome, "");
         }
-        if !outcome.is_done() {
+        if !outcome.is_well() {
             return Err(reload::failure(&app, &outcome));
         }
         printer.say(&outcome);

@@ -2,6 +2,7 @@
 //!
 //! - [`resolve`] finds out what of the settings depends on this machine;
 //! - [`plan`] and [`plan_removal`] compare what should be with what is, and change nothing;
+//! - [`Ports`] are the addresses that are open, and says which open and close for others;
 //! - [`plan_scale`] does so for the links alone, which say how many instances there are;
 //! - [`Plan`] is the list of changes: `--dry-run`, `--diff` and idempotence come from it;
 //! - [`apply`] makes all of them or none, under the [`lock`];
@@ -14,6 +15,7 @@ mod apply;
 mod found;
 mod layout;
 mod plan;
+mod ports;
 mod refusal;
 mod resolve;
 mod scale;
@@ -29,6 +31,7 @@ pub use self::apply::{ApplyError, Lock, LockError, apply, lock};
 pub use self::found::{ReadError, installed_apps, installed_instances};
 pub use self::layout::{config_path, unit_folder};
 pub use self::plan::{Change, Install, Plan, plan, plan_removal, plan_scale};
+pub use self::ports::{PortChange, Ports, PortsRefusal};
 pub use self::refusal::{PlanError, Refusal};
 pub use self::resolve::{Resolved, resolve, spelled_out};
 pub use self::scale::{Scale, ScaleError, Wish};

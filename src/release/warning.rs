@@ -57,9 +57,15 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Whether a link at `path`, relative to the folder it is in, leads out of that folder. By its text: what
-/// it leads to need not exist.
+/// What the system installs: it is there whatever is shipped, and a venv has a link to the Python in it.
+const SYSTEM: &str = "/usr";
+
+/// Whether a link at `path`, relative to the folder it is in, leads out of that folder, to what is not the
+/// system's. By its text: what it leads to need not exist.
 pub(super) fn leads_out(path: &Path, target: &Path) -> bool {
+    if target.starts_with(SYSTEM) && !target.components().any(|part| part == Component::ParentDir) {
+        return false;
+    }
     let mut depth = path.components().count().saturating_sub(1);
     for part in target.components() {
         match part {
@@ -88,6 +94,8 @@ mod tests {
         assert!(!out("a/b", "../c"));
         assert!(!out("node_modules/.bin/x", "../x/cli.js"));
         assert!(!out("a", "./b/.."));
+        assert!(!out(".venv/bin/python3", "/usr/bin/python3"));
+        assert!(out("a", "/usr/../home/al"));
     }
 
     #[test]

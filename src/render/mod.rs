@@ -4,6 +4,7 @@ mod candidate;
 mod environment;
 pub(crate) mod escape;
 mod inherit;
+mod more;
 mod seen;
 mod template;
 mod text;
@@ -17,6 +18,8 @@ use askama::Template;
 
 use self::candidate::Release;
 pub use self::candidate::{Candidate, candidate};
+pub use self::more::{More, more};
+pub(crate) use self::template::{RUNTIME_UNITS, ipv6_only};
 pub use self::text::TextError;
 use crate::config::{Mode, Settings};
 use crate::unit::{AppName, UnitName};
@@ -121,7 +124,7 @@ pub fn render(settings: &Settings, host: &Host) -> Result<Units, RenderError> {
         app: app.clone(),
         files: [
             unit(app.socket(), &template::Socket::new(settings)?)?,
-            unit(app.hold(), &template::Hold { app })?,
+            unit(app.hold(), &template::Hold { app, socket: app.socket() })?,
             instance(settings.name.template(), settings, host, None)?,
             unit(app.roll(), &template::Roll::new(settings, host)?)?,
             unit(app.target(), &template::Target { app })?,

@@ -13,7 +13,10 @@ use super::text::{BarePath, PathWord, TextError, TimeSpan};
 use super::{Host, RenderError};
 use crate::config::{Listen, Mode, Network, Settings};
 use crate::release;
-use crate::unit::{AppName, UserName};
+use crate::unit::{AppName, UnitName, UserName};
+
+/// Where systemd has units that are gone after a boot (systemd.unit(5)).
+pub(crate) const RUNTIME_UNITS: &str = "/run/systemd/system";
 
 /// How much longer systemd waits for the end of an instance than the instance itself does. The
 /// server ends the drain at `stop_timeout`; this is for the exit after it.
@@ -36,6 +39,8 @@ pub(super) struct Target<'a> {
 #[template(path = "romuo.hold.service")]
 pub(super) struct Hold<'a> {
     pub(super) app: &'a AppName,
+    /// Whose traffic is held.
+    pub(super) socket: UnitName,
 }
 
 #[derive(Template)]
@@ -64,10 +69,18 @@ impl<'a> Roll<'a> {
 pub(super) struct Socket<'a> {
     app: &'a AppName,
     candidate: bool,
+    more: Option<More>,
     listen: Vec<Address>,
     tcp: bool,
     unix: bool,
     ipv6_only: Option<&'static str>,
+}
+
+/// The names of units that are gone after a boot.
+struct More {
+    folder: &'static str,
+    socket: UnitName,
+    hold: UnitName,
 }
 
 impl<'a> Socket<'a> {
@@ -77,6 +90,7 @@ impl<'a> Socket<'a> {
         Ok(Self {
             app: &settings.name,
             candidate: false,
+            more: None,
             tcp: listen.iter().any(|address| matches!(address, Address::Tcp(_))),
             unix: listen.iter().any(|address| matches!(address, Address::Unix(_))),
             ipv6_only: ipv6_only(&settings.listen),
@@ -87,6 +101,25 @@ impl<'a> Socket<'a> {
     /// Those of a candidate.
     pub(super) fn of_candidate(settings: &'a Settings) -> Result<Self, RenderError> {
         Ok(Self { candidate: true, ..Self::new(settings)? })
+    }
+
+    /// Only these of the app's addresses, in units of their own.
+    pub(super) fn of_more(
+        settings: &'a Settings,
+        number: u16,
+        listen: &[Listen],
+    ) -> Result<Self, RenderError> {
+        let whole = Self::new(settings)?;
+        let (socket, hold) = (whole.app.more_socket(number), whole.app.more_hold(number));
+        let listen = listen.iter().map(Address::new).collect::<Result<Vec<_>, RenderError>>()?;
+        Ok(Self {
+            more: Some(More { folder: RUNTIME_UNITS, socket, hold }),
+            tcp: listen.iter().any(|address| matches!(address, Address::Tcp(_))),
+            unix: listen.iter().any(|address| matches!(address, Address::Unix(_))),
+            listen,
+            // What a wildcard takes depends on all of them.
+            ..whole
+        })
     }
 }
 
@@ -116,7 +149,7 @@ impl std::fmt::Display for Address {
 
 /// `BindIPv6Only=`: where `[::]` is listened on it takes IPv4 too, unless IPv4 has a listener of
 /// its own.
-fn ipv6_only(listen: &[Listen]) -> Option<&'static str> {
+pub(crate) fn ipv6_only(listen: &[Listen]) -> Option<&'static str> {
     let any = |v6: bool| {
         listen.iter().any(|listen| match listen {
             Listen::Tcp(address) => match address.ip() {

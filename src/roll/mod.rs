@@ -27,7 +27,7 @@ pub use changed::{Now, changed};
 pub use drive::{ControlSockets, Driver, HealthProbe, Patience, Releases};
 pub use gate::Gate;
 pub use machine::{Failed, Roll, Rules, Verdict};
-pub use outcome::{Back, Outcome, Rolled};
+pub use outcome::{Back, Closed, Outcome, Rolled};
 pub use plan::{Candidate, Front, Plan, Planned, Reason, Way};
 pub use progress::Progress;
 pub use protocol::{Action, Event, IllegalEvent};

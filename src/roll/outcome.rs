@@ -58,6 +58,18 @@ pub struct Outcome {
     /// How those went back that had it, as it was not well.
     #[serde(default)]
     pub back: Option<Back>,
+    /// What the app did not listen on any more, after all went well; none: there was nothing of it.
+    #[serde(default)]
+    pub closed: Option<Closed>,
+}
+
+/// Addresses that were closed after the last instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// The addresses.
+    pub listen: Vec<String>,
+    /// Why one may still be open, as a sentence; none: all are closed.
+    pub failed: Option<String>,
 }
 
 /// How instances went back to what they ran before.
@@ -123,6 +135,7 @@ impl Outcome {
             kept: ids(&verdict.kept),
             release: None,
             back: None,
+            closed: None,
         }
     }
 
@@ -156,6 +169,18 @@ impl Outcome {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.halt.is_none() && self.untouched.is_empty()
+    }
+
+    /// Whether nothing is left to be done.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.is_done() && self.still_open().is_none()
+    }
+
+    /// Why an address may still be open that was to close; none: none is.
+    #[must_use]
+    pub fn still_open(&self) -> Option<&str> {
+        self.closed.as_ref()?.failed.as_deref()
     }
 }
 
@@ -253,6 +278,13 @@ impl fmt::Display for Outcome {
         }
         if !stopped.is_empty() {
             write!(f, "; left stopped: {}", stopped.join(", "))?;
+        }
+        match &self.closed {
+            None => {}
+            Some(Closed { listen, failed: None }) => write!(f, "; closed {}", listen.join(", "))?,
+            Some(Closed { listen, failed: Some(error) }) => {
+                write!(f, "; but {} may still be open: {error}", listen.join(", "))?;
+            }
         }
         match &self.back {
             None => Ok(()),

@@ -12,7 +12,7 @@ pub struct ForRelease {
     /// Its settings.
     pub settings: Settings,
     /// Links that the release gets: where in it, and what they lead to. Behind them lies what the app
-    /// writes, in the one place that all releases share.
+    /// writes and its `env_file`, in the one place that all releases share.
     pub links: Vec<(PathBuf, PathBuf)>,
 }
 
@@ -51,6 +51,13 @@ pub fn for_release(
                 links.push((inside.into(), path.clone()));
             }
         }
+    }
+    // Secrets are not copied into each release; an app may look there itself.
+    if let Some((_, _, Some(path))) = &data
+        && let Ok(inside) = path.strip_prefix(home)
+        && !links.iter().any(|(_, target)| path.starts_with(target))
+    {
+        links.push((inside.into(), path.clone()));
     }
     settings = settings.moved(home, current);
     if let (Some(program), Some((_, writable, env_file))) = (&mut settings.program, data) {
@@ -102,7 +109,7 @@ mod tests {
             let lib = format!("{CURRENT}/app/lib");
             assert_eq!(program.readable, ["/home/al/fonts", &lib].map(PathBuf::from));
             let link = |path: &str| (path.into(), Path::new("/home/al/shop").join(path));
-            assert_eq!(links, [link("app/uploads"), link("data")]);
+            assert_eq!(links, [link("app/uploads"), link("data"), link("app/.env")]);
         }
     }
 
@@ -121,6 +128,14 @@ mod tests {
         assert_eq!(program.writable.len(), 4);
         let names: Vec<_> = links.iter().map(|(name, _)| name.to_str().unwrap()).collect();
         assert_eq!(names, ["data", "data-2"]);
+    }
+
+    #[test]
+    fn variables_that_lie_in_the_data_need_no_link_of_their_own() {
+        let text = "command = \"x\"\nwritable = [\"data\"]\nenv_file = \"data/.env\"";
+        let (program, links) = program(text, "/home/al/shop");
+        assert_eq!(program.env_file.unwrap(), Path::new("/home/al/shop/data/.env"));
+        assert_eq!(links.len(), 1);
     }
 
     #[test]

@@ -64,6 +64,25 @@ impl AppName {
         UnitName(format!("{self}.hold.service"))
     }
 
+    /// `NAME.moreN.socket`: addresses that came while the app ran. No app can have this name.
+    #[must_use]
+    pub fn more_socket(&self, number: u16) -> UnitName {
+        UnitName(format!("{self}.more{number}.socket"))
+    }
+
+    /// `NAME.moreN.service`: keeps systemd from starting anything on traffic to those.
+    #[must_use]
+    pub fn more_hold(&self, number: u16) -> UnitName {
+        UnitName(format!("{self}.more{number}.service"))
+    }
+
+    /// The number of the unit file with addresses that came while this app ran.
+    #[must_use]
+    pub fn more_of(&self, unit: &str) -> Option<u16> {
+        let number = unit.strip_prefix(self.as_str())?.strip_prefix(".more")?;
+        number.strip_suffix(".socket")?.parse().ok()
+    }
+
     /// `NAME.candidate.service`: a release that is rehearsed beside the instances. No app can have this name.
     #[must_use]
     pub fn candidate(&self) -> UnitName {

@@ -175,3 +175,21 @@ fn verify_prints_nothing_and_the_instances_are_locked_in() {
     let mode = machine.run(&["stat", "-c", "%a %u", "/etc/romuo/romuo.toml"]).ok();
     assert_eq!(mode.trim(), "600 0");
 }
+
+#[test]
+fn what_a_deploy_has_made_is_named_by_an_install_that_leaves_it_and_by_a_removal() {
+    let machine = Machine::serving("");
+    machine.ctl(&["deploy"]).ok();
+    let leaves = "the app ran from its releases, and runs from /srv/site again";
+    machine.ctl(&["install-units"]).exits(2);
+    let said = machine.ctl(&["install-units", "--force"]).exits(0);
+    assert!(said.stdout.contains(leaves), "{said:?}");
+    // Now it does so already.
+    let said = machine.ctl(&["install-units"]).exits(0);
+    assert!(!said.stdout.contains(leaves), "{said:?}");
+    let said = machine.ctl(&["uninstall-units"]).exits(0);
+    assert!(said.stdout.contains("left in place: /var/lib/romuo/romuo"), "{said:?}");
+    machine.run(&["rm", "-r", "/var/lib/romuo/romuo"]).ok();
+    let said = machine.ctl(&["uninstall-units"]).exits(0);
+    assert!(!said.stdout.contains("left in place"), "{said:?}");
+}

@@ -123,6 +123,12 @@ impl Machine {
         serde_json::from_str(&ran.output.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"))
     }
 
+    /// The same of an app by its name.
+    pub(crate) fn status_of(&self, app: &str) -> Value {
+        let ran = self.run(&["romuoctl", "--app", app, "status", "-o", "json"]);
+        serde_json::from_str(&ran.output.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"))
+    }
+
     /// A property of a unit.
     pub(crate) fn property(&self, unit: &str, property: &str) -> String {
         self.systemctl(&["show", "--value", "-p", property, unit]).ok().trim().to_owned()

@@ -21,6 +21,7 @@ mod lifecycle;
 mod look;
 mod machine;
 mod matrix;
+mod ports;
 mod reboot;
 mod recycle;
 mod rehearse;

@@ -3,8 +3,9 @@
 use super::super::context::Context;
 use super::super::error::{Exit, Failure};
 use super::super::fit::Fitting;
-use super::super::install::{host, refuse_other_ports, resolved};
+use super::super::install::{host, resolved};
 use super::super::output::Printer;
+use super::super::ports;
 use super::home::Home;
 use crate::manager::Systemd;
 use crate::release::{Source, Store};
@@ -49,7 +50,8 @@ pub(super) async fn tell(
             format!("stage     {} stays where it is: {}", inside.display(), at.display())
         });
         said.extend(data);
-        refuse_other_ports(&settings, &manager).await?;
+        let change = ports::foresee(&settings, context, &manager).await?;
+        said.extend(ports::sentences(&change).iter().map(|it| format!("roll      {it}")));
     }
     let back = match store.current()? {
         Some(current) => format!("release {current}"),

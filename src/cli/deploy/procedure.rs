@@ -12,8 +12,9 @@ use super::super::bring::{Brought, Wish};
 use super::super::context::Context;
 use super::super::error::Failure;
 use super::super::fit::Fitting;
-use super::super::install::{cpus, host, refuse_other_ports, resolved};
+use super::super::install::{cpus, host, resolved};
 use super::super::output::Printer;
+use super::super::ports;
 use super::super::rehearse::rehearse;
 use super::super::reload;
 use super::super::scale;
@@ -87,7 +88,9 @@ impl<'a> Procedure<'a> {
             Ok(mut interrupts) => self.ship(wanted, &mut interrupts).await,
         };
         let verdict = match (&result, &self.roll) {
-            (Ok(()) | Err(Failure::After { .. }), _) => Verdict::Serving,
+            (Ok(()) | Err(Failure::After { .. } | Failure::StillOpen { .. }), _) => {
+                Verdict::Serving
+            }
             (Err(Failure::RolledBack { .. }), _) => Verdict::RolledBack,
             _ => Verdict::Failed,
         };
@@ -119,7 +122,11 @@ impl<'a> Procedure<'a> {
             self.printer.tell(format!("warning: {warning}"));
         }
         let settings = self.settings(&checkout)?;
+        let change = ports::foresee(&settings, self.context, &self.manager).await?;
         self.steps.end(step, format!("{}: the configuration is good", checkout.source));
+        for sentence in ports::sentences(&change) {
+            self.printer.tell(format!("the roll {sentence}"));
+        }
         let shipped = self.ship_from(&checkout, settings, interrupts).await;
         if checkout.folder != self.home.folder {
             // What cannot be removed now, the next deploy removes.
@@ -151,12 +158,19 @@ impl<'a> Procedure<'a> {
         let lines = settings.deploy.before.clone();
         self.lines("before", &lines, checkout, &settings, interrupts).await?;
         self.roll(&id, interrupts).await?;
+        if let Some(outcome) = &self.roll {
+            ports::sweep(outcome);
+        }
         self.settle(&settings).await;
         let lines = settings.deploy.after.clone();
         let after = self.lines("after", &lines, checkout, &settings, interrupts).await;
         after.map_err(|error| Failure::After {
             sentence: format!("release {id} serves, but `deploy.after` failed: {error}"),
-        })
+        })?;
+        match self.roll.as_ref().filter(|roll| !roll.is_well()) {
+            None => Ok(()),
+            Some(roll) => Err(Failure::StillOpen { sentence: roll.to_string() }),
+        }
     }
 
     /// Clears what a deploy that was killed has left.
@@ -250,7 +264,6 @@ impl<'a> Procedure<'a> {
 
     /// Starts one candidate beside the instances.
     async fn rehearse(&mut self, id: &ReleaseId, settings: &Settings) -> Result<(), Failure> {
-        refuse_other_ports(settings, &self.manager).await?;
         let step = self.steps.begin("rehearse", "starting a candidate beside the instances");
         let folder = self.store.path(id);
         let stay = settings.deploy.watch;

@@ -3,8 +3,10 @@
 //! `romuoctl deploy` and `rollback` too, which leave a request with what the instances are to run.
 //!
 //! [`whole`] finds out what there is to roll, [`pass`] goes through it, [`ship`] brings another release
-//! and takes it back, [`keeper`] writes down how far it is.
+//! and takes it back, [`closing`] closes what is not listened on any more, [`keeper`] writes down how far it
+//! is.
 
+mod closing;
 mod keeper;
 mod pass;
 mod ship;
@@ -126,6 +128,13 @@ impl Roll {
                 outcome.back = shipping.go_back(&outcome, &verdict, context, manager).await;
             }
         }
+        if outcome.is_done() {
+            let release = shipping.as_ref().and_then(Shipping::release);
+            let cancel = async {
+                interrupt.recv().await;
+            };
+            outcome.closed = closing::close(settings, release, context, manager, cancel).await;
+        }
         Progress::remove(&context.progress_path(app));
         keeper::keep(context, app, &outcome);
         Ok(Some(outcome))
@@ -203,7 +212,7 @@ pub(super) async fn bring_stopped(
 /// The exit code of an outcome.
 pub(super) fn exit(outcome: &Outcome) -> Exit {
     match &outcome.back {
-        _ if outcome.is_done() => Exit::Done,
+        _ if outcome.is_well() => Exit::Done,
         Some(back) if back.failed.is_none() => Exit::RolledBack,
         _ => Exit::Failed,
     }

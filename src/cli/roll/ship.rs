@@ -11,8 +11,10 @@ use std::time::Duration;
 use super::super::context::Context;
 use super::super::error::Failure;
 use super::super::fit::fit;
+use super::super::ports;
 use super::super::survey::Survey;
 use super::announce;
+use super::closing::listed;
 use super::pass::Pass;
 use super::whole::Whole;
 use crate::clock::BootTime;
@@ -59,7 +61,7 @@ impl Shipping {
             announce(&format!("some instances run something else: all go to {}", self.request.to));
         }
         self.pin_all(context, manager, &self.request.back, false).await?;
-        let ready = self.fit(&self.request.to, context, manager).await;
+        let ready = self.make_ready(context, manager).await;
         match ready {
             Ok(is_fitted) => self.is_fitted = is_fitted,
             Err(error) => {
@@ -70,6 +72,24 @@ impl Shipping {
             }
         }
         Ok(())
+    }
+
+    /// Opens what is new of its addresses, and installs its units and its configuration. What it does not
+    /// listen on any more is open until the roll is over.
+    async fn make_ready(&self, context: &Context, manager: &Systemd) -> Result<bool, Failure> {
+        let settings = self.settings_of(&self.request.to)?;
+        let ports = ports::of_running(&self.app, context, manager).await?;
+        let change = ports.map(|ports| ports.change(&settings.listen)).unwrap_or_default();
+        if !change.opens.is_empty() {
+            announce(&format!("opening {}", listed(&change.opens)));
+            ports::open(&change.opens, &settings, context, manager).await?;
+        }
+        let ready = fit(settings, &change.closes, context, manager).await;
+        if ready.is_err() {
+            self.fit_back(context, manager).await?;
+        }
+        // Only a restart hands over an address.
+        ready.map(|is_fitted| is_fitted || !change.opens.is_empty())
     }
 
     /// What the instances run from their next start on.
@@ -190,7 +210,7 @@ impl Shipping {
         self.pin_all(context, manager, &self.request.back, true).await?;
         self.judge(Judged::Failed, Some(why));
         Request::remove(&self.path)?;
-        self.fit(&self.request.back, context, manager).await.map(|_| ())
+        self.fit_back(context, manager).await
     }
 
     /// Instances that have it, or have been started with its units.
@@ -210,7 +230,7 @@ impl Shipping {
         manager: &Systemd,
     ) -> Result<(), Failure> {
         self.trials.clear()?;
-        self.fit(&self.request.to, context, manager).await?;
+        self.fit_back(context, manager).await?;
         if touched.is_empty() {
             return Ok(());
         }
@@ -238,11 +258,19 @@ impl Shipping {
         }
     }
 
-    /// Makes the machine fit what instances run.
-    async fn fit(&self, pin: &Pin, context: &Context, manager: &Systemd) -> Result<bool, Failure> {
-        let path = self.store.config_path(pin);
-        // An app without releases that was never shipped anew has none.
-        fit(config::load(&path)?, context, manager).await
+    /// Makes the machine fit what served before. What had come of addresses goes; those that it had were open
+    /// all the time.
+    async fn fit_back(&self, context: &Context, manager: &Systemd) -> Result<(), Failure> {
+        let settings = self.settings_of(&self.request.back)?;
+        if ports::of_running(&self.app, context, manager).await?.is_some() {
+            ports::let_go(&settings.listen, &settings, context, manager).await?;
+        }
+        fit(settings, &[], context, manager).await.map(|_| ())
+    }
+
+    /// The settings that belong to what instances run.
+    fn settings_of(&self, pin: &Pin) -> Result<Settings, Failure> {
+        Ok(config::load(&self.store.config_path(pin))?)
     }
 
     /// Pins all instances that there are; only those without a pin, unless `anew`. Those that are gone
