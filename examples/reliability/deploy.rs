@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::deploys::{Deploy, Kind, Release, Serves, Step, Way};
-use crate::shop::{NO_WATCH, Now, Shop, line_for_ever, line_that_waits, other_memory};
+use crate::shop::{Now, Shop, line_for_ever, line_that_waits, other_memory};
 use crate::stage::{Said, now};
 use crate::{Result, broken, table};
 
@@ -29,7 +29,7 @@ pub(crate) struct Row {
 
 /// Boots a machine, ships, and insists on what is promised.
 pub(crate) async fn run(deploy: Deploy) -> Result<Row> {
-    let shop = Shop::boot(LONGEST).await?;
+    let shop = Shop::boot(deploy.kind.watches(), LONGEST).await?;
     let begun = Instant::now();
     let shipped = ship(&shop, deploy.kind).await;
     let took = begun.elapsed();
@@ -62,7 +62,7 @@ async fn ship(shop: &Shop, kind: Kind) -> Result<(String, Said)> {
             Ok((code(&said), said))
         }
         Kind::Rollback => {
-            shop.write(Release::Good, NO_WATCH)?;
+            shop.write(Release::Good, "")?;
             shop.ctl(&["deploy"]).await?.exits(0)?;
             let said = shop.ctl(&["rollback"]).await?;
             Ok((format!("0, then {}", code(&said)), said))
@@ -87,7 +87,7 @@ fn code(said: &Said) -> String {
 
 /// A plain deploy of a good release.
 async fn plain(shop: &Shop) -> Result<Said> {
-    shop.write(Release::Good, NO_WATCH)?;
+    shop.write(Release::Good, "")?;
     shop.ctl(&["deploy"]).await
 }
 
@@ -98,8 +98,7 @@ async fn killed(shop: &Shop, step: Step) -> Result<()> {
         Step::Build => line_for_ever("build"),
         Step::Before => line_for_ever("before"),
         Step::After => line_for_ever("after"),
-        Step::Roll => String::new(),
-        _ => NO_WATCH.to_owned(),
+        _ => String::new(),
     };
     shop.write(Release::Good, &lines)?;
     match step {
@@ -159,11 +158,11 @@ async fn watching(shop: &Shop, begun: i64) -> Result<()> {
 /// Kills the roller of a deploy; how that deploy ended.
 async fn roller_killed(shop: &Shop, way: Way) -> Result<Said> {
     let begun = now();
-    let (release, lines) = match way {
-        Way::Forward => (Release::Good, ""),
-        Way::Back => (Release::ThrowsInTwo, NO_WATCH),
+    let release = match way {
+        Way::Forward => Release::Good,
+        Way::Back => Release::ThrowsInTwo,
     };
-    shop.write(release, lines)?;
+    shop.write(release, "")?;
     let deploy = shop.start(&["deploy"])?;
     match way {
         Way::Forward => watching(shop, begun).await?,

@@ -140,6 +140,17 @@ impl Kind {
         End { code, verdict, reason, serves }
     }
 
+    /// Whether it is about what is seen by watching.
+    pub(crate) fn watches(self) -> bool {
+        use Release::{Crashes, CrashesInstance, Good, Leaks};
+        match self {
+            Self::Ships(release) => matches!(release, Good | Crashes | CrashesInstance | Leaks),
+            Self::Killed(step) => step == Step::Roll,
+            Self::RollerKilled(way) => way == Way::Forward,
+            Self::Rollback | Self::Second => false,
+        }
+    }
+
     /// How many requests may be lost.
     pub(crate) fn may_lose(self) -> u64 {
         if self == Self::Ships(Release::CrashesInstance) { IN_HAND } else { 0 }

@@ -29,8 +29,8 @@ const HOLD: &str = "/run/hold";
 /// How long what is to be killed would go on, in seconds: for ever, and nothing else sleeps that long.
 const FOR_EVER: &str = "654321";
 
-/// For rows that show something else than what is seen by watching.
-pub(crate) const NO_WATCH: &str = "watch = \"0s\"\n";
+/// In `[deploy]`, for what shows something else than what is seen by watching.
+const NO_WATCH: &str = "watch = \"0s\"\n";
 
 /// A limit that no other configuration has, as in `romuo.toml` and in bytes.
 const MEMORY: (&str, u64) = ("333M", 333 << 20);
@@ -55,6 +55,8 @@ pub(crate) struct Shop {
     /// What serves at the begin.
     pub(crate) old: String,
     code: String,
+    /// The begin of each `[deploy]`.
+    watch: &'static str,
     shipped: std::cell::Cell<u32>,
 }
 
@@ -71,9 +73,10 @@ pub(crate) struct Now {
 }
 
 impl Shop {
-    /// Boots the machine, ships a release, and waits until each client was answered. The load ends by itself
-    /// after `longest`.
-    pub(crate) async fn boot(longest: Duration) -> Result<Self> {
+    /// Boots the machine, ships a release, and waits until each client was answered. `watches`: releases are
+    /// watched. The load ends by itself after `longest`.
+    pub(crate) async fn boot(watches: bool, longest: Duration) -> Result<Self> {
+        let watch = if watches { "" } else { NO_WATCH };
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
         let libraries = repository.join("target/apps/express/node_modules");
         if !libraries.is_dir() {
@@ -86,14 +89,14 @@ impl Shop {
         }
         let code = std::fs::read_to_string(apps.join("server.js"))?;
         sandbox.write(format!("{HOME}/server.js"), &code)?;
-        sandbox.write(format!("{HOME}/romuo.toml"), config(Release::Good, NO_WATCH))?;
+        sandbox.write(format!("{HOME}/romuo.toml"), config(Release::Good, watch))?;
         let prepare = format!(
             "mkfifo {BEGUN} {END} && cp -r /srv/libraries {HOME}/node_modules && cd {HOME} && \
              romuoctl install-units --now && romuoctl deploy"
         );
         shared::run(&sandbox, &["sh", "-c", &prepare])?;
         let stage = Stage::serving(sandbox, By::Swap, INSTANCES, longest).await?;
-        let mut shop = Self { stage, old: String::new(), code, shipped: 0.into() };
+        let mut shop = Self { stage, old: String::new(), code, watch, shipped: 0.into() };
         shop.old = shop.now().await?.newest;
         Ok(shop)
     }
@@ -105,12 +108,13 @@ impl Shop {
         let number = self.shipped.get();
         self.stage
             .write(&format!("{HOME}/server.js"), &format!("{code}\n// Release {number}\n"))?;
-        self.stage.write(&format!("{HOME}/romuo.toml"), &config(release, lines))
+        let lines = format!("{}{lines}", self.watch);
+        self.stage.write(&format!("{HOME}/romuo.toml"), &config(release, &lines))
     }
 
     /// The same app, of which nobody hears for long after its begin.
     pub(crate) fn write_slow(&self) -> Result<()> {
-        self.write(Release::Good, NO_WATCH)?;
+        self.write(Release::Good, "")?;
         let slow = "console.log('a slow start has begun'); setTimeout(() => app.listen(";
         let code = self.code.replace("app.listen(", slow) + ", 600000)\n";
         self.stage.write(&format!("{HOME}/server.js"), &code)
@@ -249,12 +253,12 @@ impl Shop {
 
 /// A line of `[deploy]` that takes for ever.
 pub(crate) fn line_for_ever(key: &str) -> String {
-    format!("{NO_WATCH}{key} = \"echo begun > {BEGUN}; exec sleep {FOR_EVER}\"\n")
+    format!("{key} = \"echo begun > {BEGUN}; exec sleep {FOR_EVER}\"\n")
 }
 
 /// One that ends when it is let.
 pub(crate) fn line_that_waits(key: &str) -> String {
-    format!("{NO_WATCH}{key} = \"echo begun > {BEGUN}; cat {END}\"\n")
+    format!("{key} = \"echo begun > {BEGUN}; cat {END}\"\n")
 }
 
 /// `MemoryMax=` of a release with another configuration.
@@ -293,19 +297,20 @@ fn code(good: &str, release: Release) -> String {
 
 /// The `romuo.toml` of a release.
 fn config(release: Release, lines: &str) -> String {
-    let (limits, lines) = match release {
-        Release::Deaf | Release::Unwell => ("start_timeout = \"5s\"".to_owned(), lines),
+    let limits = match release {
+        Release::Deaf | Release::Unwell => "start_timeout = \"5s\"".to_owned(),
         Release::Configured | Release::ConfiguredThrowsInTwo => {
-            (format!("memory = \"{}\"", MEMORY.0), lines)
+            format!("memory = \"{}\"", MEMORY.0)
         }
-        Release::Leaks => ("memory = \"1G\"".to_owned(), lines),
-        Release::Misconfigured => ("memmory = \"1G\"".to_owned(), lines),
-        Release::FailsBefore => (String::new(), "before = \"exit 7\"\n"),
-        _ => (String::new(), lines),
+        // As a candidate it has room for the time in which it is watched.
+        Release::Leaks => "memory = \"1G\"".to_owned(),
+        Release::Misconfigured => "memmory = \"1G\"".to_owned(),
+        _ => String::new(),
     };
+    let hook = if release == Release::FailsBefore { "before = \"exit 7\"\n" } else { "" };
     format!(
         "name = \"{APP}\"\ncommand = [\"npm\", \"start\"]\nlisten = [\"{ADDRESS}\"]\n\
          instances = {INSTANCES}\n[reload]\nmethod = \"swap\"\n\
-         [limits]\nstop_timeout = \"20s\"\n{limits}\n[deploy]\n{lines}"
+         [limits]\nstop_timeout = \"20s\"\n{limits}\n[deploy]\n{lines}{hook}"
     )
 }

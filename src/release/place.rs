@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::running::{Links, of_folder};
 use super::store::{CONFIG_FILE, Store};
@@ -69,7 +70,10 @@ impl Place {
     pub fn of_release(config: &Path, folder: &Path) -> Result<Self, ConfigError> {
         let settings = config::load(config)?;
         let current = Store::new(Path::new("/"), &settings.name).current_path();
-        Ok(Self::fixed(settings.moved(&current, folder)))
+        let mut settings = settings.moved(&current, folder);
+        // It is a candidate: there is no client that may come back.
+        settings.reload.linger = Duration::ZERO;
+        Ok(Self::fixed(settings))
     }
 
     pub(super) fn below(

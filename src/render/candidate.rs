@@ -2,12 +2,17 @@
 //! with the same limits, and that no client and no instance can find.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::template::{Socket, checked};
-use super::text::{BarePath, PathWord};
+use super::text::{BarePath, PathWord, TimeSpan};
 use super::{Host, OLDEST_SYSTEMD, RenderError, UnitFile, instance, unit};
 use crate::config::{Listen, Settings};
 use crate::release::CONFIG_FILE;
+
+/// How long a candidate lives at the most, besides the time for which it is watched: far longer than its
+/// health takes to be asked.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// The units of a candidate, for systemd's folder of units that are gone after a boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub(super) struct Release {
     pub(super) word: PathWord,
     /// Its configuration.
     pub(super) config: BarePath,
+    /// It ends by itself after this.
+    pub(super) longest: TimeSpan,
 }
 
 /// Renders the units of a candidate that runs the release in a folder. `settings`: those of the release, as
@@ -44,6 +51,7 @@ pub fn candidate(
     let release = Release {
         word: checked(what, folder, PathWord::new)?,
         config: checked(what, &folder.join(CONFIG_FILE), BarePath::new)?,
+        longest: TimeSpan(settings.deploy.watch.saturating_add(LONGEST)),
     };
     let mut settings = settings.clone();
     // As many as the app expects, each beside the folders of the instances.
