@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::plan::Reason;
 use crate::clock;
+use crate::install::unit_folder;
 use crate::manager::{UnitFiles, UnitStatus};
 use crate::unit::{AppName, InstanceId, drop_in_folders};
 
@@ -75,6 +76,8 @@ pub fn changed(
     } else if files.fragment.iter().chain(&files.drop_ins).any(|path| newer(path))
         // A drop-in that was taken away leaves its trace in the folder only.
         || folders.iter().any(|path| newer(path) || is_gone(path))
+        // What it was handed at its start may be other sockets.
+        || newer(&unit_folder().join(app.socket().as_str()))
     {
         Some(Reason::Unit)
     } else if newer(configuration) {
@@ -180,6 +183,7 @@ mod tests {
             ("etc/systemd/system/shop@.service", Reason::Unit),
             ("etc/systemd/system/shop@.service.d/more.conf", Reason::Unit),
             ("etc/systemd/system/shop@.service.d/new.conf", Reason::StaleUnit),
+            ("etc/systemd/system/shop.socket", Reason::Unit),
             ("etc/romuo/shop.toml", Reason::Configuration),
             ("usr/bin/romuo-server", Reason::Server),
         ] {

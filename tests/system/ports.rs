@@ -247,6 +247,31 @@ fn a_port_that_cannot_be_opened_fails_before_anything_is_touched() {
 }
 
 #[test]
+fn a_killed_roller_leaves_no_address_behind() {
+    let shop = Shop::boot();
+    let killed_at = |message: &str| {
+        let begun = Machine::now();
+        let deploy = shop.0.spawn(&Shop::command(&["deploy"]));
+        shop.0.until_journal_after(begun, message, |entry| entry.message.starts_with(message));
+        shop.0.systemctl(&["kill", "--signal=KILL", "shop.service"]).ok();
+        deploy.wait_with_output().unwrap()
+    };
+    // One instance has both, one has the old one; a start would have both.
+    shop.configure(&["127.0.0.1:3001"], "", "");
+    killed_at("1 of 2 instances rolled, restarting shop@2.service");
+    assert_eq!(shop.open(), [3000, 3001]);
+    shop.0.systemctl(&["restart", "shop.target"]).ok();
+    assert_eq!(shop.open(), [3000, 3001]);
+    shop.ctl(&["reload"]).ok();
+    assert_eq!(shop.open(), [3001]);
+
+    shop.configure(&["127.0.0.1:3002"], "", "");
+    killed_at("closing 127.0.0.1:3001");
+    shop.ctl(&["reload"]).ok();
+    assert_eq!(shop.open(), [3002]);
+}
+
+#[test]
 fn a_unix_socket_that_closes_leaves_no_file() {
     let shop = Shop(Machine::boot());
     let both = ["127.0.0.1:3000", "/run/shop.sock"];

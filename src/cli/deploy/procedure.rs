@@ -127,7 +127,7 @@ impl<'a> Procedure<'a> {
         for sentence in ports::sentences(&change) {
             self.printer.tell(format!("the roll {sentence}"));
         }
-        let shipped = self.ship_from(&checkout, settings, interrupts).await;
+        let shipped = Box::pin(self.ship_from(&checkout, settings, interrupts)).await;
         if checkout.folder != self.home.folder {
             // What cannot be removed now, the next deploy removes.
             let _ = checkout.discard(&work).await;

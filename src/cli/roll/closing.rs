@@ -32,6 +32,7 @@ pub(super) async fn close(
     if gone.is_empty() {
         return None;
     }
+    // Whatever ends this, the next roll restarts those that were started before the unit of the socket changed.
     announce(&format!("closing {}", listed(&gone)));
     let failed = restart(settings, release, context, manager, cancel).await;
     let listen = gone.iter().map(ToString::to_string).collect();
