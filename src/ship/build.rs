@@ -35,6 +35,8 @@ pub struct Facts {
     pub commit: Option<Commit>,
     /// `ROMUO_SOURCE`: "folder", "git main", "archive".
     pub source: Source,
+    /// `ROMUO_HOME`: the folder that the app has at home, with its data.
+    pub home: PathBuf,
     /// `ROMUO_VERDICT` and `ROMUO_REASON`, once it has failed; before that they are not set.
     pub outcome: Option<(Verdict, String)>,
 }
@@ -51,6 +53,7 @@ impl Facts {
             ("ROMUO_COMMIT", commit),
             ("ROMUO_SOURCE", self.source.to_string()),
             ("ROMUO_FOLDER", folder.display().to_string()),
+            ("ROMUO_HOME", self.home.display().to_string()),
             ("ROMUO_STEP", step.to_owned()),
         ];
         if let Some((verdict, reason)) = &self.outcome {

@@ -24,6 +24,7 @@ fn facts() -> Facts {
         previous: None,
         commit: Some("abc1234def".parse().unwrap()),
         source: Source::Git("main".into()),
+        home: "/srv/shop".into(),
         outcome: None,
     }
 }
@@ -94,7 +95,7 @@ async fn lines_find_the_facts_in_their_environment() {
     built(&owned, &[told]).await.unwrap();
     let folder = owned.home();
     let expected = format!(
-        "$ {told}\nROMUO_APP=shop\nROMUO_COMMIT=abc1234def\nROMUO_FOLDER={}\nROMUO_PREVIOUS=\n\
+        "$ {told}\nROMUO_APP=shop\nROMUO_COMMIT=abc1234def\nROMUO_FOLDER={}\nROMUO_HOME=/srv/shop\nROMUO_PREVIOUS=\n\
          ROMUO_RELEASE=20261126T001100Z-abc1234\nROMUO_SOURCE=git main\nROMUO_STEP=build\n",
         folder.display(),
     );

@@ -44,6 +44,7 @@ async fn a_commit_becomes_a_release_whose_data_stays_at_home() {
         previous: None,
         commit: checkout.commit.clone(),
         source: Source::Git("v1".into()),
+        home: checkout.home.clone(),
         outcome: None,
     };
     let user = Owner::of(&checkout.folder).unwrap();
@@ -69,7 +70,9 @@ async fn a_commit_becomes_a_release_whose_data_stays_at_home() {
     assert_eq!(read(&release.join(CONFIG_FILE)), text);
     assert_eq!(detect_version(&release).as_deref(), Some("1.0.0"));
     assert!(!text.contains("version ="), "it is that of whichever release runs");
-    assert!(!release.join(".git").exists() && !release.join(".env").exists());
+    assert!(!release.join(".git").exists());
+    let secrets = fs::read_link(release.join(".env")).unwrap();
+    assert_eq!(secrets, owned.path("home/.env"), "they are not copied");
     // What a release writes lies at home, and the next one finds it there.
     fs::write(release.join("uploads/new"), "data").unwrap();
     assert_eq!(read(&owned.path("home/uploads/new")), "data");

@@ -149,6 +149,7 @@ impl<'a> Procedure<'a> {
             previous,
             commit: checkout.commit.clone(),
             source: checkout.source.clone(),
+            home: checkout.home.clone(),
             outcome: None,
         });
         let lines = settings.deploy.build.clone();

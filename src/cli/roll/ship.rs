@@ -301,8 +301,10 @@ impl Shipping {
     /// Says in the history what came of it. It is only the history.
     fn judge(&self, verdict: Judged, reason: Option<&str>) {
         let Some(about) = &self.request.about else { return };
-        let took = BootTime::now().since(self.request.since);
-        if let Err(error) = self.store.history().judge(about, verdict, reason, Some(took)) {
+        // What a rollback takes is not what the deploy took.
+        let is_deploy = self.request.purpose == Purpose::Deploy;
+        let took = is_deploy.then(|| BootTime::now().since(self.request.since));
+        if let Err(error) = self.store.history().judge(about, verdict, reason, took) {
             announce(&error.to_string());
         }
     }
