@@ -3,12 +3,13 @@
 //! `romuoctl deploy` and `rollback` too, which leave a request with what the instances are to run.
 //!
 //! [`whole`] finds out what there is to roll, [`pass`] goes through it, [`ship`] brings another release
-//! and takes it back, [`closing`] closes what is not listened on any more, [`keeper`] writes down how far it
-//! is.
+//! and takes it back, [`ready`] makes the machine fit either, [`closing`] closes what is not listened on any
+//! more, [`keeper`] writes down how far it is.
 
 mod closing;
 mod keeper;
 mod pass;
+mod ready;
 mod ship;
 mod whole;
 

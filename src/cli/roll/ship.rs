@@ -10,15 +10,12 @@ use std::time::Duration;
 
 use super::super::context::Context;
 use super::super::error::Failure;
-use super::super::fit::fit;
-use super::super::ports;
 use super::super::survey::Survey;
 use super::announce;
-use super::closing::listed;
 use super::pass::Pass;
 use super::whole::Whole;
 use crate::clock::BootTime;
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::manager::Systemd;
 use crate::release::{Pin, Purpose, ReleaseError, Request, Store, Trials, Verdict as Judged};
 use crate::roll::{Back, Outcome, Proven, Releases, Untried, Verdict};
@@ -27,11 +24,11 @@ use crate::unit::{AppName, InstanceId};
 /// What the instances are brought to.
 #[derive(Debug)]
 pub(super) struct Shipping {
-    app: AppName,
-    store: Store,
+    pub(super) app: AppName,
+    pub(super) store: Store,
     trials: Trials,
     path: PathBuf,
-    request: Request,
+    pub(super) request: Request,
     /// The units or the configuration had to be changed for it.
     is_fitted: bool,
 }
@@ -72,24 +69,6 @@ impl Shipping {
             }
         }
         Ok(())
-    }
-
-    /// Opens what is new of its addresses, and installs its units and its configuration. What it does not
-    /// listen on any more is open until the roll is over.
-    async fn make_ready(&self, context: &Context, manager: &Systemd) -> Result<bool, Failure> {
-        let settings = self.settings_of(&self.request.to)?;
-        let ports = ports::of_running(&self.app, context, manager).await?;
-        let change = ports.map(|ports| ports.change(&settings.listen)).unwrap_or_default();
-        if !change.opens.is_empty() {
-            announce(&format!("opening {}", listed(&change.opens)));
-            ports::open(&change.opens, &settings, context, manager).await?;
-        }
-        let ready = fit(settings, &change.closes, context, manager).await;
-        if ready.is_err() {
-            self.fit_back(context, manager).await?;
-        }
-        // Only a restart hands over an address.
-        ready.map(|is_fitted| is_fitted || !change.opens.is_empty())
     }
 
     /// What the instances run from their next start on.
@@ -256,21 +235,6 @@ impl Shipping {
                 Err(Failure::Instances { sentence })
             }
         }
-    }
-
-    /// Makes the machine fit what served before. What had come of addresses goes; those that it had were open
-    /// all the time.
-    async fn fit_back(&self, context: &Context, manager: &Systemd) -> Result<(), Failure> {
-        let settings = self.settings_of(&self.request.back)?;
-        if ports::of_running(&self.app, context, manager).await?.is_some() {
-            ports::let_go(&settings.listen, &settings, context, manager).await?;
-        }
-        fit(settings, &[], context, manager).await.map(|_| ())
-    }
-
-    /// The settings that belong to what instances run.
-    fn settings_of(&self, pin: &Pin) -> Result<Settings, Failure> {
-        Ok(config::load(&self.store.config_path(pin))?)
     }
 
     /// Pins all instances that there are; only those without a pin, unless `anew`. Those that are gone

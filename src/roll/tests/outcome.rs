@@ -122,3 +122,25 @@ fn an_outcome_says_how_each_instance_was_rolled_and_why() {
     let json = serde_json::to_string(&outcome).unwrap();
     assert_eq!(serde_json::from_str::<Outcome>(&json).unwrap(), outcome);
 }
+
+#[test]
+fn an_outcome_says_what_closed_and_what_may_still_be_open() {
+    let none = Verdict {
+        rolled: vec![],
+        stopped: vec![],
+        untouched: vec![],
+        failed: vec![],
+        is_canceled: false,
+        kept: vec![],
+    };
+    let outcome = Outcome::new(&AppName::default(), &none, STARTED, Duration::ZERO);
+    let of = |failed: Option<&str>| {
+        let closed = Closed { listen: vec!["[::]:1".into()], failed: failed.map(str::to_owned) };
+        Outcome { closed: Some(closed), ..outcome.clone() }
+    };
+    let (well, ill) = (of(None), of(Some("romuo@2.service was not reached")));
+    assert!(well.is_well() && ill.is_done() && !ill.is_well());
+    assert!(well.to_string().ends_with(" s; closed [::]:1"), "{well}");
+    let said = "; but [::]:1 may still be open: romuo@2.service was not reached";
+    assert!(ill.to_string().ends_with(said), "{ill}");
+}
