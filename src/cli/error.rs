@@ -140,7 +140,7 @@ pub(super) enum Failure {
     #[diagnostic(help(
         "`romuoctl status` shows how it stands; the next deploy clears what is left"
     ))]
-    Interrupted { sentence: String },
+    Interrupted { sentence: String, goes_on: bool },
 
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -120,7 +120,7 @@ enum Verb {
     Man(manual::Man),
     /// Start a release beside the instances, out of the clients' sight, and see whether it is fit to serve
     #[command(hide = true)]
-    Rehearse(rehearse::Rehearse),
+    Candidate(rehearse::Rehearse),
     /// Roll the instances here and now: what `systemctl reload` runs
     #[command(hide = true)]
     Roll(roll::Roll),
@@ -186,7 +186,7 @@ impl Verb {
             Self::Logs(verb) => verb.run(context, printer).await,
             Self::Completions(verb) => Ok(verb.run()),
             Self::Man(verb) => verb.run(),
-            Self::Rehearse(verb) => verb.run(context, printer).await,
+            Self::Candidate(verb) => verb.run(context, printer).await,
             Self::Roll(verb) => verb.run(context).await,
         }
     }

@@ -50,7 +50,7 @@ pub(super) struct Rehearse {
 
 impl Rehearse {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
-        context.running("rehearse")?;
+        context.running("candidate")?;
         let app = context.app()?;
         let store = Store::new(context.root(), &app);
         let folder = store.path(&self.release);

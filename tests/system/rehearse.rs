@@ -66,7 +66,7 @@ impl Shop {
     }
 
     fn rehearse(&self, release: &str) -> Ran {
-        self.0.run(&["romuoctl", "--app", "shop", "rehearse", release])
+        self.0.run(&["romuoctl", "--app", "shop", "candidate", release])
     }
 
     /// Fails where something of a candidate is left.
@@ -134,7 +134,7 @@ fn an_interrupted_rehearsal_leaves_nothing_and_what_a_killed_one_left_goes() {
     for signal in ["INT", "KILL"] {
         let begun = Machine::now();
         let release = Shop::bad("sleep");
-        let child = shop.0.spawn(&["romuoctl", "--app", "shop", "rehearse", release]);
+        let child = shop.0.spawn(&["romuoctl", "--app", "shop", "candidate", release]);
         shop.0.until_journal_after(begun, "the candidate starts", |entry| {
             entry.message.starts_with("this is candidate")
         });
@@ -186,10 +186,10 @@ fn a_site_is_rehearsed_and_tried_too() {
         machine.sandbox.write(format!("{folder}/public/index.html"), release).unwrap();
         machine.run(&["chmod", "0600", &format!("{folder}/.romuo.toml")]).ok();
     }
-    machine.run(&["romuoctl", "--app", "web", "rehearse", new]).ok();
+    machine.run(&["romuoctl", "--app", "web", "candidate", new]).ok();
     // Without its folder it does not come up.
     machine.run(&["mv", &format!("{releases}/{new}/public"), "/srv/public"]).ok();
-    let said = machine.run(&["romuoctl", "--app", "web", "rehearse", new]).exits(1).stderr;
+    let said = machine.run(&["romuoctl", "--app", "web", "candidate", new]).exits(1).stderr;
     assert!(said.contains("is not fit to serve: the site's folder"), "{said}");
     machine.run(&["mv", "/srv/public", &format!("{releases}/{new}/public")]).ok();
 

@@ -95,7 +95,11 @@ impl<'a> Procedure<'a> {
             _ => Verdict::Failed,
         };
         let reason = result.as_ref().err().map(ToString::to_string);
-        if let (Some(reason), Verdict::Failed | Verdict::RolledBack) = (&reason, verdict) {
+        // Where a roll goes on without it nobody knows yet.
+        let goes_on = matches!(result, Err(Failure::Interrupted { goes_on: true, .. }));
+        if let (Some(reason), Verdict::Failed | Verdict::RolledBack, false) =
+            (&reason, verdict, goes_on)
+        {
             self.failed(verdict, reason).await;
         }
         let release = self.release().map(ToString::to_string);
@@ -354,11 +358,9 @@ impl<'a> Procedure<'a> {
     fn interrupted(&self) -> Failure {
         let app = self.app();
         let asked = Request::read(&Request::path(self.context.root(), app));
-        let sentence = if matches!(asked, Ok(Some(_))) {
-            format!("the deploy of {app} was interrupted, and the roll goes on without it")
-        } else {
-            format!("the deploy of {app} was interrupted")
-        };
-        Failure::Interrupted { sentence }
+        let goes_on = matches!(asked, Ok(Some(_)));
+        let rest = if goes_on { ", and the roll goes on without it" } else { "" };
+        let sentence = format!("the deploy of {app} was interrupted{rest}");
+        Failure::Interrupted { sentence, goes_on }
     }
 }
