@@ -272,7 +272,8 @@ impl<'a> Procedure<'a> {
         let step = self.steps.begin("rehearse", "starting a candidate beside the instances");
         let folder = self.store.path(id);
         let stay = settings.deploy.watch;
-        rehearse(settings, &folder, stay, &self.host, &self.manager).await?;
+        // It is a large one.
+        Box::pin(rehearse(settings, &folder, stay, &self.host, &self.manager)).await?;
         self.steps.end(step, format!("a candidate answers {} well", settings.health.path));
         Ok(())
     }
