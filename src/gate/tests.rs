@@ -100,8 +100,7 @@ fn an_instance_that_never_accepts_fails_although_its_sibling_answers() {
     let error = mute.gate(&listen, SHORT).unwrap_err();
     assert!(matches!(error, GateError::Nobody { taken: 1.., descriptor: 3, .. }), "{error:?}");
     let said = error.to_string();
-    let sentence =
-        format!("nobody of this instance accepted a connection on {listen} within 2s");
+    let sentence = format!("nobody of this instance accepted a connection on {listen} within 2s");
     assert!(said.starts_with(&sentence), "{said}");
     // What the sibling had of it: connections on which not a byte came.
     let mut line = String::new();

@@ -254,3 +254,29 @@ fn a_commit_and_an_archive_are_shipped_as_they_are_and_data_stays_where_it_is() 
         assert!(dry.contains(part), "{part}: {dry}");
     }
 }
+
+#[test]
+fn where_the_way_back_fails_too_both_causes_are_told() {
+    let shop = Shop::boot();
+    let needs = "require('fs').readFileSync('/srv/needed')\n";
+    shop.write("../needed", "");
+    shop.version("two", needs);
+    let two = shop.deploy();
+    // What the release before needs is gone when it is to come back.
+    let keys = CONFIG.replace("[deploy]", "[deploy]\nbefore = [\"rm /srv/needed\"]");
+    shop.write("romuo.toml", &format!("{keys}[environment]\nCOLOUR = \"red\"\n"));
+    shop.version("bad", "if (process.env.ROMUO_INSTANCE === '2') throw new Error('not two')");
+    let (code, deployed) = shop.json(&["deploy"]);
+    let reason = deployed["reason"].as_str().unwrap();
+    assert_eq!((code, deployed["verdict"].as_str()), (Some(1), Some("failed")), "{reason}");
+    let causes = ["halted: shop@2.service", "and the way back to release", " failed too: shop@"];
+    for cause in causes {
+        assert!(reason.contains(cause), "{cause}: {reason}");
+    }
+    // Once that is mended, the next roll goes on with the way back.
+    shop.write("../needed", "");
+    shop.0.run(&["romuoctl", "--app", "shop", "reload"]).ok();
+    assert_eq!((shop.says().as_str(), shop.run()), ("two red", pair(&two)));
+    assert_eq!(shop.verdicts()[0].1, "rolled back");
+    shop.is_clean();
+}

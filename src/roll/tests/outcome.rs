@@ -70,6 +70,31 @@ fn an_outcome_says_in_one_sentence_what_happened() {
 }
 
 #[test]
+fn an_outcome_tells_of_the_release_and_of_the_way_back() {
+    let app: AppName = "shop".parse().unwrap();
+    let verdict = Verdict {
+        rolled: vec![planned(id(1))],
+        stopped: vec![],
+        untouched: vec![],
+        failed: vec![failed(2, "exited with code 1", false)],
+        is_canceled: false,
+        kept: vec![],
+    };
+    let mut outcome = Outcome::new(&app, &verdict, STARTED, Duration::ZERO);
+    let new = "the roll of shop to release 20261126T002200Z halted: shop@2.service exited with code 1; rolled \
+               before: 1";
+    outcome.release = Some("20261126T002200Z".into());
+    let to = "release 20261126T001100Z-abc1234".to_owned();
+    outcome.back = Some(Back { to: to.clone(), rolled: vec!["1".into()], failed: None });
+    assert_eq!(outcome.to_string(), format!("{new}; all instances run {to} again"));
+    let failed = Some("shop@1.service exited with code 2".into());
+    outcome.back = Some(Back { to: to.clone(), rolled: vec![], failed });
+    let both =
+        format!("{new}; and the way back to {to} failed too: shop@1.service exited with code 2");
+    assert_eq!(outcome.to_string(), both);
+}
+
+#[test]
 fn an_outcome_says_how_each_instance_was_rolled_and_why() {
     let one = |text: &str, way| Planned { id: text.parse().unwrap(), way, serves: true };
     let app: AppName = "shop".parse().unwrap();
