@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, Stat, fchmod, fstat, linkat, mkdirat, openat, readlinkat,
@@ -25,6 +26,13 @@ use super::warning::{Warning, leads_out};
 
 /// Bits that a folder of a release has whatever its original has: its owner fills and removes it.
 const FOLDER_LEAST: u32 = 0o700;
+
+/// The most threads that walk at once. What they wait for is the kernel, which has locks of its own for a file
+/// system: more gain little.
+const THREADS_MAX: usize = 4;
+
+/// So many folders a thread at the least make it worth to begin one.
+const FOLDERS_LEAST: usize = 4;
 
 /// The same folder three times.
 pub(super) struct Place<'a> {
@@ -44,6 +52,8 @@ pub(super) struct Walk<'a> {
     /// Where the walk is, relative to the folder.
     path: PathBuf,
     may_share: bool,
+    /// How many threads may walk below here.
+    threads: usize,
     /// Root stages, and others have to read it.
     for_others: bool,
     unreadable: Vec<PathBuf>,
@@ -59,23 +69,80 @@ impl<'a> Walk<'a> {
             base,
             path: PathBuf::new(),
             may_share: true,
+            threads: thread::available_parallelism().map_or(1, |all| all.get().min(THREADS_MAX)),
             for_others: geteuid().is_root(),
             unreadable: Vec::new(),
             staged: Staged::default(),
         }
     }
 
-    /// Stages everything in one folder.
+    /// Stages everything in one folder: first what is no folder itself.
     pub(super) fn folder(&mut self, place: &Place<'_>) -> Result<(), ReleaseError> {
+        let mut folders = Vec::new();
         for name in self.names(&place.from)? {
-            self.path.push(OsStr::from_bytes(name.as_bytes()));
-            self.entry(place, &name)?;
-            self.path.pop();
+            let stat = self.at(&name, |walk| walk.entry(place, &name))?;
+            folders.extend(stat.map(|stat| (name, stat)));
+        }
+        if self.threads > 1 && folders.len() >= FOLDERS_LEAST * self.threads {
+            return self.together(place, &folders);
+        }
+        for (name, stat) in &folders {
+            self.at(name, |walk| walk.subfolder(place, name, stat))?;
         }
         Ok(())
     }
 
-    /// The names in a folder, sorted, so that a tree is always staged in the same order.
+    /// Stages subfolders, each thread as many of them.
+    fn together(
+        &mut self,
+        place: &Place<'_>,
+        folders: &[(CString, Stat)],
+    ) -> Result<(), ReleaseError> {
+        let share = folders.len().div_ceil(self.threads);
+        let part = |folders: &[(CString, Stat)]| {
+            let mut walk = Walk { path: self.path.clone(), threads: 1, ..self.beside() };
+            for (name, stat) in folders {
+                walk.at(name, |walk| walk.subfolder(place, name, stat))?;
+            }
+            Ok(walk)
+        };
+        let walks: Vec<Result<Self, ReleaseError>> = thread::scope(|scope| {
+            let begin = |folders| scope.spawn(move || part(folders));
+            let running: Vec<_> = folders.chunks(share).map(begin).collect();
+            let ended = || self.writing(io::Error::other("a thread of it ended"));
+            running.into_iter().map(|it| it.join().unwrap_or_else(|_| Err(ended()))).collect()
+        });
+        for walk in walks {
+            self.join(walk?);
+        }
+        Ok(())
+    }
+
+    /// A walk of its own, that has staged nothing yet.
+    fn beside(&self) -> Self {
+        Self { may_share: self.may_share, ..Self::new(self.folder, self.rules, self.base.clone()) }
+    }
+
+    /// Takes over what another one has staged.
+    fn join(&mut self, other: Self) {
+        let Staged { linked, shared, copied, bytes, warnings } = other.staged;
+        self.staged.linked += linked;
+        self.staged.shared += shared;
+        self.staged.copied += copied;
+        self.staged.bytes += bytes;
+        self.staged.warnings.extend(warnings);
+        self.unreadable.extend(other.unreadable);
+    }
+
+    /// Does something with an entry of the folder where the walk is.
+    fn at<T>(&mut self, name: &CStr, what: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(OsStr::from_bytes(name.to_bytes()));
+        let done = what(self);
+        self.path.pop();
+        done
+    }
+
+    /// The names in a folder, sorted, so that each is staged in the same order.
     fn names(&self, folder: &OwnedFd) -> Result<Vec<CString>, ReleaseError> {
         let read = |error: Errno| self.reading(error);
         let mut names = Vec::new();
@@ -89,28 +156,27 @@ impl<'a> Walk<'a> {
         Ok(names)
     }
 
-    fn entry(&mut self, place: &Place<'_>, name: &CStr) -> Result<(), ReleaseError> {
+    /// Stages an entry; a folder is left for later.
+    fn entry(&mut self, place: &Place<'_>, name: &CStr) -> Result<Option<Stat>, ReleaseError> {
         let stat = match statat(&place.from, name, AtFlags::SYMLINK_NOFOLLOW) {
             // It was there a moment ago.
             Err(Errno::NOENT) => {
                 self.warn(Warning::Changed(self.path.clone()));
-                return Ok(());
+                return Ok(None);
             }
             result => result.map_err(|error| self.reading(error))?,
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
         if self.rules.skip(&self.path, kind == FileType::Directory) {
-            return Ok(());
+            return Ok(None);
         }
         match kind {
-            FileType::Directory => self.subfolder(place, name, &stat),
-            FileType::RegularFile => self.file(place, name, &stat),
-            FileType::Symlink => self.link(place, name),
-            other => {
-                self.special(other);
-                Ok(())
-            }
+            FileType::Directory => return Ok(Some(stat)),
+            FileType::RegularFile => self.file(place, name, &stat)?,
+            FileType::Symlink => self.link(place, name)?,
+            other => self.special(other),
         }
+        Ok(None)
     }
 
     fn subfolder(

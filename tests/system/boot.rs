@@ -106,19 +106,6 @@ fn a_boot_brings_back_the_releases_that_the_instances_are_pinned_to() {
     assert_eq!(instances.len(), 3, "{status:#}");
     assert!(instances.iter().all(|one| one["release"] == current), "{status:#}");
 
-    // In the middle of a deploy: the first instance is tried, and is watched for as long as it takes.
-    version(&machine, "three", "[limits]\nmemory = \"290M\"\n[deploy]\nwatch = \"1h\"\n");
-    let begun = Machine::now();
-    let mut deploy = machine.spawn(&["env", "--chdir=/srv/shop", "romuoctl", "deploy"]);
-    machine.until_started_after(begun, "shop@1.service");
-    machine.sandbox.shutdown().unwrap();
-    deploy.wait().unwrap();
-
-    let machine = boot(disk.path());
-    let status = state(&machine);
-    assert_eq!((status["state"].as_str(), says(&machine).as_str()), (Some("online"), "two"));
-    let instances = status["instances"].as_array().unwrap();
-    assert!(instances.iter().all(|one| one["release"] == current), "{status:#}");
     // The next deploy finds nothing in its way.
     version(&machine, "four", "[deploy]\nwatch = \"0s\"\n");
     ctl(&machine, &["deploy"]);

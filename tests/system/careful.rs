@@ -18,10 +18,10 @@ require('http').createServer((request, response) => {
 }).listen(process.env.PORT);
 ";
 
-/// Clients that keep a drain busy, so that there is a roll to be seen.
+/// Clients that keep a drain busy, so that there is a roll to be seen: so many downloads that each instance has some in hand, which take longer than anybody needs to cancel.
 fn busy(machine: &Machine) -> Running {
     let slow = Kind::SlowDownload { over: Duration::from_secs(2) };
-    let load = machine.load(Mix::new(ADDRESS).clients(slow, 4, &Machine::site().large));
+    let load = machine.load(Mix::new(ADDRESS).clients(slow, 16, &Machine::site().large));
     wait(load.until_each_answered(1)).unwrap();
     load
 }

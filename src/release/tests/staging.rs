@@ -61,6 +61,38 @@ fn what_did_not_change_is_linked_to_the_release_before_and_never_to_the_folder()
 }
 
 #[test]
+fn a_tree_of_many_folders_is_staged_like_any_other_however_many_threads_do_it() {
+    let shop = Shop::new();
+    // More than enough for each thread to have some.
+    let count = 200;
+    for folder in 0..count {
+        for file in ["one.js", "deep/two.js", "deep/deeper/three.js"] {
+            shop.write(&format!("node_modules/{folder}/{file}"), &folder.to_string());
+        }
+        symlink("one.js", shop.source(&format!("node_modules/{folder}/link"))).unwrap();
+    }
+    for secret in ["node_modules/7/one.js", "node_modules/150/one.js"] {
+        fs::set_permissions(shop.source(secret), Permissions::from_mode(0o600)).unwrap();
+    }
+    symlink("/etc/hostname", shop.source("node_modules/199/out")).unwrap();
+    let (first, staged) = shop.stage();
+    assert_eq!(shop.release(&first), shop.expected());
+    assert_eq!((staged.linked, staged.shared + staged.copied), (0, 3 * count));
+    let (unreadable, warnings) = (staged.warnings.clone(), staged.warnings.len());
+    assert_eq!(
+        warnings,
+        if rustix::process::geteuid().is_root() { 2 } else { 1 },
+        "{unreadable:?}"
+    );
+
+    shop.write("node_modules/42/deep/two.js", "changed");
+    let (second, staged) = shop.stage();
+    assert_eq!(shop.release(&second), shop.expected());
+    assert_eq!((staged.linked, staged.shared + staged.copied), (3 * count - 1, 1));
+    assert_eq!(staged.warnings, unreadable, "in the same order");
+}
+
+#[test]
 fn another_file_of_the_same_size_and_time_is_not_taken_for_the_one_before() {
     let shop = Shop::new();
     let write = |path: &str, text| {
