@@ -280,3 +280,25 @@ fn where_the_way_back_fails_too_both_causes_are_told() {
     assert_eq!(shop.verdicts()[0].1, "rolled back");
     shop.is_clean();
 }
+
+#[test]
+fn old_releases_go_and_those_in_use_stay() {
+    let shop = Shop::boot();
+    shop.configure("red", "keep = 2\n");
+    let first = shop.deploy();
+    let mut last = Vec::new();
+    for version in ["two", "three", "four"] {
+        shop.version(version, "");
+        last.push(shop.deploy());
+    }
+    // An instance that is stopped goes along: nothing holds the first one any more.
+    let there = shop.0.run(&["ls", "/var/lib/romuo/shop/releases"]).ok();
+    let there: Vec<&str> = there.lines().collect();
+    assert_eq!(there, [&last[1], &last[2]], "and not {first}");
+    let (_, releases) = shop.json(&["releases"]);
+    let kept = releases["releases"].as_array().unwrap().iter().map(|one| &one["kept"]);
+    assert_eq!(kept.collect::<Vec<_>>(), [true, true, false, false]);
+    let gone = shop.ctl(&["rollback", &first]).exits(2);
+    assert!(gone.stderr.contains("has no release"), "{gone:?}");
+    assert_eq!((shop.says().as_str(), shop.run()), ("four red", pair(&last[2])));
+}
