@@ -269,6 +269,8 @@ impl Turn {
     fn read_without_job(&mut self, status: &UnitStatus, gate: &Gate) -> Step {
         let is_new = self.before.is_none() || status.run != self.before;
         match status.active {
+            // Its front is still at it, whoever was lost meanwhile.
+            ActiveState::Reloading if self.swaps() => Step::Ask(None),
             _ if status.is_up() && self.swaps() => {
                 self.fails("was not swapped in time, and its front does not say why".into())
             }

@@ -141,11 +141,14 @@ fn a_roller_that_is_killed_is_told_of_and_its_roll_is_finished() {
     machine.run(&["kill", "-9", &roller]).ok();
     assert!(!asked.wait().unwrap().success());
     let said = machine.status()["roll"].to_string();
-    assert!(said.contains("interrupted at 0 of 2; `romuoctl reload` finishes it"), "{said}");
+    // On a busy machine the first one may be rolled by now.
+    let far = if said.contains("at 0 of 2") { "0 of 2" } else { "1 of 2" };
+    let interrupted = format!("interrupted at {far}; `romuoctl reload` finishes it");
+    assert!(said.contains(&interrupted), "{said}");
     machine.ctl(&["reload"]).ok();
     let journal = machine.journal();
-    let told = "the roll before was interrupted at 0 of 2: this one finishes it";
-    assert!(journal.contains(told), "{journal}");
+    let told = format!("the roll before was interrupted at {far}: this one finishes it");
+    assert!(journal.contains(&told), "{journal}");
     let said = machine.status()["roll"].to_string();
     assert!(said.contains("rolled 2 of 2"), "{said}");
     machine.expect_no_loss(&wait(load.stop()));

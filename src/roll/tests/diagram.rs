@@ -40,6 +40,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("up", status(|_| ())),
         ("up anew", status(|unit| unit.run = Some("after".into()))),
         ("on its way", status(|unit| unit.active = ActiveState::Activating)),
+        ("reloading", status(|unit| unit.active = ActiveState::Reloading)),
         ("failed", status(|unit| unit.active = ActiveState::Failed)),
         ("stopped", status(|unit| unit.active = ActiveState::Inactive)),
         ("masked", status(|unit| unit.loaded = false)),
