@@ -6,6 +6,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`mod@unit`] | names of apps, instances and units; the states systemd reports |
+//! | [`account`] | the users of the machine |
 //! | [`clock`] | the clocks that no one sets |
 //! | [`config`] | `romuo.toml`: what the file says -> merged with the defaults -> [`config::Settings`] |
 //! | [`health`] | the wire type of `/health` and the probe that asks for it |
@@ -28,6 +29,7 @@
 //! | [`ship`] | what a deploy does before there is a release: source, build, settings |
 //! | [`cli`] | one file per verb of `romuoctl`; nobody imports it |
 
+pub mod account;
 pub mod adopt;
 pub mod cli;
 pub mod clock;

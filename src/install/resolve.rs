@@ -9,6 +9,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::account::Account;
 use crate::config::{Mode, Network, Program, Settings, format_duration};
 use crate::program::{self, ProgramError, is_below_home};
 
@@ -243,9 +244,7 @@ fn hint(settings: &Settings, owner: &str, otherwise: &str) -> String {
 
 /// A user's name; without one, the number.
 fn name_of(users: &str, id: u32) -> String {
-    let number = id.to_string();
-    let line = users.lines().find(|line| line.split(':').nth(2) == Some(number.as_str()));
-    line.and_then(|line| line.split(':').next()).map_or(number.clone(), Into::into)
+    Account::in_text(users, id).map_or_else(|| id.to_string(), |user| user.name)
 }
 
 #[cfg(test)]

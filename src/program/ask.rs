@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -16,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::search::Place;
+use crate::account::Account;
 
 /// How long an answer may take: a cold pyenv starts a dozen shells, which takes a second on a slow
 /// disk; what takes ten times that waits for something.
@@ -64,7 +65,7 @@ impl Question<'_> {
             && let Some((uid, gid)) = owner(self.decides)
         {
             command.uid(uid).gid(gid);
-            command.env("HOME", home_of(uid).unwrap_or_else(|| "/".into()));
+            command.env("HOME", Account::of(uid).map_or_else(|| "/".into(), |user| user.home));
         }
         let mut child = command.spawn()?;
         let until = Instant::now() + self.limit;
@@ -135,12 +136,4 @@ fn owner(file: &Path) -> Option<(u32, u32)> {
     let found = [fs::symlink_metadata(file), fs::metadata(file)];
     let owners = found.into_iter().flatten().map(|found| (found.uid(), found.gid()));
     { owners }.find(|(uid, _)| *uid != 0)
-}
-
-/// The home of a user (passwd(5)).
-fn home_of(uid: u32) -> Option<PathBuf> {
-    let passwd = fs::read_to_string("/etc/passwd").ok()?;
-    let mut users = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let user = users.find(|fields| fields.get(2).is_some_and(|id| *id == uid.to_string()))?;
-    user.get(5).map(PathBuf::from)
 }

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{geteuid, getuid};
 
 use super::leftover::{MARK, Mark};
+use crate::account::Account;
 
 /// Becomes another user, with all groups of that user, which the standard library cannot set (setpriv(1)
 /// of util-linux). By its path: as root it must not be searched for where a user may write.
@@ -176,29 +177,12 @@ impl Owner {
     }
 }
 
-struct Account {
-    name: String,
-    gid: u32,
-    home: PathBuf,
-}
-
 /// What the machine knows of a user.
 fn account(uid: u32) -> Option<Account> {
-    let file = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    named(&file, uid).or_else(|| {
+    Account::of(uid).or_else(|| {
         // Users of a directory service are not in the file (getent(1)).
         let found = Command::new("/usr/bin/getent").arg("passwd").arg(uid.to_string()).output();
-        named(&String::from_utf8_lossy(&found.ok()?.stdout), uid)
-    })
-}
-
-/// A user in the text of passwd(5).
-fn named(passwd: &str, uid: u32) -> Option<Account> {
-    passwd.lines().find_map(|line| {
-        let fields: Vec<_> = line.split(':').collect();
-        let [name, _, id, gid, _, home, ..] = fields.as_slice() else { return None };
-        (id.parse() == Ok(uid)).then_some(())?;
-        Some(Account { name: (*name).into(), gid: gid.parse().ok()?, home: home.into() })
+        Account::in_text(&String::from_utf8_lossy(&found.ok()?.stdout), uid)
     })
 }
 
@@ -246,14 +230,5 @@ mod tests {
             "TERM=xterm PATH=/opt/node/bin:{SEARCH} HOME=/home/alice USER=alice LOGNAME=alice"
         );
         assert_eq!(said, expected);
-    }
-
-    #[test]
-    fn a_user_is_known_by_number() {
-        let passwd = "root:x:0:0::/root:/bin/sh\n\n::\nalice:x:1000:100:A:/home/alice:/bin/sh\n";
-        let account = named(passwd, 1000).unwrap();
-        assert_eq!((account.name.as_str(), account.gid), ("alice", 100));
-        assert_eq!(account.home, Path::new("/home/alice"));
-        assert!(named(passwd, 7).is_none());
     }
 }
