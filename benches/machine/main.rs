@@ -1,12 +1,13 @@
 //! What romuo costs and gives on a machine, beside PM2 on the same one, in one run: the wall time of
 //! `romuoctl status`, the memory that stays resident, the throughput of the same Node app with two
-//! instances, and what a `kill -9` of one of them does to its clients. `scripts/bench` installs PM2
-//! and wrk and runs it.
+//! instances, what a `kill -9` of one of them does to its clients, and what a deploy takes. `scripts/bench`
+//! installs PM2 and wrk and runs it.
 //!
 //! Both run in one sandbox with a real systemd, their turns alternating. Needs root.
 
 mod crash;
 mod look;
+mod ship;
 mod traffic;
 
 use std::error::Error;
@@ -54,6 +55,7 @@ fn compare() -> Result<(), Box<dyn Error>> {
     look::compare(&sandbox)?;
     traffic::compare(&sandbox)?;
     crash::compare(&sandbox)?;
+    ship::compare(&sandbox)?;
 
     run(&sandbox, &[PM2, "kill", "-s"])?;
     sandbox.shutdown()?;

@@ -1,5 +1,5 @@
-//! What a deploy costs, beside PM2 on the same machine in one run: an app of 5000 files and 200 MB, most of
-//! which did not change, in two instances. `scripts/bench` installs PM2 and runs it. Needs root.
+//! What a deploy costs, beside PM2: an app of 5000 files and 200 MB, most of which did not change, in two
+//! instances.
 //!
 //! | figure | goal |
 //! |---|---|
@@ -10,15 +10,12 @@
 //! Nothing is built and nothing is watched: both take the time that somebody asks for.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Instant;
 
 use romuo::sandbox::Sandbox;
 use serde_json::Value;
 
-/// Where PM2 lies in the sandbox.
-const PM2: &str = "/opt/pm2/node_modules/.bin/pm2";
+use super::{PM2, median, run};
 
 /// What does not change: 50 folders with 100 files of 40 kB each.
 const TREE: &str = "mkdir -p node_modules && cd node_modules && for i in $(seq 50); do mkdir p$i && \
@@ -28,7 +25,7 @@ const TREE: &str = "mkdir -p node_modules && cd node_modules && for i in $(seq 5
 const APP: &str = "require('http').createServer((q, s) => s.end('VERSION'))\
                    .listen(process.env.PORT)\n";
 
-const CONFIG: &str = "name = \"app\"\ncommand = [\"node\", \"app.js\"]\nlisten = [\"127.0.0.1:3000\"]\n\
+const CONFIG: &str = "name = \"shop\"\ncommand = [\"node\", \"app.js\"]\nlisten = [\"127.0.0.1:3002\"]\n\
      [health]\npath = \"/\"\n[deploy]\nwatch = \"0s\"\n";
 
 /// What `pm2 deploy` does on the machine that it logs in to.
@@ -38,32 +35,15 @@ const PEER: &str = "cd /srv/peer && git fetch -q && git reset -q --hard origin/m
 /// How often each is measured; the median counts.
 const ROUNDS: usize = 9;
 
-fn main() -> ExitCode {
-    match compare() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("the bench could not run: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn compare() -> Result<(), Box<dyn Error>> {
-    let pm2 = PathBuf::from(std::env::var_os("ROMUO_BENCH_PM2").ok_or("run scripts/bench")?);
-    let romuoctl = Path::new(env!("CARGO_BIN_EXE_romuoctl"));
-    let sandbox = Sandbox::builder(romuoctl)
-        .program(romuoctl, "/usr/local/bin/romuoctl")
-        .program(env!("CARGO_BIN_EXE_romuo-server"), "/usr/local/bin/romuo-server")
-        .bind_read_only(pm2, "/opt/pm2")
-        .boot()?;
-    let machine = Machine(&sandbox);
+pub(super) fn compare(sandbox: &Sandbox) -> Result<(), Box<dyn Error>> {
+    let machine = Machine(sandbox);
     machine.set_up()?;
 
     let (mut over, mut whole, mut rolls, mut backs, mut peers) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         machine.commit(round)?;
-        let deployed = machine.timed(&["romuoctl", "--app", "app", "deploy", "-o", "json"])?;
+        let deployed = machine.timed(&["romuoctl", "--app", "shop", "deploy", "-o", "json"])?;
         let answer: Value = serde_json::from_str(&deployed.said)?;
         let step = |name: &str| -> f64 {
             let steps = answer["steps"].as_array().into_iter().flatten();
@@ -73,10 +53,10 @@ fn compare() -> Result<(), Box<dyn Error>> {
         let (roll, start) = (step("roll"), machine.start()?);
         over.push(deployed.took - roll - start);
         whole.push(deployed.took);
-        rolls.push(machine.timed(&["romuoctl", "--app", "app", "reload"])?.took);
-        backs.push(machine.timed(&["romuoctl", "--app", "app", "rollback", "-q"])?.took);
+        rolls.push(machine.timed(&["romuoctl", "--app", "shop", "reload"])?.took);
+        backs.push(machine.timed(&["romuoctl", "--app", "shop", "rollback", "-q"])?.took);
         let newest = answer["release"].as_str().ok_or("a deploy names no release")?;
-        machine.timed(&["romuoctl", "--app", "app", "rollback", "-q", newest])?;
+        machine.timed(&["romuoctl", "--app", "shop", "rollback", "-q", newest])?;
         peers.push(machine.timed(&["sh", "-c", PEER])?.took);
     }
     let [over, whole, roll, back, peer] = [over, whole, rolls, backs, peers].map(median);
@@ -92,7 +72,6 @@ fn compare() -> Result<(), Box<dyn Error>> {
         "fetch, checkout, `pm2 reload`:   {peer:7.0} ms, a deploy takes {:.2} of that",
         whole / peer
     );
-    sandbox.shutdown()?;
     Ok(())
 }
 
@@ -108,68 +87,47 @@ struct Timed {
 impl Machine<'_> {
     /// Both run the app: romuo from its folder, which is a repository, PM2 from a clone of it.
     fn set_up(&self) -> Result<(), Box<dyn Error>> {
-        self.0.write("/srv/app/romuo.toml", CONFIG)?;
-        self.run(&["sh", "-c", &format!("cd /srv/app && {TREE}")])?;
+        self.0.write("/srv/shop/romuo.toml", CONFIG)?;
+        run(self.0, &["sh", "-c", &format!("cd /srv/shop && {TREE}")])?;
         self.write_app(0)?;
-        self.run(&["sh", "-c", "cd /srv/app && git init -q -b main && git add -A"])?;
+        run(self.0, &["sh", "-c", "cd /srv/shop && git init -q -b main && git add -A"])?;
         self.git("commit -qm begin")?;
-        self.run(&["git", "clone", "-q", "/srv/app", "/srv/peer"])?;
-        self.run(&["romuoctl", "-c", "/srv/app/romuo.toml", "install-units", "--now"])?;
-        self.run(&[
-            "env",
-            "PORT=3001",
-            PM2,
-            "start",
-            "/srv/peer/app.js",
-            "-n",
-            "peer",
-            "-i",
-            "2",
-            "-s",
-        ])?;
+        run(self.0, &["git", "clone", "-q", "/srv/shop", "/srv/peer"])?;
+        run(self.0, &["romuoctl", "-c", "/srv/shop/romuo.toml", "install-units", "--now"])?;
+        run(
+            self.0,
+            &["env", "PORT=3003", PM2, "start", "/srv/peer/app.js", "-n", "peer", "-i", "2", "-s"],
+        )?;
         // From here on the app runs a release, and there is one to link to.
-        self.run(&["romuoctl", "-c", "/srv/app/romuo.toml", "deploy", "-q"]).map(|_| ())
+        run(self.0, &["romuoctl", "-c", "/srv/shop/romuo.toml", "deploy", "-q"]).map(|_| ())
     }
 
     /// A new release: the app, and one file of its libraries.
     fn commit(&self, round: usize) -> Result<(), Box<dyn Error>> {
         self.write_app(round)?;
-        self.0.write(format!("/srv/app/node_modules/p{round}/faaa"), format!("{round}"))?;
+        self.0.write(format!("/srv/shop/node_modules/p{round}/faaa"), format!("{round}"))?;
         self.git(&format!("commit -qam {round}"))
     }
 
     fn write_app(&self, round: usize) -> Result<(), Box<dyn Error>> {
-        Ok(self.0.write("/srv/app/app.js", APP.replace("VERSION", &round.to_string()))?)
+        Ok(self.0.write("/srv/shop/app.js", APP.replace("VERSION", &round.to_string()))?)
     }
 
     fn git(&self, line: &str) -> Result<(), Box<dyn Error>> {
         let line =
-            format!("cd /srv/app && git -c user.name=bench -c user.email=bench@localhost {line}");
-        self.run(&["sh", "-c", &line]).map(|_| ())
+            format!("cd /srv/shop && git -c user.name=bench -c user.email=bench@localhost {line}");
+        run(self.0, &["sh", "-c", &line]).map(|_| ())
     }
 
     /// How long an instance takes to start, in milliseconds: a candidate does, too.
     fn start(&self) -> Result<f64, Box<dyn Error>> {
-        self.run(&["systemctl", "stop", "app@2"])?;
-        Ok(self.timed(&["systemctl", "start", "app@2"])?.took)
+        run(self.0, &["systemctl", "stop", "shop@2"])?;
+        Ok(self.timed(&["systemctl", "start", "shop@2"])?.took)
     }
 
     fn timed(&self, command: &[&str]) -> Result<Timed, Box<dyn Error>> {
         let begun = Instant::now();
-        let said = self.run(command)?;
+        let said = run(self.0, command)?;
         Ok(Timed { said, took: begun.elapsed().as_secs_f64() * 1e3 })
     }
-
-    fn run(&self, command: &[&str]) -> Result<String, Box<dyn Error>> {
-        let output = self.0.run(command)?;
-        if output.success() {
-            return Ok(output.stdout);
-        }
-        Err(format!("{} failed: {}{}", command.join(" "), output.stdout, output.stderr).into())
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
