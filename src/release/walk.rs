@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
     ) -> Result<(), ReleaseError> {
         let share = folders.len().div_ceil(self.threads);
         let part = |folders: &[(CString, Stat)]| {
-            let mut walk = Walk { path: self.path.clone(), threads: 1, ..self.beside() };
+            let mut walk = self.part();
             for (name, stat) in folders {
                 walk.at(name, |walk| walk.subfolder(place, name, stat))?;
             }
@@ -118,9 +118,16 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// A walk of its own, that has staged nothing yet.
-    fn beside(&self) -> Self {
-        Self { may_share: self.may_share, ..Self::new(self.folder, self.rules, self.base.clone()) }
+    /// A walk of one thread that goes on from here, and has staged nothing yet.
+    fn part(&self) -> Self {
+        Self {
+            base: self.base.clone(),
+            path: self.path.clone(),
+            threads: 1,
+            unreadable: Vec::new(),
+            staged: Staged::default(),
+            ..*self
+        }
     }
 
     /// Takes over what another one has staged.

@@ -61,23 +61,14 @@ impl Home {
         })
     }
 
-    /// The `romuo.toml` of what was checked out; that of the home, where it has none of its own.
-    fn file_in(&self, folder: &Path) -> PathBuf {
-        let name = self.file.file_name().unwrap_or_default();
-        let own = folder.join(name);
-        if own.exists() { own } else { self.file.clone() }
-    }
-
     /// The settings of the app in a folder that it was checked out to.
     pub(super) fn settings_in(&self, folder: &Path) -> Result<Settings, Failure> {
-        let own = self.file_in(folder);
-        if own.starts_with(folder) {
+        let own = folder.join(self.file.file_name().unwrap_or_default());
+        if own.exists() {
             return Ok(config::load(&own)?);
         }
         // It has none of its own: the one at home, as if it lay there.
-        let text = std::fs::read_to_string(&own)
-            .map_err(|source| Failure::Read { path: own.clone(), source })?;
-        let name = own.file_name().unwrap_or_default();
-        Ok(config::parse(&text, &folder.join(name))?)
+        let read = |source| Failure::Read { path: self.file.clone(), source };
+        Ok(config::parse(&fs::read_to_string(&self.file).map_err(read)?, &own)?)
     }
 }

@@ -211,8 +211,7 @@ impl<'a> Procedure<'a> {
         interrupts: &mut Interrupts,
     ) -> Result<(), Failure> {
         let Some(facts) = self.facts.clone().filter(|_| !lines.is_empty()) else { return Ok(()) };
-        let step = self.steps.begin(key, "running its lines");
-        step.spinner.finish_and_clear();
+        let step = Steps::begin_aloud(key);
         let owner = Owner::of(&checkout.folder).map_err(Failure::Runtime)?;
         let id = facts.release.as_ref().map(ToString::to_string).unwrap_or_default();
         let log = self.store.logs().join(format!("{id}.log"));

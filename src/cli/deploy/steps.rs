@@ -31,7 +31,7 @@ pub(super) struct Steps<'a> {
 pub(super) struct Running {
     name: &'static str,
     begun: Instant,
-    pub(super) spinner: ProgressBar,
+    spinner: ProgressBar,
 }
 
 impl<'a> Steps<'a> {
@@ -42,6 +42,11 @@ impl<'a> Steps<'a> {
     /// A step begins, in which this is done.
     pub(super) fn begin(&self, name: &'static str, doing: &'static str) -> Running {
         Running { name, begun: Instant::now(), spinner: spinner(self.printer, doing) }
+    }
+
+    /// A step begins that shows by itself how it goes.
+    pub(super) fn begin_aloud(name: &'static str) -> Running {
+        Running { name, begun: Instant::now(), spinner: ProgressBar::hidden() }
     }
 
     /// It is done; what came of it.
