@@ -8,6 +8,7 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::Printer;
 use super::survey::Survey;
+use crate::config::{self, Settings};
 use crate::install::Ports;
 use crate::journal::{self, Hints, Network};
 use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
@@ -152,6 +153,11 @@ impl LastLines {
             .collect::<Vec<_>>()
             .join("\n")
     }
+}
+
+/// What network the units of an app see, as its settings have it.
+pub(super) fn network(settings: &Settings) -> Network {
+    Network::private(Some(settings.network == config::Network::None))
 }
 
 /// The last lines of a unit's journal; none where it cannot be read, since they only explain.

@@ -21,6 +21,7 @@ mod releases;
 mod reload;
 mod roll;
 mod rollback;
+mod runtime_units;
 mod scale;
 mod scaling;
 mod state;

@@ -4,30 +4,25 @@
 //! first instance is rolled; an old one is let go after the last. Then systemd hands it to nobody any more,
 //! and a roll by restart brings the instances to let go of it, too.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
 
 use super::context::Context;
 use super::error::Failure;
 use super::lifecycle::last_lines;
+use super::runtime_units;
 use crate::config::{Listen, Settings};
 use crate::install::{PlanError, PortChange, Ports};
 use crate::journal::Network;
-use crate::manager::{ManagerError, ServiceManager as _, Systemd, Verb};
-use crate::render::{More, more};
+use crate::manager::{ServiceManager as _, Systemd, Verb};
+use crate::render::more;
 use crate::roll::Outcome;
 use crate::unit::AppName;
-
-/// Mode of the folders of units and drop-ins, as systemd makes them.
-const FOLDER_MODE: u32 = 0o755;
-
-/// Mode of a unit's file: everyone may see what runs.
-const FILE_MODE: u32 = 0o644;
 
 /// The addresses of an app that runs; none: it is stopped, and opens all at its next start.
 pub(super) async fn of_running(
@@ -90,7 +85,7 @@ pub(super) async fn open(
     let unit = app.more_socket(number);
     let more = more(settings, number, listen)?;
     let opened = async {
-        write(&more)?;
+        runtime_units::write(&more.files)?;
         manager.daemon_reload().await?;
         manager.run(Verb::Start, &unit).await?;
         Ok::<_, Failure>(manager.status(&unit).await?.is_up())
@@ -100,9 +95,12 @@ pub(super) async fn open(
         return Ok(());
     }
     let last = last_lines(&unit, Network::private(None)).await;
-    remove(&more)?;
+    runtime_units::remove(&more.files)?;
     manager.daemon_reload().await?;
-    forget(&more, manager).await?;
+    // What failed stays in the lists until it is forgotten.
+    for unit in &more.units {
+        manager.forget_unit(&unit.name).await?;
+    }
     opened?;
     let all: Vec<_> = listen.iter().map(ToString::to_string).collect();
     let sentence = format!("{} cannot be opened", all.join(", "));
@@ -126,9 +124,10 @@ pub(super) async fn let_go(
         let more = more(settings, number, &stays)?;
         if stays.is_empty() {
             manager.run(Verb::Stop, &app.more_socket(number)).await?;
-            remove(&more)?;
+            // Those that the units have not removed themselves.
+            runtime_units::remove(&more.files)?;
         } else {
-            write(&more)?;
+            runtime_units::write(&more.files)?;
             manager.daemon_reload().await?;
         }
     }
@@ -146,44 +145,6 @@ pub(super) fn sweep(outcome: &Outcome) {
             let _ = fs::remove_file(path);
         }
     }
-}
-
-fn write(more: &More) -> Result<(), Failure> {
-    for (path, text) in &more.files {
-        let folder = path.parent().unwrap_or(path);
-        // Whoever asks may see what runs, whatever the mask of the roller.
-        let written = fs::create_dir_all(folder)
-            .and_then(|()| fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE)))
-            .and_then(|()| fs::write(path, text))
-            .and_then(|()| fs::set_permissions(path, Permissions::from_mode(FILE_MODE)));
-        written.map_err(|source| Failure::Write { path: path.clone(), source })?;
-    }
-    Ok(())
-}
-
-/// Those that the units have not removed themselves.
-fn remove(more: &More) -> Result<(), Failure> {
-    for (path, _) in &more.files {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            result => {
-                let path: PathBuf = path.clone();
-                result.map_err(|source| Failure::Write { path, source })?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What failed stays in the lists until it is forgotten.
-async fn forget(more: &More, manager: &Systemd) -> Result<(), ManagerError> {
-    for unit in &more.units {
-        match manager.forget_unit(&unit.name).await {
-            Ok(()) | Err(ManagerError::NoSuchUnit { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// Whether an address is free, as systemd will find it. It is not listened on.

@@ -1,7 +1,5 @@
 //! The rehearsal of a release: one candidate of it, beside the instances, which no client finds.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,19 +9,16 @@ use tokio::time::{Instant, sleep, timeout};
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::install::host;
-use super::lifecycle::last_lines_since;
+use super::lifecycle::{last_lines_since, network};
 use super::output::Printer;
+use super::runtime_units;
 use super::scaling::Interrupts;
 use crate::config::{self, Mode, Settings, format_duration};
 use crate::health::{self, Report, Status};
-use crate::journal::Network;
 use crate::manager::{ManagerError, ServiceManager as _, Systemd, UnitStatus, Verb};
 use crate::release::{CONFIG_FILE, ReleaseId, Store};
-use crate::render::{Candidate, Host, candidate};
+use crate::render::{Candidate, Host, RUNTIME_UNITS, candidate};
 use crate::unit::{AppName, InstanceId};
-
-/// Where systemd has units that are gone after a boot (systemd.unit(5)).
-const UNITS: &str = "/run/systemd/system";
 
 /// How much longer than `limits.start_timeout` is waited: the candidate keeps to that by itself, and says why
 /// it was not ready in time.
@@ -155,9 +150,9 @@ struct Stage {
 impl Stage {
     fn new(settings: &Settings, candidate: &Candidate) -> Self {
         let file = |unit: &crate::render::UnitFile| {
-            (Path::new(UNITS).join(unit.name.as_str()), unit.text.clone())
+            (Path::new(RUNTIME_UNITS).join(unit.name.as_str()), unit.text.clone())
         };
-        let inherits = settings.program.as_ref().is_some_and(|it| it.mode == Mode::Inherit);
+        let inherits = settings.program_in(Mode::Inherit).is_some();
         // A candidate has the first place in its own folder.
         let first = InstanceId::first(std::num::NonZeroU16::MIN).next().filter(|_| !inherits);
         Self {
@@ -169,10 +164,7 @@ impl Stage {
 
     /// Makes the units known to systemd.
     async fn set(&self, manager: &Systemd) -> Result<(), Failure> {
-        for (path, text) in &self.files {
-            let written = fs::create_dir_all(UNITS).and_then(|()| fs::write(path, text));
-            written.map_err(|source| Failure::Write { path: path.clone(), source })?;
-        }
+        runtime_units::write(&self.files)?;
         Ok(manager.daemon_reload().await?)
     }
 
@@ -247,27 +239,11 @@ impl Stage {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.remove_files()?;
+        runtime_units::remove(&self.files)?;
         manager.daemon_reload().await?;
         // One that failed stays in the lists until it is forgotten.
         for unit in manager.names(&[&pattern]).await? {
-            match manager.forget_unit(&unit.name).await {
-                Ok(()) | Err(ManagerError::NoSuchUnit { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn remove_files(&self) -> Result<(), Failure> {
-        for (path, _) in &self.files {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                result => {
-                    let path = path.clone();
-                    result.map_err(|source| Failure::Write { path, source })?;
-                }
-            }
+            manager.forget_unit(&unit.name).await?;
         }
         Ok(())
     }
@@ -280,8 +256,7 @@ impl Stage {
         since: i64,
         settings: &Settings,
     ) -> String {
-        let network = Network::private(Some(settings.network == config::Network::None));
-        let said = last_lines_since(since, &self.app.candidate(), network).await;
+        let said = last_lines_since(since, &self.app.candidate(), network(settings)).await;
         let words = said.lines.iter().rev().find_map(|line| line.strip_prefix(LAST_WORDS));
         let reason = words.map_or(reason, str::to_owned);
         said.below(format!("release {release} is not fit to serve: {reason}"))
@@ -291,7 +266,7 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         // There is nobody left to tell.
-        let _ = self.remove_files();
+        let _ = runtime_units::remove(&self.files);
     }
 }
 

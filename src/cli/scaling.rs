@@ -16,14 +16,13 @@ use tokio::time::{Instant, sleep};
 use super::alone::LOOK_EVERY;
 use super::context::Context;
 use super::error::Failure;
-use super::lifecycle::last_lines;
+use super::lifecycle::{last_lines, network};
 use super::output::Printer;
 use super::reload::spinner;
 use super::roll::{back, gate, patience, sockets};
 use super::survey;
-use crate::config::{Network, Settings, Size};
+use crate::config::{Settings, Size};
 use crate::install::{self, Lock, LockError};
-use crate::journal;
 use crate::manager::{ManagerError, ServiceManager, Systemd, UnitStatus, Verb};
 use crate::roll::{Driver, Failed, Roll, Same};
 use crate::server::machine_memory;
@@ -195,8 +194,7 @@ impl<'a> Work<'a> {
             count => format!(", and {count} more did not come up"),
         };
         let sentence = format!("{unit} {}{others}", failed.reason);
-        let network = journal::Network::private(Some(self.settings.network == Network::None));
-        let last = last_lines(&unit, network).await;
+        let last = last_lines(&unit, network(self.settings)).await;
         Trouble { sentence: last.below(sentence), instance: Some(failed.instance) }
     }
 

@@ -277,6 +277,12 @@ impl Settings {
         }
     }
 
+    /// The app's own program, where it runs in this mode.
+    #[must_use]
+    pub fn program_in(&self, mode: Mode) -> Option<&Program> {
+        self.program.as_ref().filter(|program| program.mode == mode)
+    }
+
     /// An app with every default.
     #[must_use]
     pub fn new(name: AppName, directory: PathBuf) -> Self {

@@ -72,7 +72,7 @@ impl Ports {
         if change.is_nothing() {
             return Ok(change);
         }
-        if settings.program.as_ref().is_some_and(|program| program.mode == Mode::Inherit) {
+        if settings.program_in(Mode::Inherit).is_some() {
             return Err(PortsRefusal::ByOrder);
         }
         let mut stays = open.iter().filter(|address| wanted.contains(address));

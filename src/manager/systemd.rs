@@ -207,14 +207,17 @@ impl Systemd {
         Ok(())
     }
 
-    /// Makes systemd forget the failure of one unit.
+    /// Makes systemd forget the failure of one unit. One that it does not know has none.
     ///
     /// # Errors
-    /// Where systemd cannot be asked, or refuses; where it knows no such unit.
+    /// Where systemd cannot be asked, or refuses.
     pub async fn forget_unit(&self, unit: &UnitName) -> Result<(), ManagerError> {
         let what = format!("forget the failure of {unit}");
         let forgotten = self.link().manager.reset_failed_unit(unit.as_str()).await;
-        forgotten.map_err(|e| failed(&what, Some(unit), &e))
+        match forgotten.map_err(|e| failed(&what, Some(unit), &e)) {
+            Err(ManagerError::NoSuchUnit { .. }) => Ok(()),
+            result => result,
+        }
     }
 
     /// The `STATUS=` texts of a unit from now on, each as it changes.

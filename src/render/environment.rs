@@ -16,7 +16,7 @@ use crate::release;
 /// # Errors
 /// Where systemd would drop a variable: it only logs that.
 pub(super) fn file(settings: &Settings) -> Result<Option<String>, RenderError> {
-    let program = settings.program.as_ref().filter(|program| program.mode == Mode::Inherit);
+    let program = settings.program_in(Mode::Inherit);
     let program = program.filter(|_| !release::runs_releases(&settings.name, &settings.directory));
     let Some(program) = program.filter(|program| !program.environment.is_empty()) else {
         return Ok(None);

@@ -68,7 +68,7 @@ pub struct Failed {
 }
 
 /// How a roll ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
     /// Rolled and healthy, and how they came to be.
     pub rolled: Vec<Planned>,

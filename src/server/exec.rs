@@ -16,7 +16,7 @@ use crate::release::Place;
 /// Where it cannot be started.
 pub(super) fn exec(place: &Place) -> Result<Infallible, ServerError> {
     let settings = place.settings();
-    let program = settings.program.as_ref().filter(|program| program.mode == Mode::Inherit);
+    let program = settings.program_in(Mode::Inherit);
     let program = program.ok_or(ServerError::NotInheriting)?;
     let (word, arguments) = program.command.split_first().ok_or(ServerError::NotInheriting)?;
     let mut command = Command::new(word);

@@ -26,11 +26,10 @@ pub(super) use self::whole::gate;
 use super::alone;
 use super::context::Context;
 use super::error::{Exit, Failure};
-use super::lifecycle::last_lines;
+use super::lifecycle::{last_lines, network};
 use crate::clock::BootTime;
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::install;
-use crate::journal::Network;
 use crate::manager::{ManagerError, ServiceManager as _, Systemd};
 use crate::recycle::RollLock;
 use crate::roll::{ControlSockets, Outcome, Patience, Progress, Same, Verdict};
@@ -116,8 +115,7 @@ impl Roll {
         if let Some(halted) = &mut outcome.halt
             && let Some(id) = app.instance_of(&halted.unit)
         {
-            let network = Network::private(Some(settings.network == config::Network::None));
-            let last = last_lines(&app.instance(id), network).await;
+            let last = last_lines(&app.instance(id), network(settings)).await;
             (halted.journal, halted.hints) = (last.lines, last.hints);
         }
         if let Some(shipping) = &mut shipping {
@@ -183,14 +181,8 @@ async fn canceled(
 ) -> Result<Option<Outcome>, Failure> {
     take_back(app, context, "it was canceled").await;
     let instances = install::installed_instances(context.root(), app).unwrap_or_default();
-    let verdict = Verdict {
-        rolled: Vec::new(),
-        stopped: Vec::new(),
-        untouched: instances.into_iter().collect(),
-        failed: Vec::new(),
-        is_canceled: true,
-        kept: Vec::new(),
-    };
+    let untouched = instances.into_iter().collect();
+    let verdict = Verdict { untouched, is_canceled: true, ..Verdict::default() };
     let outcome = Outcome::new(app, &verdict, started, BootTime::now().since(started));
     keeper::keep(context, app, &outcome);
     Ok(Some(outcome))

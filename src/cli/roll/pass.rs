@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::super::context::Context;
 use super::super::error::Failure;
 use super::keeper::Keeper;
-use super::whole::Whole;
+use super::whole::{Whole, gate};
 use super::{announce, patience, sockets};
 use crate::clock::BootTime;
-use crate::config::Settings;
+use crate::config::{OnFailure, Settings};
 use crate::manager::{ServiceManager as _, Systemd, UnitStatus, Verb};
-use crate::roll::{Action, Driver, Patience, Reason, Releases, Roll as Machine, Verdict, Way};
+use crate::roll::{
+    Action, Driver, Gate, Patience, Reason, Releases, Roll as Machine, Rules, Verdict, Way,
+};
 use crate::unit::AppName;
 
 /// What it takes to go through the instances.
@@ -37,20 +39,12 @@ impl Pass<'_> {
         proves: bool,
         cancel: impl Future<Output = ()>,
     ) -> Result<Verdict, Failure> {
-        let Self { settings, context, manager, releases, release, watch, started } = self;
+        let rules = self.rules(whole, proves);
+        let Self { settings, context, manager, releases, watch, started, .. } = self;
         let app = &settings.name;
         let health = &sockets(settings, context);
         let patience = Patience { watch, ..patience(settings) };
         let driver = Driver { app, manager, health, releases, patience };
-        let mut rules = whole.rules(settings);
-        rules.watches = !watch.is_zero() && rules.gate.good.is_some();
-        rules.gate.release = release;
-        if proves {
-            // A release that is not well is to go, and not to be spread.
-            rules.goes_on &= rules.gate.release.is_none();
-        } else {
-            rules.goes_on = true;
-        }
         let machine = Machine::new(whole.plan.clone(), rules);
         let mut keeper = Keeper::new(context.progress_path(app), started, whole);
         keeper.note(&machine);
@@ -67,6 +61,24 @@ impl Pass<'_> {
         };
         let verdict = driver.drive(machine, cancel, told).await;
         verdict.map_err(|error| Failure::Defect(error.to_string()))
+    }
+
+    /// By which rules.
+    fn rules(&self, whole: &Whole, proves: bool) -> Rules {
+        let reload = &self.settings.reload;
+        let gate = Gate { release: self.release.clone(), ..gate(self.settings) };
+        let continues = reload.on_failure == OnFailure::Continue;
+        Rules {
+            parallel: match whole.extra.len() {
+                0 => reload.max_unavailable.of(whole.plan.order.len()),
+                extra => extra,
+            },
+            extra: whole.extra.clone(),
+            // A release that is not well is to go, and not to be spread; what has served before is.
+            goes_on: !proves || (continues && gate.release.is_none()),
+            watches: !self.watch.is_zero() && gate.good.is_some(),
+            gate,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! All that a roll is about: which instances, which way, by which rules.
+//! All that a roll is about: which instances, and which way.
 
 use futures_util::future::try_join_all;
 
@@ -6,11 +6,11 @@ use super::super::context::Context;
 use super::super::error::Failure;
 use super::super::survey::Survey;
 use super::sockets;
-use crate::config::{Method, Mode, OnFailure, Settings};
+use crate::config::{Method, Mode, Settings};
 use crate::install;
 use crate::manager::{ServiceManager as _, Systemd, UnitStatus};
 use crate::roll::{
-    Candidate, Front, Gate, HealthProbe as _, Now, Outcome, Plan, Progress, Rules, changed,
+    Candidate, Front, Gate, HealthProbe as _, Now, Outcome, Plan, Progress, changed,
 };
 use crate::unit::InstanceId;
 
@@ -54,34 +54,16 @@ impl Whole {
         }
         Ok(Self { plan, extra, left })
     }
-
-    pub(super) fn rules(&self, settings: &Settings) -> Rules {
-        let reload = &settings.reload;
-        Rules {
-            parallel: match self.extra.len() {
-                0 => reload.max_unavailable.of(self.plan.order.len()),
-                extra => extra,
-            },
-            extra: self.extra.clone(),
-            goes_on: reload.on_failure == OnFailure::Continue,
-            watches: false,
-            gate: gate(settings),
-        }
-    }
 }
 
 /// When an instance counts as good. A program that takes the sockets itself has no control socket:
 /// systemd's word is the verdict.
 pub(in super::super) fn gate(settings: &Settings) -> Gate {
     Gate {
-        good: (!inherits(settings)).then_some(settings.reload.probes),
+        good: settings.program_in(Mode::Inherit).is_none().then_some(settings.reload.probes),
         failures: settings.health.failures,
         release: None,
     }
-}
-
-fn inherits(settings: &Settings) -> bool {
-    settings.program.as_ref().is_some_and(|program| program.mode == Mode::Inherit)
 }
 
 /// What is known of each instance, and where a swap is the way, what its front and files say to that.
@@ -91,8 +73,7 @@ async fn candidates(
     manager: &Systemd,
     instances: Vec<(InstanceId, UnitStatus)>,
 ) -> Result<Vec<Candidate>, Failure> {
-    let fronted = settings.program.as_ref().is_some_and(|program| program.mode == Mode::Front);
-    if !fronted || settings.reload.method != Method::Swap {
+    if settings.program_in(Mode::Front).is_none() || settings.reload.method != Method::Swap {
         let candidate = |(id, unit)| Candidate { id, unit, front: None };
         return Ok(instances.into_iter().map(candidate).collect());
     }

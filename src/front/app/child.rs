@@ -45,7 +45,7 @@ impl Child {
         address: &Address,
     ) -> Result<Self, String> {
         let none = "cannot be started: its configuration has no program for a front";
-        let program = settings.program.as_ref().filter(|it| it.mode == Mode::Front).ok_or(none)?;
+        let program = settings.program_in(Mode::Front).ok_or(none)?;
         let (word, arguments) = program.command.split_first().ok_or(none)?;
         let mark = format!("{}-{number}", std::process::id());
         let place = Place { address, env: &settings.env, instance: launch.instance, mark: &mark };

@@ -14,11 +14,6 @@ use crate::manager::Verb;
 /// Longer than any roll of these few instances may take: each has its deadlines.
 pub(super) const END: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) fn patience() -> Patience {
-    let seconds = Duration::from_secs;
-    Patience { job: seconds(20), health: seconds(20), manager: seconds(30), watch: seconds(5) }
-}
-
 pub(super) fn fate() -> impl Strategy<Value = Fate> {
     let lost = (any::<bool>(), prop::bool::weighted(0.8));
     prop_oneof![
@@ -160,13 +155,7 @@ fn run(case: &Case) -> Ran {
         .unwrap();
     let mut begun = BTreeSet::new();
     let verdict = runtime.block_on(async {
-        let driver = Driver {
-            app: &app,
-            manager: &world,
-            health: &world,
-            releases: &world,
-            patience: patience(),
-        };
+        let driver = world.driver();
         let cancel = async {
             match case.cancel {
                 Some(after) => sleep(Duration::from_millis(after)).await,

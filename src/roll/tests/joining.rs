@@ -6,7 +6,7 @@ use std::future::pending;
 use proptest::prelude::*;
 use tokio::time::sleep;
 
-use super::faults::{END, fate, patience};
+use super::faults::{END, fate};
 use super::simulated::{Fate, Instance, SwapFate, World};
 use super::*;
 use crate::manager::Verb;
@@ -30,13 +30,7 @@ fn join(fates: &[Fate]) -> (World, Verdict) {
         .build()
         .unwrap();
     let verdict = runtime.block_on(async {
-        let driver = Driver {
-            app: &app,
-            manager: &world,
-            health: &world,
-            releases: &world,
-            patience: patience(),
-        };
+        let driver = world.driver();
         tokio::select! {
             verdict = driver.drive(Roll::joining(&ids, gate()), pending(), |_, _| {}) => verdict.unwrap(),
             () = sleep(END) => panic!("no verdict"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::super::{HealthProbe, Releases};
+use super::super::{Driver, HealthProbe, Patience, Releases};
 use crate::health::{AppReport, ProbeError, Report, Status, SwapAnswer, SwapState};
 use crate::manager::{ManagerError, ServiceManager, UnitFiles, UnitStatus, Verb};
 use crate::unit::{ActiveState, AppName, InstanceId, JobResult, ServiceResult, UnitName};
@@ -187,6 +187,14 @@ impl World {
             most_hurt: Cell::new(0),
             log: RefCell::default(),
         }
+    }
+
+    /// Who drives a roll of it.
+    pub(super) fn driver(&self) -> Driver<'_, Self, Self> {
+        let seconds = Duration::from_secs;
+        let (job, health, manager) = (seconds(20), seconds(20), seconds(30));
+        let patience = Patience { job, health, manager, watch: seconds(5) };
+        Driver { app: &self.app, manager: self, health: self, releases: self, patience }
     }
 
     fn id(&self, unit: &UnitName) -> InstanceId {
