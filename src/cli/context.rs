@@ -86,8 +86,7 @@ impl Context {
     }
 
     fn installed_path(&self, app: &AppName) -> PathBuf {
-        let path = install::config_path(app);
-        self.root.join(path.strip_prefix("/").unwrap_or(&path))
+        install::below(&self.root, &install::config_path(app))
     }
 
     /// Where the instances of `app` have their control sockets.

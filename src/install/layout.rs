@@ -59,7 +59,8 @@ pub(super) fn instance_link(app: &AppName, id: InstanceId) -> PathBuf {
     wants_folder(app).join(app.instance(id).as_str())
 }
 
-/// `path` below `root`.
-pub(super) fn below(root: &Path, path: &Path) -> PathBuf {
+/// The path of a machine whose root is at `root`.
+#[must_use]
+pub fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }

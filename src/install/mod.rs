@@ -29,7 +29,7 @@ mod tests;
 
 pub use self::apply::{ApplyError, Lock, LockError, apply, lock};
 pub use self::found::{ReadError, installed_apps, installed_instances};
-pub use self::layout::{config_path, unit_folder};
+pub use self::layout::{below, config_path, unit_folder};
 pub use self::plan::{Change, Install, Plan, plan, plan_removal, plan_scale};
 pub use self::ports::{PortChange, Ports, PortsRefusal};
 pub use self::refusal::{PlanError, Refusal};

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::plan::Reason;
 use crate::clock;
-use crate::install::unit_folder;
+use crate::install::{below, unit_folder};
 use crate::manager::{UnitFiles, UnitStatus};
 use crate::unit::{AppName, InstanceId, drop_in_folders};
 
@@ -68,7 +68,7 @@ pub fn changed(
     }
     let newer = |path: &Path| is_newer(root, path, files.read);
     let folders = drop_in_folders(app, id);
-    let is_gone = |folder: &PathBuf| had.contains(folder) && !within(root, folder).exists();
+    let is_gone = |folder: &PathBuf| had.contains(folder) && !below(root, folder).exists();
     // In a folder that is new to it, systemd itself does not see that there is something to be read.
     let is_unread = |folder: &PathBuf| has_unread(root, folder, &files.drop_ins);
     if files.stale || folders.iter().any(is_unread) {
@@ -92,7 +92,7 @@ pub fn changed(
 /// Whether a drop-in lies in a folder that systemd has not read. One of the same name in another folder
 /// may stand in its place; an empty one, or a link to `/dev/null`, is none (systemd.unit(5)).
 fn has_unread(root: &Path, folder: &Path, read: &[PathBuf]) -> bool {
-    fs::read_dir(within(root, folder)).into_iter().flatten().flatten().any(|entry| {
+    fs::read_dir(below(root, folder)).into_iter().flatten().flatten().any(|entry| {
         let path = entry.path();
         path.extension().is_some_and(|end| end == "conf")
             && !read.iter().any(|known| known.file_name() == path.file_name())
@@ -103,7 +103,7 @@ fn has_unread(root: &Path, folder: &Path, read: &[PathBuf]) -> bool {
 /// Whether the file at `path`, or a link that leads to it, was changed after `read`.
 fn is_newer(root: &Path, path: &Path, read: Option<SystemTime>) -> bool {
     let Some(read) = read else { return true };
-    let path = within(root, path);
+    let path = below(root, path);
     let both = [fs::symlink_metadata(&path), fs::metadata(&path)];
     both.iter().flatten().any(|meta| {
         let since = |seconds: i64, nanos: i64| {
@@ -112,11 +112,6 @@ fn is_newer(root: &Path, path: &Path, read: Option<SystemTime>) -> bool {
         };
         since(meta.ctime(), meta.ctime_nsec()).is_some_and(|changed| changed + TICK >= read)
     })
-}
-
-/// The path of a machine whose root is at `root`.
-fn within(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 #[cfg(test)]

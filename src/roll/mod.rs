@@ -5,8 +5,9 @@
 //! turn for each instance (`turn`, `gate`): pure, it says what to do next and is told what came of it
 //! (`protocol`).
 //! [`Driver`] does what it says, through a [`ServiceManager`](crate::manager::ServiceManager) and a
-//! [`HealthProbe`]; what the instances run is said by one of [`Releases`]. `canary` compares the first good instance with its siblings. [`Outcome`] is what
-//! is kept of a roll for those who ask afterwards, and [`Progress`] while it is under way.
+//! [`HealthProbe`]; what the instances run is said by one of [`Releases`]. `canary` compares the first good
+//! instance with its siblings. [`Outcome`] is what is kept of a roll for those who ask afterwards, and
+//! [`Progress`] while it is under way.
 
 mod canary;
 mod changed;

@@ -2,7 +2,8 @@
 //! more.
 //!
 //! While one runs, a file beside its log, or beside the folder that it works in, holds its mark, which is also
-//! in the environment of whatever it has started. So what is left is known by more than a number, which may be somebody else's by now.
+//! in the environment of whatever it has started. So what is left is known by more than a number, which may
+//! be somebody else's by now.
 
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -18,7 +18,8 @@ require('http').createServer((request, response) => {
 }).listen(process.env.PORT);
 ";
 
-/// Clients that keep a drain busy, so that there is a roll to be seen, also on a busy machine: so many downloads that each instance has some in hand, which take longer than anybody needs to cancel.
+/// Clients that keep a drain busy, so that there is a roll to be seen, also on a busy machine: so many
+/// downloads that each instance has some in hand, which take longer than anybody needs to cancel.
 fn busy(machine: &Machine) -> Running {
     let slow = Kind::SlowDownload { over: Duration::from_secs(5) };
     let load = machine.load(Mix::new(ADDRESS).clients(slow, 16, &Machine::site().large));

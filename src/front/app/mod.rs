@@ -146,8 +146,8 @@ impl Shared {
 }
 
 impl App {
-    /// Begins to start the app. `place`: what it is, decided for its first start; `runtime`: the folder that systemd made; `alive`: called at each sign
-    /// of life.
+    /// Begins to start the app. `place`: what it is, decided for its first start; `runtime`: the folder that
+    /// systemd made; `alive`: called at each sign of life.
     pub(crate) fn begin(
         place: Place,
         instance: Option<InstanceId>,
