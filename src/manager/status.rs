@@ -16,8 +16,7 @@ pub struct UnitStatus {
     pub active: ActiveState,
     /// The finer state, such as `running` or `auto-restart`.
     pub sub: String,
-    /// What is queued to be done with it, such as `stop`; none: nothing.
-    /// [`ServiceManager::names`](super::ServiceManager::names) alone tells it.
+    /// What is queued to be done with it or under way, such as `stop`; none: nothing.
     pub job: Option<String>,
     /// How the last run of a service ended.
     pub result: ServiceResult,
@@ -108,6 +107,13 @@ impl UnitStatus {
     pub fn is_errored(&self) -> bool {
         self.active == ActiveState::Failed
             || (self.active == ActiveState::Inactive && self.result == ServiceResult::ExecCondition)
+    }
+
+    /// Whether it is down for a moment only: between the two halves of a restart a unit is inactive, and
+    /// a job to start it is queued.
+    #[must_use]
+    pub fn is_about_to_start(&self) -> bool {
+        matches!(self.job.as_deref(), Some("start" | "restart"))
     }
 
     /// Why it is down, as the end of a sentence that begins with its name.

@@ -18,6 +18,10 @@ const DESTINATION: &str = "org.freedesktop.systemd1";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SOCKET: &str = "org.freedesktop.systemd1.Socket";
+const JOB: &str = "org.freedesktop.systemd1.Job";
+
+/// The error of a call to an object that is not there, or no longer.
+const UNKNOWN_OBJECT: &str = "org.freedesktop.DBus.Error.UnknownObject";
 
 /// `CLD_EXITED` of waitid(2), as `ExecMainCode` has it.
 const CLD_EXITED: i32 = 1;
@@ -251,25 +255,33 @@ impl Systemd {
         })))
     }
 
-    /// Reads the properties of a unit, those of all its interfaces in one call.
-    async fn read(
-        &self,
-        name: UnitName,
-        path: &OwnedObjectPath,
-    ) -> Result<UnitStatus, ManagerError> {
-        let what = format!("tell the state of {name}");
-        // An empty interface means "all of them", as for `systemctl show`.
-        let reply = self.properties(path, "GetAll", &"").await;
-        let reply = reply.map_err(|e| failed(&what, Some(&name), &e))?;
-        let body = reply.body();
-        let properties = body.deserialize().map_err(|e| failed(&what, Some(&name), &e))?;
-        Ok(status_of(name, &Properties(properties)))
+    /// Reads the properties of a unit, those of all its interfaces in one call, and the type of its job
+    /// in another.
+    async fn read(&self, name: &UnitName, path: &OwnedObjectPath) -> zbus::Result<UnitStatus> {
+        loop {
+            // An empty interface means "all of them", as for `systemctl show`.
+            let body = self.properties(path, "GetAll", &"").await?.body();
+            let properties = Properties(body.deserialize()?);
+            let status = status_of(name.clone(), &properties);
+            let Some(job) = properties.job() else { return Ok(status) };
+            match self.properties(&job, "Get", &(JOB, "JobType")).await {
+                Ok(kind) => {
+                    let body = kind.body();
+                    let kind: Variant<'_> = body.deserialize()?;
+                    let job = kind.downcast_ref::<&str>().ok().map(str::to_owned);
+                    return Ok(UnitStatus { job, ..status });
+                }
+                // It ended in between, and the state that was read is one of the past.
+                Err(zbus::Error::MethodError(name, ..)) if name.as_str() == UNKNOWN_OBJECT => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Reads what `row` does not tell of a unit: of an instance all that services have, since most of
     /// it is wanted; of others the one property that is.
     async fn read_rest(&self, row: &UnitRow) -> Result<UnitStatus, ManagerError> {
-        let (name, _, load, active, sub, _, path, ..) = row;
+        let (name, _, load, active, sub, _, path, _, job, _) = row;
         let name = UnitName::loaded(name);
         let wanted = match name.as_str().rsplit_once('.') {
             Some((stem, "service")) if stem.contains('@') => None,
@@ -291,7 +303,8 @@ impl Systemd {
         let Ok(active) = active.parse();
         let loaded = load == "loaded";
         let status = status_of(name, &Properties(properties));
-        Ok(UnitStatus { loaded, active, sub: sub.clone(), ..status })
+        let job = Some(job.clone()).filter(|job| !job.is_empty());
+        Ok(UnitStatus { loaded, active, sub: sub.clone(), job, ..status })
     }
 
     /// Calls a method of `org.freedesktop.DBus.Properties`.
@@ -322,7 +335,8 @@ impl ServiceManager for Systemd {
         let path = link.manager.load_unit(unit.as_str()).await;
         drop(turn);
         let path = path.map_err(|e| failed(&what, Some(unit), &e))?;
-        self.read(unit.clone(), &path).await
+        let what = format!("tell the state of {unit}");
+        self.read(unit, &path).await.map_err(|e| failed(&what, Some(unit), &e))
     }
 
     async fn run(&self, verb: Verb, unit: &UnitName) -> Result<JobResult, ManagerError> {
@@ -452,6 +466,19 @@ impl<'a> Properties<'a> {
             .filter_map(|value| value.downcast_ref::<u8>().ok())
             .fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"));
         (!digits.is_empty()).then_some(digits)
+    }
+
+    /// The job of `Job`, a pair of its id, 0 where there is none, and its path.
+    fn job(&self) -> Option<OwnedObjectPath> {
+        match self.value("Job")? {
+            Variant::Structure(job) => match job.fields() {
+                [Variant::U32(id), Variant::ObjectPath(path)] if *id != 0 => {
+                    Some(path.to_owned().into())
+                }
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The program of `ExecStart`, a list of structures that begin with its path.

@@ -145,7 +145,10 @@ impl<M: ServiceManager, H: HealthProbe> Driver<'_, M, H> {
                 told(&roll, Some(action));
                 let instance = action.instance();
                 let deadline = self.deadline(action, until.get(&instance).copied());
-                until.insert(instance, deadline);
+                // Back from an absence, the manager may still be at the job.
+                let is_away = matches!(action, Action::Return(_));
+                let job = if is_away { self.patience.job } else { Duration::ZERO };
+                until.insert(instance, deadline + job);
                 let siblings = roll.siblings();
                 under_way
                     .push(async move { (instance, self.within(deadline, action, siblings).await) });

@@ -282,6 +282,7 @@ impl Turn {
             }
             _ if status.is_up() => self.fails("was not restarted in time".into()),
             ActiveState::Activating | ActiveState::Deactivating => Step::Read(None),
+            _ if status.is_about_to_start() => Step::Read(None),
             _ => self.broken(status.why_down()),
         }
     }
@@ -408,6 +409,7 @@ fn after_absence(then: Step) -> Step {
 /// Whether someone stopped it.
 pub(super) fn is_stopped(status: &UnitStatus) -> bool {
     match status.active {
+        _ if status.is_about_to_start() => false,
         ActiveState::Inactive => !status.is_errored(),
         ActiveState::Deactivating => true,
         _ => false,

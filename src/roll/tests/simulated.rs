@@ -37,6 +37,8 @@ pub(super) enum Fate {
     Refused,
     /// The manager goes away for a while, before or after it has done the job.
     ManagerLost { done: bool, comes_back: bool },
+    /// Nobody hears of the job any more, and it goes on.
+    Unheard,
 }
 
 /// What becomes of a swap of one instance.
@@ -92,14 +94,16 @@ pub(super) struct Instance {
     pub(super) pin: &'static str,
     is_offered: bool,
     probed: u32,
+    /// Since when a job goes on that nobody hears of, and whether the instance served before.
+    unheard: Option<(Instant, bool)>,
 }
 
 impl Instance {
     pub(super) fn new(unit: UnitStatus, fates: Vec<Fate>, swap: SwapFate) -> Self {
         let serves = unit.is_up();
-        let (starts, swaps, probed, is_offered) = (0, 0, 0, false);
+        let (starts, swaps, probed, is_offered, unheard) = (0, 0, 0, false, None);
         let (release, pin) = ("old", "old");
-        Self { unit, fates, swap, serves, starts, swaps, release, pin, is_offered, probed }
+        Self { unit, fates, swap, serves, starts, swaps, release, pin, is_offered, probed, unheard }
     }
 
     /// What it is to run now: what is offered counts for one start.
@@ -120,6 +124,28 @@ impl Instance {
             self.unit.run = Some(format!("{}-{}", self.unit.name, self.starts));
         }
         (self.unit.active, self.unit.result) = (active, result);
+    }
+
+    /// Where a restart is that nobody hears of: between its halves the unit is inactive for a moment.
+    /// Told: it is at its end.
+    fn goes_on(&mut self) -> Option<bool> {
+        let (since, served) = self.unheard?;
+        let (active, job) = match since.elapsed().saturating_sub(ABSENCE).as_millis() {
+            0..200 => (ActiveState::Deactivating, "restart"),
+            200..600 => (ActiveState::Inactive, "start"),
+            600..800 => (ActiveState::Activating, "start"),
+            _ => {
+                self.forget_job();
+                self.come_up();
+                return Some(served);
+            }
+        };
+        (self.unit.active, self.unit.job) = (active, Some(job.to_owned()));
+        None
+    }
+
+    fn forget_job(&mut self) {
+        (self.unheard, self.unit.job) = (None, None);
     }
 
     /// What the start that has just been begun comes to.
@@ -249,6 +275,7 @@ impl World {
             Deed::Stop(number) => {
                 let Some(id) = id(number) else { return };
                 self.with(id, |one| {
+                    one.forget_job();
                     one.is(ActiveState::Inactive, ServiceResult::Success);
                     one.serves = false;
                 });
@@ -295,11 +322,16 @@ impl World {
             _ => {}
         }
         let served = self.with(id, |one| {
+            one.forget_job();
             one.is(ActiveState::Deactivating, ServiceResult::Success);
             std::mem::take(&mut one.serves)
         });
         self.touch(id, served);
         sleep(JOB / 2).await;
+        if fate == Fate::Unheard {
+            self.with(id, |one| one.unheard = Some((Instant::now(), served)));
+            return Err(self.goes_away(true));
+        }
         self.with(id, |one| one.unit.active = ActiveState::Activating);
         sleep(JOB / 2).await;
         match fate {
@@ -374,7 +406,11 @@ impl ServiceManager for World {
 
     async fn status(&self, unit: &UnitName) -> Result<UnitStatus, ManagerError> {
         self.here()?;
-        Ok(self.instances.borrow()[&self.id(unit)].unit.clone())
+        let id = self.id(unit);
+        if let Some(served) = self.with(id, Instance::goes_on) {
+            self.touch(id, served);
+        }
+        Ok(self.instances.borrow()[&id].unit.clone())
     }
 
     async fn run(&self, verb: Verb, unit: &UnitName) -> Result<JobResult, ManagerError> {
