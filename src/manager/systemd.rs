@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::{interval, sleep};
+use zbus::fdo::Error::UnknownObject;
 use zbus::{Array, Connection, DBusError as _, OwnedObjectPath, Variant};
 
 use super::{ManagerError, ServiceManager, UnitFiles, UnitStatus, Verb};
@@ -19,9 +20,6 @@ const SERVICE: &str = "org.freedesktop.systemd1.Service";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SOCKET: &str = "org.freedesktop.systemd1.Socket";
 const JOB: &str = "org.freedesktop.systemd1.Job";
-
-/// The error of a call to an object that is not there, or no longer.
-const UNKNOWN_OBJECT: &str = "org.freedesktop.DBus.Error.UnknownObject";
 
 /// `CLD_EXITED` of waitid(2), as `ExecMainCode` has it.
 const CLD_EXITED: i32 = 1;
@@ -272,7 +270,7 @@ impl Systemd {
                     return Ok(UnitStatus { job, ..status });
                 }
                 // It ended in between, and the state that was read is one of the past.
-                Err(zbus::Error::MethodError(name, ..)) if name.as_str() == UNKNOWN_OBJECT => {}
+                Err(zbus::Error::FDO(error)) if matches!(*error, UnknownObject(_)) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -392,6 +390,7 @@ fn failed(what: &str, unit: Option<&UnitName>, error: &zbus::Error) -> ManagerEr
         other => (String::new(), Some(other.to_string())),
     };
     let reason = reason.unwrap_or_else(|| name.clone());
+    let reason = reason.trim_end_matches('.').to_owned();
     let what = what.to_owned();
     match (name.as_str(), unit.cloned()) {
         (
