@@ -44,6 +44,7 @@ const LEFT: &str = "cd /var/lib/romuo/shop
     find /run/systemd/system /run/romuo -name 'shop.candidate*' -o -name 'shop.trial' -o -name 'shop.deploy.json' \
         -o -name 'shop.roll.progress.json'
     find releases -mindepth 1 -maxdepth 1 -name '.*'
+    grep '\"verdict\": \"staged\"' releases.json
     find work logs -mindepth 1 -maxdepth 1 ! -name '*.log' 2>/dev/null
     for process in /proc/[0-9]*/cmdline
     do tr '\\0' ' ' 2>/dev/null <$process | grep -x \"sleep $0 \"

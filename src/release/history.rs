@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ReleaseError;
 use super::folders::{self, Locked};
 use super::id::{Commit, ReleaseId};
+use super::lock::DeployLock;
 use crate::unit::NameError;
 
 /// The version of the file that is written here, and the newest that is understood.
@@ -207,6 +208,24 @@ impl History {
                 } else if verdict == Verdict::Serving && entry.verdict == Verdict::Serving {
                     entry.verdict = Verdict::Replaced;
                 }
+            }
+            Ok(())
+        })
+    }
+
+    /// Says of whatever else than `id` is still [`Staged`](Verdict::Staged) that its deploy was cut off.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn give_up_staged(&self, _lock: &DeployLock, id: &ReleaseId) -> Result<(), ReleaseError> {
+        let is_left = |entry: &Entry| entry.verdict == Verdict::Staged && entry.id != *id;
+        if !self.entries()?.iter().any(is_left) {
+            return Ok(());
+        }
+        self.change(|entries| {
+            for entry in entries.iter_mut().filter(|entry| is_left(entry)) {
+                entry.verdict = Verdict::Failed;
+                entry.reason = Some("its deploy was cut off".into());
             }
             Ok(())
         })

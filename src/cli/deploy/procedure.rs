@@ -166,7 +166,7 @@ impl<'a> Procedure<'a> {
         if let Some(outcome) = &self.roll {
             ports::sweep(outcome);
         }
-        self.settle(&settings).await;
+        self.settle(&id, &settings).await;
         let lines = settings.deploy.after.clone();
         let after = self.lines("after", &lines, checkout, &settings, interrupts).await;
         after.map_err(|error| Failure::After {
@@ -300,12 +300,15 @@ impl<'a> Procedure<'a> {
     }
 
     /// Brings the rest in line with what serves now. None of it can take that back.
-    async fn settle(&mut self, settings: &Settings) {
+    async fn settle(&mut self, id: &ReleaseId, settings: &Settings) {
         let wished = settings.instances.count(cpus());
         if wished != self.instances
             && let Err(error) = scale::to(wished, self.app(), self.context, self.printer).await
         {
             self.printer.tell(format!("warning: the number of instances is as it was: {error}"));
+        }
+        if let Err(error) = self.store.history().give_up_staged(self.lock, id) {
+            self.printer.tell(format!("warning: {error}"));
         }
         match self.store.prune(self.lock, settings.deploy.keep) {
             Ok(pruned) => {

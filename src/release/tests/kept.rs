@@ -232,6 +232,24 @@ fn the_history_says_who_shipped_what_and_what_came_of_it() {
 }
 
 #[test]
+fn what_a_killed_deploy_had_staged_is_given_up() {
+    let shop = Shop::new();
+    let history = shop.store.history();
+    let lock = shop.store.lock().unwrap();
+    let ids = ["20261126T001100Z", "20261126T001101Z", "20261126T001102Z"].map(|id| entry(id).id);
+    history.give_up_staged(&lock, &ids[2]).unwrap();
+    for id in &ids {
+        history.add(entry(&id.to_string())).unwrap();
+    }
+    history.judge(&ids[0], Verdict::Serving, None, None).unwrap();
+    history.give_up_staged(&lock, &ids[2]).unwrap();
+    let entries = history.entries().unwrap();
+    let verdicts: Vec<_> = entries.iter().map(|entry| entry.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Serving, Verdict::Failed, Verdict::Staged]);
+    assert_eq!(entries[1].reason.as_deref(), Some("its deploy was cut off"));
+}
+
+#[test]
 fn a_history_that_cannot_be_understood_is_left_alone() {
     let shop = Shop::new();
     let history = shop.store.history();
