@@ -75,7 +75,8 @@ fn foreign_and_hand_edited_files_are_refused_and_drop_ins_survive() {
     machine.ctl(&["install-units", "--force", "--now"]).ok();
 
     // `systemctl edit` writes a drop-in. It insists on a terminal, which script(1) makes.
-    let editor = "#!/bin/sh\nprintf '[Service]\\nNice=7\\n' > \"$1\"\n";
+    // Newer ones name the line as well, before the file.
+    let editor = "#!/bin/sh\nfor file; do :; done; printf '[Service]\\nNice=7\\n' > \"$file\"\n";
     machine.sandbox.write("/usr/local/bin/editor", editor).unwrap();
     machine.run(&["chmod", "755", "/usr/local/bin/editor"]).ok();
     let edit = "SYSTEMD_EDITOR=/usr/local/bin/editor systemctl edit romuo@.service";
