@@ -56,7 +56,8 @@ fn path(text: &str) -> Option<&str> {
             (controllers == wanted).then_some(path)
         })
     };
-    of(NAMED).or_else(|| of(""))
+    // Where another manager than the one that is asked about has that hierarchy, all are in its root.
+    of(NAMED).filter(|path| *path != "/").or_else(|| of(""))
 }
 
 /// Whether one of these processes holds a socket.
@@ -81,7 +82,8 @@ mod tests {
         let two = format!("0::{unit}\n");
         let hybrid = format!("5:memory:/other\n1:name=systemd:{unit}\n0::{unit}\n");
         let one = format!("2:cpu,cpuacct:/\n1:name=systemd:{unit}\n0::/\n");
-        for text in [two, hybrid, one] {
+        let two_beside_one = format!("1:name=systemd:/\n0::{unit}\n");
+        for text in [two, hybrid, one, two_beside_one] {
             assert_eq!(path(&text), Some(unit), "{text}");
         }
         for text in ["", "x", "1:memory:/a\n"] {
