@@ -6,7 +6,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`mod@unit`] | names of apps, instances and units; the states systemd reports |
-//! | [`account`] | the users of the machine |
+//! | [`account`] | the users of the machine, and programs that run as one of them |
 //! | [`clock`] | the clocks that no one sets |
 //! | [`config`] | `romuo.toml`: what the file says -> merged with the defaults -> [`config::Settings`] |
 //! | [`health`] | the wire type of `/health` and the probe that asks for it |

@@ -1,7 +1,11 @@
-//! The users of the machine, as passwd(5) has them.
+//! The users of the machine, as passwd(5) has them, and programs that run as one of them.
+
+mod owner;
 
 use std::fs;
 use std::path::PathBuf;
+
+pub use owner::Owner;
 
 /// The file of the users. Those of a directory service are not in it.
 const FILE: &str = "/etc/passwd";

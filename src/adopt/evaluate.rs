@@ -49,7 +49,7 @@ pub(super) fn evaluate(path: &Path, search: &OsStr) -> Result<Evaluated, AdoptEr
             arguments: &words,
             directory,
             search,
-            decides: path,
+            decide: &[directory, path],
             limit: ANSWER_MAX,
         };
         let answer = question.ask().map_err(|error| failed(error.to_string()))?;

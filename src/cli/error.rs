@@ -129,6 +129,12 @@ pub(super) enum Failure {
     #[diagnostic(help("go to the folder of its romuo.toml, or name that with --config"))]
     NoHome { app: AppName },
 
+    #[error("{} leads into {}, where releases are kept", folder.display(), store.display())]
+    #[diagnostic(help(
+        "a deploy begins in the folder that the app lives in; `romuoctl rollback` brings a release back"
+    ))]
+    IsRelease { folder: PathBuf, store: PathBuf },
+
     #[error("what is to be shipped is the app {other}, and not {app}")]
     #[diagnostic(help("its romuo.toml has another `name`"))]
     OtherApp { app: AppName, other: AppName },
@@ -258,6 +264,7 @@ impl Failure {
             | Self::NoHome { .. }
             | Self::WhichRelease { .. }
             | Self::OtherApp { .. }
+            | Self::IsRelease { .. }
             | Self::NoRelease { .. }
             | Self::NeedsStart { .. }
             | Self::RunsReleases { .. }

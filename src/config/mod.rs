@@ -34,7 +34,8 @@ mod version;
 mod write;
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{self, Path};
 
 pub use deploy::Deploy;
@@ -55,6 +56,8 @@ pub use write::to_toml;
 pub(crate) use merge::resolve;
 pub(crate) use validate::is_variable_name;
 
+use rustix::fs::OFlags;
+
 use file::File;
 use merge::Merged;
 
@@ -66,9 +69,28 @@ const FILE_MAX: u64 = 1 << 20;
 /// # Errors
 /// Where the file cannot be read, is larger than 1 MiB, or says something that is not possible.
 pub fn load(path: &Path) -> Result<Settings, ConfigError> {
+    let file = fs::File::open(path);
+    read(file.map_err(|source| ConfigError::Read { path: path.into(), source })?, path)
+}
+
+/// The same of a file that somebody else decides on: not through a link, since an error shows lines of
+/// what is read, and not from a pipe.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_guarded(path: &Path) -> Result<Settings, ConfigError> {
+    let failed = |source| ConfigError::Read { path: path.into(), source };
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")));
+    }
+    read(file, path)
+}
+
+fn read(file: fs::File, path: &Path) -> Result<Settings, ConfigError> {
     let failed = |source| ConfigError::Read { path: path.into(), source };
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(failed)?;
     file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > FILE_MAX {
         return Err(ConfigError::TooLarge { path: path.into() });

@@ -5,18 +5,17 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, getegid, geteuid, kill_process_group, pidfd_open};
 
 use super::search::Place;
-use crate::account::Account;
+use crate::account::Owner;
 
 /// How long an answer may take: a cold pyenv starts a dozen shells, which takes a second on a slow
 /// disk; what takes ten times that waits for something.
@@ -34,9 +33,9 @@ pub(crate) struct Question<'a> {
     pub(crate) directory: &'a Path,
     /// Its `PATH`.
     pub(crate) search: &'a OsStr,
-    /// The file that decides what is run. What is another user's is run as that user: root has no
-    /// business running it.
-    pub(crate) decides: &'a Path,
+    /// The files that decide what is run and what that does, the folder it runs in among them. Where one is
+    /// another user's it is run as that user: root has no business running it.
+    pub(crate) decide: &'a [&'a Path],
     /// How long the answer may take.
     pub(crate) limit: Duration,
 }
@@ -52,21 +51,11 @@ pub(crate) struct Answer {
 impl Question<'_> {
     /// Asks; none: there was no answer in time.
     pub(crate) fn ask(&self) -> io::Result<Option<Answer>> {
-        let mut command = Command::new(self.program);
-        command
-            .args(self.arguments)
-            .current_dir(self.directory)
-            .env("PATH", self.search)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        if rustix::process::geteuid().is_root()
-            && let Some((uid, gid)) = owner(self.decides)
-        {
-            command.uid(uid).gid(gid);
-            command.env("HOME", Account::of(uid).map_or_else(|| "/".into(), |user| user.home));
-        }
+        let words = [self.program.as_os_str()].into_iter().chain(self.arguments.iter().copied());
+        // In a session of its own, which is a group of its own too.
+        let mut command = self.asked_as().command(words);
+        command.current_dir(self.directory).env("PATH", self.search);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let until = Instant::now() + self.limit;
         let output = child.stdout.take().map(reading);
@@ -86,6 +75,13 @@ impl Question<'_> {
             (Some(output), Some(errors)) if ended => Some(Answer { status, output, errors }),
             _ => None,
         })
+    }
+
+    fn asked_as(&self) -> Owner {
+        let own = (geteuid().as_raw(), getegid().as_raw());
+        let other = || self.decide.iter().find_map(|file| owner(file));
+        let (uid, gid) = if geteuid().is_root() { other().unwrap_or(own) } else { own };
+        Owner::with_ids(uid, gid)
     }
 }
 
@@ -115,15 +111,21 @@ fn reading(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     text
 }
 
-/// The lines that `program` prints, as it runs in the app's folder; none: it did not answer well.
-pub(super) fn ask(program: &Path, arguments: &[&str], place: &Place<'_>) -> Option<Vec<String>> {
+/// The lines that `program` prints, as it runs in the app's folder; none: it did not answer well. `by` is the
+/// file that led to it.
+pub(super) fn ask(
+    program: &Path,
+    arguments: &[&str],
+    by: &Path,
+    place: &Place<'_>,
+) -> Option<Vec<String>> {
     let arguments: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
     let question = Question {
         program,
         arguments: &arguments,
         directory: place.directory,
         search: place.search,
-        decides: program,
+        decide: &[place.directory, by, program],
         limit: ANSWER_MAX,
     };
     let answer = question.ask().ok()??;

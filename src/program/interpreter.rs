@@ -177,7 +177,7 @@ impl Interpreter {
         } else if is_real {
             target
         } else {
-            let answer = kind.question().and_then(|question| ask(file, question, place));
+            let answer = kind.question().and_then(|question| ask(file, question, file, place));
             let found = answer.and_then(|lines| program_of(&lines));
             let found = found.or_else(|| behind_shim(file, place).map(|(path, _)| path));
             if let Some(path) = &found
@@ -206,7 +206,7 @@ impl Interpreter {
         // The answer may be a venv, as with pyenv-virtualenv.
         found.reads.extend(base_of_venv(&program).into_iter().flatten());
         if kind == Kind::Ruby {
-            found.add_gems(&program, place);
+            found.add_gems(&program, file, place);
         }
         Ok(found)
     }
@@ -250,8 +250,8 @@ impl Interpreter {
     }
 
     /// Where Ruby looks for gems: folders below a home, and the variables that name them.
-    fn add_gems(&mut self, ruby: &Path, place: &Place<'_>) {
-        let folders = ask(ruby, &["-e", "puts Gem.path"], place).unwrap_or_default();
+    fn add_gems(&mut self, ruby: &Path, by: &Path, place: &Place<'_>) {
+        let folders = ask(ruby, &["-e", "puts Gem.path"], by, place).unwrap_or_default();
         // A file within, so that the folder counts as a runtime with its `bin`.
         let folders = folders.iter().map(PathBuf::from).filter(|folder| folder.is_dir());
         self.reads.extend(folders);
@@ -269,7 +269,8 @@ impl Interpreter {
             return;
         };
         let question = ["-c", "import sys; print('python%d.%d' % sys.version_info[:2])"];
-        let version = self.words.first().map(|python| ask(Path::new(python), &question, place));
+        let version =
+            self.words.first().map(|python| ask(Path::new(python), &question, script, place));
         let Some(Some(version)) = version else { return };
         let Some(version) = version.first() else { return };
         let packages = local.with_file_name("lib").join(version).join("site-packages");
@@ -307,7 +308,7 @@ fn program_of(lines: &[String]) -> Option<PathBuf> {
 /// Links in between are found by whoever reads `file`.
 fn base_of_venv(file: &Path) -> Option<Vec<PathBuf>> {
     let venv = file.parent()?.parent()?;
-    let config = fs::read_to_string(venv.join("pyvenv.cfg")).ok()?;
+    let config = script::text(&venv.join("pyvenv.cfg"))?;
     let home = config.lines().find_map(|line| {
         let (key, value) = line.split_once('=')?;
         (key.trim() == "home").then(|| PathBuf::from(value.trim()))
@@ -327,7 +328,7 @@ fn behind_shim(file: &Path, place: &Place<'_>) -> Option<(PathBuf, String)> {
         _ if file.parent()?.ends_with("shims") => manager_of(file, place),
         _ => return None,
     }?;
-    let answer = ask(&manager, &["which", file_name(file)], place)?;
+    let answer = ask(&manager, &["which", file_name(file)], file, place)?;
     let real = program_of(&answer).filter(|real| real != file)?;
     let note =
         format!("{} only chooses a version; {} is run directly", file.display(), real.display());
@@ -336,7 +337,7 @@ fn behind_shim(file: &Path, place: &Place<'_>) -> Option<(PathBuf, String)> {
 
 /// The manager that a shim hands over to: `exec "/root/.pyenv/libexec/pyenv" exec "$program"`.
 fn manager_of(shim: &Path, place: &Place<'_>) -> Option<PathBuf> {
-    let text = fs::read_to_string(shim).ok()?;
+    let text = script::text(shim)?;
     let line = text.lines().rev().find_map(|line| line.trim().strip_prefix("exec "))?;
     let mut words = line.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
     let manager = words.next().filter(|_| words.next() == Some("exec"))?;

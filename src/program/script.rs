@@ -1,6 +1,6 @@
 //! Files that another program runs: what their first lines say.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -83,12 +83,20 @@ fn package_wrapper(text: &str, folder: &Path) -> Option<(String, PathBuf)> {
     Some(("node".into(), folder.join(target)))
 }
 
+/// The text of a small file, as far as [`HEAD_MAX`]; none: it cannot be read, or is no file. The open of a
+/// fifo would hang.
+pub(super) fn text(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    File::open(path).ok()?.take(HEAD_MAX).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
 /// Whether a script of the shell hands itself over to what it starts in the end.
 pub(super) fn ends_in_exec(path: &Path) -> bool {
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(HEAD_MAX).read_to_string(&mut text));
+    let text = text(path);
     let said = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with('#');
     // The words after a `\` at the end of a line belong to it.
-    let joined = text.replace("\\\n", " ");
-    read.is_ok() && joined.lines().rfind(said).is_some_and(|line| line.trim().starts_with("exec "))
+    let joined = text.unwrap_or_default().replace("\\\n", " ");
+    joined.lines().rfind(said).is_some_and(|line| line.trim().starts_with("exec "))
 }

@@ -37,6 +37,18 @@ pub enum ReleaseError {
         store: PathBuf,
     },
 
+    /// What was to be staged is not the folder of who owns the app.
+    #[error("cannot stage {}: it is of user {found}, and the app of user {user}", folder.display())]
+    #[diagnostic(help("is there a link in its place? What belongs to others is not published"))]
+    NotTheirs {
+        /// What was to be staged.
+        folder: PathBuf,
+        /// The number of the user who owns the app.
+        user: u32,
+        /// That of the one who owns the folder.
+        found: u32,
+    },
+
     /// A line of the file of rules cannot be understood.
     #[error("{}:{line}: {reason}", path.display())]
     #[diagnostic(help("each line is a pattern as in .gitignore (gitignore(5))"))]

@@ -17,10 +17,13 @@ pub const IGNORE_FILE: &str = ".romuoignore";
 /// What no app needs to run.
 const DEFAULTS: [&str; 1] = [".git"];
 
-/// What of a folder is not staged. The last rule that matches decides, so that a file of rules may take
+/// What of a folder is not staged, and whose that has to be. The last rule that matches decides, so that a file of rules may take
 /// back a default: `!.git`.
 #[derive(Debug)]
-pub struct Rules(Gitignore);
+pub struct Rules {
+    ignored: Gitignore,
+    user: Option<u32>,
+}
 
 impl Rules {
     /// The defaults, then `writable`, which holds what the app writes and no release may bring, then
@@ -56,7 +59,21 @@ impl Rules {
         for (line, number) in text.lines().zip(1..) {
             builder.add_line(None, line).map_err(|error| rule(number, error))?;
         }
-        builder.build().map(Self).map_err(|error| rule(0, error))
+        let ignored = builder.build().map_err(|error| rule(0, error))?;
+        Ok(Self { ignored, user: None })
+    }
+
+    /// The folder has to be of this user, unless that is root: else a link in its place would have root
+    /// publish what that user cannot read.
+    #[must_use]
+    pub fn of_user(mut self, uid: u32) -> Self {
+        self.user = Some(uid).filter(|uid| *uid != 0);
+        self
+    }
+
+    /// Whose the folder has to be; none: anybody's.
+    pub(super) fn user(&self) -> Option<u32> {
+        self.user
     }
 
     /// Whether `path`, which is relative to the folder, is left out. What lies below a folder that is
@@ -64,7 +81,7 @@ impl Rules {
     #[must_use]
     pub fn skip(&self, path: &Path, is_folder: bool) -> bool {
         // Whoever ships must not decide what root takes for the settings, whatever the rules say.
-        path == Path::new(CONFIG_FILE) || self.0.matched(path, is_folder).is_ignore()
+        path == Path::new(CONFIG_FILE) || self.ignored.matched(path, is_folder).is_ignore()
     }
 }
 

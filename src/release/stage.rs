@@ -4,7 +4,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, fchmod, mkdirat, syncfs};
+use rustix::fs::{CWD, Mode, fchmod, fstat, mkdirat, syncfs};
 
 use super::additions::Additions;
 use super::error::ReleaseError;
@@ -47,7 +47,7 @@ impl Store {
         additions: &Additions,
     ) -> Result<Staged, ReleaseError> {
         self.clean(lock)?;
-        let from = self.source(folder)?;
+        let from = self.source(folder, rules)?;
         let path = self.path(id);
         if path.symlink_metadata().is_ok() {
             return Err(ReleaseError::Exists { id: id.clone() });
@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// Opens what is to be staged.
-    fn source(&self, folder: &Path) -> Result<OwnedFd, ReleaseError> {
+    fn source(&self, folder: &Path, rules: &Rules) -> Result<OwnedFd, ReleaseError> {
         if !folder.is_dir() {
             return Err(ReleaseError::NoFolder(folder.into()));
         }
@@ -77,7 +77,15 @@ impl Store {
         if store.starts_with(&real) {
             return Err(ReleaseError::Inside { folder: folder.into(), store });
         }
-        open_folder(CWD, &real).map_err(ReleaseError::io("read", folder))
+        let opened = open_folder(CWD, &real).map_err(ReleaseError::io("read", folder))?;
+        // From here on it is this folder, whatever lies in its place.
+        let found = fstat(&opened).map_err(ReleaseError::io("read", folder))?.st_uid;
+        match rules.user() {
+            Some(user) if user != found => {
+                Err(ReleaseError::NotTheirs { folder: folder.into(), user, found })
+            }
+            _ => Ok(opened),
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::ShipError;
-use super::owner::Owner;
 use super::process::ask;
+use crate::account::Owner;
 
 /// How long tar may take: gigabytes on a slow disk.
 const LIMIT: Duration = Duration::from_secs(15 * 60);

@@ -9,8 +9,8 @@ use std::process::Output;
 use std::time::Duration;
 
 use super::error::ShipError;
-use super::owner::Owner;
 use super::process::ask;
+use crate::account::Owner;
 use crate::release::Commit;
 
 /// How long git may take: a first fetch of a large repository over a slow line, and submodules.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::archive;
 use super::error::ShipError;
 use super::git::Repository;
-use super::leftover::Mark;
-use super::owner::Owner;
+use super::leftover::{MARK, Mark};
+use crate::account::Owner;
 use crate::config::resolve;
 use crate::release::{Commit, Source};
 
@@ -129,7 +129,7 @@ async fn extracted(
 ) -> Result<Checkout, ShipError> {
     tell(&format!("extracting {}", file.display()));
     let mark = mark(work)?;
-    let owner = owner(&home)?.marked(&mark);
+    let owner = owner(&home)?.with(MARK, mark.text());
     let tree = make_tree(work, &owner)?;
     let folder = archive::extract(file, &tree, &owner).await?;
     Ok(Checkout::plain(folder, home, Source::Archive))
@@ -161,7 +161,7 @@ async fn commit(
     tell: impl Fn(&str),
 ) -> Result<Checkout, ShipError> {
     let mark = mark(work)?;
-    let owner = owner(&folder)?.marked(&mark);
+    let owner = owner(&folder)?.with(MARK, mark.text());
     let repository = Repository::at(folder.clone(), owner.clone());
     let prefix = repository.prefix().await?;
     // What a deploy that was killed left. It is in nobody's way, where it cannot be removed.
@@ -265,7 +265,9 @@ pub fn prepare(works: &Path, logs: &Path) -> Result<(), ShipError> {
     }
     for entry in fs::read_dir(works).map_err(ShipError::io("read", works))? {
         let path = entry.map_err(ShipError::io("read", works))?.path();
-        fs::remove_dir_all(&path).map_err(ShipError::io("remove", &path))?;
+        // One that cannot be removed, such as a tree of a thousand levels, is in nobody's way: each deploy has a
+        // folder of its own.
+        let _ = fs::remove_dir_all(&path);
     }
     Ok(())
 }

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use romuo::account::Owner;
 use romuo::release::{Source, Verdict};
-use romuo::ship::{Facts, Owner, ShipError, end_leftovers, run};
+use romuo::ship::{Facts, ShipError, end_leftovers, run};
 
 use crate::owned::{Owned, is_the_users, read};
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use romuo::account::Owner;
 use romuo::config::{self, detect_version, to_toml};
 use romuo::release::{AddedFile, Additions, CONFIG_FILE, Rules, Source, Store};
-use romuo::ship::{Facts, Owner, Wanted, for_release, run};
+use romuo::ship::{Facts, Wanted, for_release, run};
 
 use crate::owned::{Owned, read};
 

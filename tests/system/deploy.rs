@@ -256,6 +256,46 @@ fn a_commit_and_an_archive_are_shipped_as_they_are_and_data_stays_where_it_is() 
 }
 
 #[test]
+fn what_is_shipped_cannot_have_root_read_or_run_anything_through_a_link() {
+    let shop = Shop::boot();
+    shop.0.run(&["sh", "-c", "chown -R nobody /srv/shop && chmod 755 /srv/shop"]).ok();
+    shop.0.run(&["mkdir", "-m", "700", "/srv/secret"]).ok();
+    shop.0.run(&["sh", "-c", "echo seen > /srv/secret/server.js"]).ok();
+    let deployed = |make: &str| {
+        let pack = "cd /srv && rm -rf pack && cp -r shop pack && cd pack";
+        let make = format!("{pack} && {make} && tar czf /srv/shop.tgz -C /srv pack");
+        shop.0.run(&["sh", "-c", &make]).ok();
+        shop.0.run(&["romuoctl", "--app", "shop", "deploy", "--archive", "/srv/shop.tgz"])
+    };
+
+    let ran = deployed("ln -sf /etc/shadow romuo.toml").exits(2);
+    assert!(ran.stderr.contains("romuo.toml"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("root:"), "{}", ran.stderr);
+    let ran = deployed("rm romuo.toml && mkfifo romuo.toml").exits(2);
+    assert!(ran.stderr.contains("it is no file"), "{}", ran.stderr);
+
+    // A line puts something else in the place of its folder, where the next one would run as root.
+    let swap = "build = [\"mv ../pack ../x; ln -s /srv/secret ../pack\", \"id -un\"]\n";
+    let ran = deployed(&format!(
+        "printf '%s' '{swap}' | sed -i '/^\\[deploy\\]/r /dev/stdin' romuo.toml"
+    ))
+    .exits(1);
+    assert!(ran.stderr.contains("of user 0"), "{}", ran.stderr);
+    assert!(format!("{ran:?}").contains("nobody"), "{ran:?}");
+    let find = ["find", "/var/lib/romuo/shop/releases", "-name", "server.js"];
+    assert_eq!(shop.0.run(&find).ok(), "");
+
+    // So would all lines where the home leads to a release, which is root's.
+    shop.0.run(&["sh", "-c", "mv /srv/shop /srv/real"]).ok();
+    shop.0.run(&["mkdir", "-p", "/var/lib/romuo/shop/releases/x"]).ok();
+    shop.0.run(&["cp", "/srv/real/romuo.toml", "/var/lib/romuo/shop/releases/x"]).ok();
+    shop.0.run(&["ln", "-s", "/var/lib/romuo/shop/releases/x", "/srv/shop"]).ok();
+    let ran = shop.ctl(&["--config", "/srv/shop/romuo.toml", "deploy"]).exits(2);
+    assert!(ran.stderr.contains("where releases are kept"), "{}", ran.stderr);
+    assert_eq!(shop.says(), "one red");
+}
+
+#[test]
 fn where_the_way_back_fails_too_both_causes_are_told() {
     let shop = Shop::boot();
     let needs = "require('fs').readFileSync('/srv/needed')\n";

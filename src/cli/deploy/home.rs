@@ -1,13 +1,13 @@
 //! Where an app really lives: the folder with its `romuo.toml`, its data and its repository.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::super::context::{Context, LOCAL};
 use super::super::error::Failure;
 use crate::config::{self, Settings};
-use crate::release::Store;
-use crate::ship::Wanted;
+use crate::release::{Source, Store};
+use crate::ship::{Checkout, Wanted};
 use crate::unit::AppName;
 
 /// The home of an app.
@@ -28,6 +28,14 @@ pub(super) fn find(context: &Context) -> Result<Home, Failure> {
     let file = std::path::absolute(file).map_err(Failure::Runtime)?;
     let settings = config::load(&file)?;
     let folder = file.parent().unwrap_or(&file).to_path_buf();
+    // As the owner of a folder there, which is root, what was shipped before would be built.
+    let store = Store::new(context.root(), &settings.name).folder().to_path_buf();
+    let (real, store) = (fs::canonicalize(&folder), fs::canonicalize(&store));
+    if let (Ok(real), Ok(store)) = (real, store)
+        && real.starts_with(&store)
+    {
+        return Err(Failure::IsRelease { folder, store });
+    }
     Ok(Home { folder, file, settings })
 }
 
@@ -61,11 +69,14 @@ impl Home {
         })
     }
 
-    /// The settings of the app in a folder that it was checked out to.
-    pub(super) fn settings_in(&self, folder: &Path) -> Result<Settings, Failure> {
-        let own = folder.join(self.file.file_name().unwrap_or_default());
-        if own.exists() {
+    /// The settings of what is shipped.
+    pub(super) fn settings_in(&self, checkout: &Checkout) -> Result<Settings, Failure> {
+        let own = checkout.folder.join(self.file.file_name().unwrap_or_default());
+        if checkout.source == Source::Folder {
             return Ok(config::load(&own)?);
+        }
+        if own.symlink_metadata().is_ok() {
+            return Ok(config::load_guarded(&own)?);
         }
         // It has none of its own: the one at home, as if it lay there.
         let read = |source| Failure::Read { path: self.file.clone(), source };

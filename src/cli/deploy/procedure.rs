@@ -22,6 +22,7 @@ use super::super::scaling::Interrupts;
 use super::home::Home;
 use super::outcome::Deployed;
 use super::steps::Steps;
+use crate::account::Owner;
 use crate::clock::BootTime;
 use crate::config::{self, Settings};
 use crate::install;
@@ -32,7 +33,7 @@ use crate::release::{
 };
 use crate::render::Host;
 use crate::roll::Outcome;
-use crate::ship::{self, Checkout, Facts, ForRelease, Owner, Wanted, check_out, for_release};
+use crate::ship::{self, Checkout, Facts, ForRelease, Wanted, check_out, for_release};
 use crate::unit::AppName;
 
 /// A deploy under way.
@@ -45,6 +46,9 @@ pub(super) struct Procedure<'a> {
     manager: Systemd,
     host: Host,
     steps: Steps<'a>,
+    /// As whom the lines of `[deploy]` run. It is found before anything of what is shipped does: a line may put
+    /// another folder in the place of its own.
+    owner: Owner,
     since: BootTime,
     /// How many instances the configuration has asked for so far.
     instances: NonZeroU16,
@@ -63,6 +67,7 @@ impl<'a> Procedure<'a> {
         let manager = Systemd::connect().await?;
         let host = host(context.root(), Some(&manager)).await?;
         let (steps, since) = (Steps::new(printer), BootTime::now());
+        let owner = Owner::of(&home.folder).map_err(Failure::Runtime)?;
         let instances = context.installed(&home.settings.name)?.instances.count(cpus());
         Ok(Self {
             home,
@@ -73,6 +78,7 @@ impl<'a> Procedure<'a> {
             manager,
             host,
             steps,
+            owner,
             since,
             instances,
             facts: None,
@@ -194,7 +200,7 @@ impl<'a> Procedure<'a> {
 
     /// The settings of what is shipped.
     fn settings(&self, checkout: &Checkout) -> Result<Settings, Failure> {
-        let settings = self.home.settings_in(&checkout.folder)?;
+        let settings = self.home.settings_in(checkout)?;
         if settings.name != *self.app() {
             return Err(Failure::OtherApp { app: self.app().clone(), other: settings.name });
         }
@@ -212,12 +218,11 @@ impl<'a> Procedure<'a> {
     ) -> Result<(), Failure> {
         let Some(facts) = self.facts.clone().filter(|_| !lines.is_empty()) else { return Ok(()) };
         let step = Steps::begin_aloud(key);
-        let owner = Owner::of(&checkout.folder).map_err(Failure::Runtime)?;
         let id = facts.release.as_ref().map(ToString::to_string).unwrap_or_default();
         let log = self.store.logs().join(format!("{id}.log"));
         let tell = |line: &str| self.printer.tell(format!("$ {line}"));
         let (folder, limit) = (&checkout.folder, settings.deploy.timeout);
-        let run = ship::run(lines, key, folder, &owner, &facts, &log, limit, tell);
+        let run = ship::run(lines, key, folder, &self.owner, &facts, &log, limit, tell);
         self.unless(interrupts, run).await?;
         let count =
             if lines.len() == 1 { "1 line".into() } else { format!("{} lines", lines.len()) };
@@ -241,7 +246,7 @@ impl<'a> Procedure<'a> {
         install::verify(&fitting.units, &self.host, self.context.root())?;
         fitting.plan(self.context)?;
         let writable: Vec<PathBuf> = links.iter().map(|(inside, _)| inside.clone()).collect();
-        let rules = Rules::read(&checkout.folder, &writable)?;
+        let rules = Rules::read(&checkout.folder, &writable)?.of_user(self.owner.ids().0);
         let text = config::to_toml(&settings);
         let path = CONFIG_FILE.into();
         let files = vec![AddedFile { path, text, mode: CONFIG_MODE }];

@@ -200,7 +200,7 @@ fn an_answer_that_never_ends_is_not_waited_for() {
         arguments: &[],
         directory: app.path(),
         search: &search(),
-        decides: app.path(),
+        decide: &[app.path()],
         limit: std::time::Duration::from_millis(50),
     };
     assert!(question.ask().unwrap().is_none());
@@ -225,5 +225,19 @@ fn root_asks_the_program_of_another_user_as_that_user() {
     chown(&file, Some(65534), Some(65534)).unwrap();
     let (directory, search) = (app.path(), search());
     let place = Place { directory, search: &search };
-    assert_eq!(crate::program::ask::ask(&file, &[], &place).unwrap(), ["65534"]);
+    let ask = |program: &str, arguments: &[&str], by: &std::path::Path| {
+        crate::program::ask::ask(std::path::Path::new(program), arguments, by, &place).unwrap()
+    };
+    assert_eq!(ask(file.to_str().unwrap(), &[], &file), ["65534"]);
+    // A program of the system does what such a file, or what lies in the folder, says.
+    assert_eq!(ask("/usr/bin/id", &["-u"], &file), ["65534"]);
+    assert_eq!(ask("/usr/bin/id", &["-u"], app.path()), ["0"]);
+    chown(app.path(), Some(65534), Some(65534)).unwrap();
+    assert_eq!(ask("/usr/bin/id", &["-u"], std::path::Path::new("/")), ["65534"]);
+    // With nothing that may be a secret, and no terminal to type into.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    let told = ask("/usr/bin/env", &[], app.path());
+    assert!(!told.iter().any(|line| line.starts_with("CARGO")), "{told:?}");
+    let session = ask("/bin/sh", &["-c", "ps -o sid= -p $$; echo $$"], app.path());
+    assert_eq!(session[0], session[1], "a session of its own");
 }

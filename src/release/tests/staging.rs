@@ -1,7 +1,7 @@
 //! A folder becomes a release.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
@@ -200,6 +200,25 @@ fn what_cannot_be_staged_is_said_and_leaves_no_trace() {
     assert!(matches!(stage(shop.dir.path().into(), &next), ReleaseError::Inside { .. }));
     let names = fs::read_dir(shop.store.path(&id).parent().unwrap()).unwrap();
     assert_eq!(names.count(), 1);
+}
+
+#[test]
+fn what_is_another_users_than_the_apps_is_not_staged_whatever_link_leads_to_it() {
+    let shop = Shop::new();
+    shop.write("app.js", "x");
+    let own = fs::metadata(shop.source("")).unwrap().uid();
+    let link = shop.dir.path().join("link");
+    symlink(shop.source(""), &link).unwrap();
+    let lock = shop.store.lock().unwrap();
+    let id = shop.store.next_id(None).unwrap();
+    let stage = |uid: u32| {
+        let rules = Rules::read(&link, &[]).unwrap().of_user(uid);
+        shop.store.stage(&lock, &link, &rules, &id, &Additions::default())
+    };
+    let error = stage(own + 1).unwrap_err();
+    assert!(matches!(error, ReleaseError::NotTheirs { .. }), "{error}");
+    assert!(!shop.store.path(&id).exists());
+    stage(own).unwrap();
 }
 
 #[test]

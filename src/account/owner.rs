@@ -1,4 +1,5 @@
-//! The user who owns what is shipped, and programs that run as that user.
+//! The user who owns a file, and programs that run as that user: root has no business running what another
+//! user decides.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,8 +11,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{geteuid, getuid};
 
-use super::leftover::{MARK, Mark};
-use crate::account::Account;
+use super::Account;
 
 /// Becomes another user, with all groups of that user, which the standard library cannot set (setpriv(1)
 /// of util-linux). By its path: as root it must not be searched for where a user may write.
@@ -77,8 +77,8 @@ pub struct Owner {
     is_caller: bool,
     /// Is searched before the rest of `PATH`.
     first: Vec<PathBuf>,
-    /// What programs are known by that are left running.
-    mark: Option<String>,
+    /// What its programs find in their environment besides.
+    more: Vec<(&'static str, String)>,
 }
 
 impl Owner {
@@ -88,7 +88,12 @@ impl Owner {
     /// Where the folder cannot be looked at.
     pub fn of(folder: &Path) -> io::Result<Self> {
         let found = fs::metadata(folder)?;
-        let uid = found.uid();
+        Ok(Self::with_ids(found.uid(), found.gid()))
+    }
+
+    /// The user of a number; `group` counts where the machine does not know it.
+    #[must_use]
+    pub fn with_ids(uid: u32, group: u32) -> Self {
         let account = account(uid);
         let caller = env::var("SUDO_UID").ok().filter(|_| geteuid().is_root());
         let is_self = uid == getuid().as_raw();
@@ -98,10 +103,10 @@ impl Owner {
             env::var_os("HOME").filter(|home| is_self && caller.is_none() && !home.is_empty());
         let (name, gid, home) = match account {
             Some(Account { name, gid, home }) => (Some(name), gid, home),
-            None => (None, found.gid(), "/".into()),
+            None => (None, group, "/".into()),
         };
         let home = own.map_or(home, PathBuf::from);
-        Ok(Self { uid, gid, name, home, is_caller, first: Vec::new(), mark: None })
+        Self { uid, gid, name, home, is_caller, first: Vec::new(), more: Vec::new() }
     }
 
     /// Programs are searched in this folder first: that of the runtime of the app, which a `PATH` without
@@ -112,9 +117,10 @@ impl Owner {
         self
     }
 
-    /// Programs are found by this where a deploy that was killed has left them running.
-    pub(super) fn marked(mut self, mark: &Mark) -> Self {
-        self.mark = Some(mark.text().to_owned());
+    /// Programs find this in their environment.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.more.push((name, value.to_owned()));
         self
     }
 
@@ -125,12 +131,13 @@ impl Owner {
     }
 
     /// Whether programs are to run as somebody else than this process.
-    pub(super) fn is_other(&self) -> bool {
+    #[must_use]
+    pub fn is_other(&self) -> bool {
         geteuid().is_root() && self.uid != 0
     }
 
     /// A program with its arguments that runs as this user, in a session of its own, without input.
-    pub(super) fn command(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+    pub fn command(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(SETSID);
         if self.is_other() {
             let groups = if self.name.is_some() { "--init-groups" } else { "--clear-groups" };
@@ -139,7 +146,7 @@ impl Owner {
         }
         command.args(["/bin/sh", "-c", AS_READABLE, "sh"]).args(words).stdin(Stdio::null());
         command.env_clear().envs(self.environment(env::vars_os()));
-        command.envs(self.mark.iter().map(|mark| (MARK, mark)));
+        command.envs(self.more.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -192,7 +199,7 @@ mod tests {
 
     fn owner(is_caller: bool) -> Owner {
         let (name, home) = (Some("alice".into()), "/home/alice".into());
-        Owner { uid: 1000, gid: 100, name, home, is_caller, first: Vec::new(), mark: None }
+        Owner { uid: 1000, gid: 100, name, home, is_caller, first: Vec::new(), more: Vec::new() }
     }
 
     fn given() -> Vec<(OsString, OsString)> {
