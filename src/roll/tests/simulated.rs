@@ -294,7 +294,9 @@ impl World {
                 });
                 sleep(JOB).await;
                 self.with(id, |one| {
-                    if was_up && one.unit.active == ActiveState::Activating {
+                    // A job that has taken it in hand since says what becomes of it.
+                    let has_job = one.unit.result != ServiceResult::Signal;
+                    if was_up && !has_job && one.unit.active == ActiveState::Activating {
                         one.is(ActiveState::Active, ServiceResult::Success);
                         one.unit.run = Some(format!("{}-again", one.unit.name));
                         one.serves = true;
