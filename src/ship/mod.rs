@@ -6,7 +6,7 @@
 //! - [`for_release`] says what the settings are once the folder is a release; pure.
 //!
 //! Root deploys, and a user wrote what is shipped: git with its hooks, tar, the build and every hook run as
-//! the [`Owner`] of the folder, not as root, unless it is root's.
+//! the [`Owner`](crate::account::Owner) of the folder, not as root, unless it is root's.
 
 mod archive;
 mod build;
