@@ -74,6 +74,33 @@ fn every_link_between_the_documents_leads_somewhere() {
 }
 
 #[test]
+fn every_path_of_the_project_in_the_text_is_there() {
+    let rooms =
+        ["benches/", "docs/", "examples/", "scripts/", "src/", "templates/", "tests/", "units/"];
+    let mut found = 0;
+    for Document { path, text } in documents() {
+        let prose = prose(&text);
+        // Every second piece lies between two backticks.
+        for code in prose.split('`').skip(1).step_by(2) {
+            let named = code.split_whitespace().next().unwrap_or_default();
+            let is_in_room = rooms.iter().any(|room| named.starts_with(room));
+            // The architecture names the files of a room as the room does.
+            let folder = match named.split_once('/') {
+                _ if named.contains('*') => continue,
+                _ if is_in_room => project().to_owned(),
+                Some((room, file)) if !room.is_empty() && file.ends_with(".rs") => {
+                    project().join("src")
+                }
+                _ => continue,
+            };
+            assert!(folder.join(named).exists(), "{}: {named}", path.display());
+            found += 1;
+        }
+    }
+    assert!(found > 40, "paths are found");
+}
+
+#[test]
 fn every_example_of_a_configuration_is_read() {
     let mut read = 0;
     for Document { path, text } in documents() {
