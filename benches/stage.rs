@@ -15,6 +15,9 @@ use std::time::Instant;
 
 use romuo::release::{Additions, Rules, Store};
 
+/// Most of what is staged are packages.
+const PACKAGES: &str = "node_modules";
+
 /// Folders of the tree, and files in each.
 const FOLDERS: usize = 50;
 const FILES: usize = 100;
@@ -44,9 +47,9 @@ fn compare(name: &str, place: &Path) -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir_in(place)?;
     let source = dir.path().join("source");
     for folder in 0..FOLDERS {
-        fs::create_dir_all(source.join(folder.to_string()))?;
+        fs::create_dir_all(source.join(format!("{PACKAGES}/{folder}")))?;
         for file in 0..FILES {
-            write(&source.join(format!("{folder}/{file}")), 0)?;
+            write(&source.join(format!("{PACKAGES}/{folder}/{file}")), 0)?;
         }
     }
     let store = Store::at(dir.path().join("store"));
@@ -56,8 +59,8 @@ fn compare(name: &str, place: &Path) -> Result<(), Box<dyn Error>> {
 
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        let changed: Vec<_> =
-            (0..CHANGED).map(|at| format!("{}/{}", at % FOLDERS, (at + round) % FILES)).collect();
+        let path = |at| format!("{PACKAGES}/{}/{}", at % FOLDERS, (at + round) % FILES);
+        let changed: Vec<_> = (0..CHANGED).map(path).collect();
         for path in &changed {
             write(&source.join(path), round)?;
         }
@@ -74,10 +77,15 @@ fn compare(name: &str, place: &Path) -> Result<(), Box<dyn Error>> {
         ours.push(romuo);
         theirs.push(cp);
     }
+    // What a checkout of its own makes of them: other files, of another time.
+    let again = dir.path().join("again");
+    copy_all(&source, &again)?;
+    let anew = stage(&store, &again)?;
     println!("staging {} files, {CHANGED} of them changed, {name}", FOLDERS * FILES);
     println!("  cp -al and the changed files {:8.1} ms", median(&mut theirs));
     println!("  romuo                        {:8.1} ms", median(&mut ours));
     println!("  the first release, all new   {first:8.1} ms");
+    println!("  romuo, all installed anew    {anew:8.1} ms");
     let middle = median(&mut ratios);
     println!(
         "  ratio {middle:.2} (rounds: {:.2} to {:.2}; the goal is 1.0 at most)\n",
@@ -122,6 +130,14 @@ fn link_and_copy(
     let took = start.elapsed().as_secs_f64() * 1e3;
     fs::remove_dir_all(new)?;
     Ok(took)
+}
+
+fn copy_all(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    if !Command::new("cp").arg("-r").args([from, to]).status()?.success() {
+        return Err("cp failed".into());
+    }
+    // Until they are on the disk a sync of the release would wait for them.
+    Ok(rustix::fs::syncfs(fs::File::open(to)?)?)
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -134,7 +134,10 @@ impl fmt::Display for Shown {
             .iter()
             .filter_map(|release| Some((&release.entry.id, release.entry.reason.as_ref()?)));
         for (id, reason) in reasons {
-            write!(f, "\n{id}: {}", reason.lines().next().unwrap_or_default())?;
+            let sentence = reason.lines().next().unwrap_or_default();
+            // That of a rehearsal begins with the release.
+            let said = sentence.strip_prefix(&format!("release {id} ")).unwrap_or(sentence);
+            write!(f, "\n{id}: {said}")?;
         }
         Ok(())
     }

@@ -34,6 +34,9 @@ const THREADS_MAX: usize = 4;
 /// So many folders a thread at the least make it worth to begin one.
 const FOLDERS_LEAST: usize = 4;
 
+/// Where Node has its packages: most of what an app consists of.
+const PACKAGES: &str = "node_modules";
+
 /// The same folder three times.
 pub(super) struct Place<'a> {
     pub(super) from: OwnedFd,
@@ -206,7 +209,7 @@ impl<'a> Walk<'a> {
     fn file(&mut self, place: &Place<'_>, name: &CStr, stat: &Stat) -> Result<(), ReleaseError> {
         self.note_mode(stat, 0o004);
         if let Some(old) = &place.old
-            && copy::same(&place.from, stat, old, name, &self.base.join(&self.path))
+            && copy::same(&place.from, stat, old, name, &self.base.join(&self.path), self.times())
                 .map_err(|error| self.reading(error))?
         {
             match linkat(old, name, place.to, name, AtFlags::empty()) {
@@ -220,6 +223,13 @@ impl<'a> Walk<'a> {
             }
         }
         self.copy(place, name)
+    }
+
+    /// Whether the time of a file's last change is a part of it. Python and others tell by it whether what
+    /// they have compiled still fits. For packages of Node it is that of their installation, which is
+    /// another in each checkout, and which nobody asks for.
+    fn times(&self) -> bool {
+        !self.path.iter().any(|name| name == PACKAGES)
     }
 
     fn copy(&mut self, place: &Place<'_>, name: &CStr) -> Result<(), ReleaseError> {

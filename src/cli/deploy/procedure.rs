@@ -266,8 +266,11 @@ impl<'a> Procedure<'a> {
             duration_ms: None,
         })?;
         self.store.set_home(&self.home.file)?;
-        let (new, same) = (staged.copied + staged.shared, staged.linked);
-        self.steps.end(step, format!("release {id}: {new} files are new, {same} as before"));
+        let new = match staged.copied + staged.shared {
+            1 => "1 file is new".to_owned(),
+            new => format!("{new} files are new"),
+        };
+        self.steps.end(step, format!("release {id}: {new}, {} as before", staged.linked));
         Ok(settings)
     }
 

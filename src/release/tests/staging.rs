@@ -113,6 +113,28 @@ fn another_file_of_the_same_size_and_time_is_not_taken_for_the_one_before() {
 }
 
 #[test]
+fn packages_that_were_installed_anew_are_those_of_before() {
+    let shop = Shop::new();
+    let (package, own) = ("node_modules/express/index.js", "shop/views.py");
+    shop.write(package, "express").write(own, "views");
+    let (first, _) = shop.stage();
+    for path in [package, own] {
+        File::open(shop.source(path)).unwrap().set_modified(long_ago()).unwrap();
+    }
+    let (second, staged) = shop.stage();
+    let of = |id, path| inode(&shop.store.path(id).join(path));
+    assert_eq!(of(&first, package), of(&second, package));
+    // What is compiled of it holds its time.
+    assert_ne!(of(&first, own), of(&second, own));
+    assert_eq!((staged.linked, staged.shared + staged.copied), (1, 1));
+    // As many bytes, and others.
+    shop.write(package, "EXPRESS");
+    let (third, _) = shop.stage();
+    assert_eq!(fs::read_to_string(shop.store.path(&third).join(package)).unwrap(), "EXPRESS");
+    assert_eq!(fs::read_to_string(shop.store.path(&second).join(package)).unwrap(), "express");
+}
+
+#[test]
 fn another_mode_makes_another_file() {
     let shop = Shop::new();
     shop.write("run", "#!/bin/sh\n");
