@@ -84,13 +84,12 @@ fn every_path_of_the_project_in_the_text_is_there() {
         for code in prose.split('`').skip(1).step_by(2) {
             let named = code.split_whitespace().next().unwrap_or_default();
             let is_in_room = rooms.iter().any(|room| named.starts_with(room));
+            let is_source = Path::new(named).extension().is_some_and(|end| end == "rs");
             // The architecture names the files of a room as the room does.
             let folder = match named.split_once('/') {
                 _ if named.contains('*') => continue,
                 _ if is_in_room => project().to_owned(),
-                Some((room, file)) if !room.is_empty() && file.ends_with(".rs") => {
-                    project().join("src")
-                }
+                Some((room, _)) if !room.is_empty() && is_source => project().join("src"),
                 _ => continue,
             };
             assert!(folder.join(named).exists(), "{}: {named}", path.display());
