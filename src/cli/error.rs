@@ -231,6 +231,12 @@ pub(super) enum Failure {
     #[diagnostic(help("it needs root, for example by sudo, and room on /run"))]
     RollLock { what: &'static str, app: AppName, source: std::io::Error },
 
+    #[error("the instances of {app} cannot be asked: {source}")]
+    #[diagnostic(help(
+        "it needs root, for example by sudo; `romuoctl status` shows the rest to everyone"
+    ))]
+    MayNotAsk { app: AppName, source: std::io::Error },
+
     #[error("no instance of {app} is running, so there is nothing to roll")]
     #[diagnostic(help("`romuoctl start` starts the app"))]
     NothingToRoll { app: AppName },

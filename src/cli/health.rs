@@ -10,8 +10,8 @@ use super::error::{Exit, Failure};
 use super::output::{BAD, BUSY, GOOD, Printer, styled};
 use super::survey::Survey;
 use crate::health::{AppReport, ProbeError, Report, Status};
-use crate::manager::Systemd;
-use crate::unit::InstanceId;
+use crate::manager::{Systemd, UnitStatus};
+use crate::unit::{AppName, InstanceId};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Health {}
@@ -61,22 +61,11 @@ impl Health {
         let app = context.app()?;
         let survey = Survey::take(&app, context.root(), &Systemd::connect().await?).await?;
         let answers = survey.health(context).await;
-        let instances: Vec<_> = survey
-            .instances
-            .iter()
-            .zip(answers)
-            .map(|((id, unit), answer)| match answer {
-                Some(Ok(report)) => InstanceHealth::Answered(Box::new(report)),
-                Some(Err(ProbeError::Connect { source, .. }))
-                    if unit.is_up() && source.kind() == ErrorKind::NotFound =>
-                {
-                    let (instance, status) = (id.to_string(), "unknown");
-                    InstanceHealth::Unasked { instance, status, reason: UNASKED }
-                }
-                Some(Err(error)) => silent(*id, format!("{} does not answer: {error}", unit.name)),
-                None => silent(*id, format!("{} {}", unit.name, unit.why_down())),
-            })
-            .collect();
+        let told = survey.instances.iter().zip(answers).map(|((id, unit), answer)| match answer {
+            None => Ok(silent(*id, format!("{} {}", unit.name, unit.why_down()))),
+            Some(answer) => InstanceHealth::of(&app, *id, unit, answer),
+        });
+        let instances = told.collect::<Result<Vec<_>, _>>()?;
         let health = AppHealth { status: Verdict::of(&instances), instances };
         printer.answer(&health, &health);
         Ok(if health.status == Verdict::Ok { Exit::Done } else { Exit::Unhealthy })
@@ -99,6 +88,30 @@ impl Verdict {
 }
 
 impl InstanceHealth {
+    /// What an instance answers, or what its silence means.
+    fn of(
+        app: &AppName,
+        id: InstanceId,
+        unit: &UnitStatus,
+        answer: Result<Report, ProbeError>,
+    ) -> Result<Self, Failure> {
+        Ok(match answer {
+            Ok(report) => Self::Answered(Box::new(report)),
+            Err(ProbeError::Connect { source, .. })
+                if source.kind() == ErrorKind::PermissionDenied =>
+            {
+                return Err(Failure::MayNotAsk { app: app.clone(), source });
+            }
+            Err(ProbeError::Connect { source, .. })
+                if unit.is_up() && source.kind() == ErrorKind::NotFound =>
+            {
+                let (instance, status) = (id.to_string(), "unknown");
+                Self::Unasked { instance, status, reason: UNASKED }
+            }
+            Err(error) => silent(id, format!("{} does not answer: {error}", unit.name)),
+        })
+    }
+
     fn is_well(&self) -> bool {
         match self {
             Self::Answered(report) => report.status == Status::Ok,

@@ -41,6 +41,11 @@ fn status_and_health_have_the_shapes_that_scripts_lean_on() {
     }
     assert!(one["memory"]["used"].as_u64().unwrap() < one["memory"]["total"].as_u64().unwrap());
 
+    // Who may not ask does not take that for an answer.
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "romuoctl"];
+    let ran = machine.run(&[&nobody[..], &["--app", "romuo", "health"]].concat()).exits(1);
+    assert!(ran.stderr.contains("it needs root"), "{}", ran.stderr);
+
     machine.systemctl(&["stop", "romuo@2.service"]).ok();
     let health = machine.ctl(&["health", "-o", "json"]).exits(3).stdout;
     let health: Value = serde_json::from_str(&health).unwrap();
