@@ -10,7 +10,8 @@
 # As a hook it ships the branch that was pushed, where that is $DEPLOY_BRANCH ("main" where it is not set).
 # Options are those of `romuoctl deploy`; one that has a value keeps it behind DIR. Who is not root needs a sudo
 # that asks for no password. Exit codes are those of romuoctl:
-#   0 the new release serves; 1 it failed, and the old one serves; 2 usage or configuration; 4 it was rolled back.
+#   0 the new release serves; 1 it failed, and the old one serves unless the error says otherwise; 2 usage or
+#   configuration; 4 it was rolled back.
 set -euo pipefail
 
 say() { echo "deploy: $*"; }

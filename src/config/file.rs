@@ -33,8 +33,8 @@ pub(super) struct File {
     /// for where it is to listen, and the environment has `PORT` and `HOST`. Without it:
     /// `romuo-server` serves `[static]` and /health itself.
     pub(super) command: Option<OneOrMore<Word>>,
-    /// "front": `romuo-server` holds the sockets, runs the command as its child and forwards HTTP.
-    /// "inherit": systemd hands the sockets to the command itself. Needs `command`.
+    /// "front", the default with a `command`: `romuo-server` holds the sockets, runs the command as its
+    /// child and forwards HTTP. "inherit": systemd hands the sockets to the command itself. Needs `command`.
     pub(super) mode: Option<Mode>,
     /// Paths that the app may write to, besides its state folder; they start at `directory`.
     pub(super) writable: Option<Any<PathBuf>>,
@@ -159,7 +159,8 @@ pub(super) struct Deploy {
     pub(super) before: Option<Any<ShellLine>>,
     /// Lines that are run after a deploy that went well.
     pub(super) after: Option<Any<ShellLine>>,
-    /// Lines that are run after a deploy that failed.
+    /// Lines that are run after a deploy that failed once its configuration was found good, or that was rolled
+    /// back; those of the file at home.
     pub(super) on_failure: Option<Any<ShellLine>>,
     /// How long each of these lines may take; above 0.
     pub(super) timeout: Option<Time>,
