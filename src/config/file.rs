@@ -159,8 +159,7 @@ pub(super) struct Deploy {
     pub(super) before: Option<Any<ShellLine>>,
     /// Lines that are run after a deploy that went well.
     pub(super) after: Option<Any<ShellLine>>,
-    /// Lines that are run after a deploy that failed once its configuration was found good, or that was rolled
-    /// back; those of the file at home.
+    /// Lines that are run after a deploy that failed or was rolled back: those of the file at home.
     pub(super) on_failure: Option<Any<ShellLine>>,
     /// How long each of these lines may take; above 0.
     pub(super) timeout: Option<Time>,

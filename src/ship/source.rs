@@ -46,6 +46,18 @@ pub enum Wanted {
     },
 }
 
+impl Wanted {
+    /// What a release of it is made of.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        match self {
+            Self::Folder(_) => Source::Folder,
+            Self::Git { reference, .. } => Source::Git(reference.clone()),
+            Self::Archive { .. } => Source::Archive,
+        }
+    }
+}
+
 /// What is shipped, in a folder.
 #[derive(Debug)]
 pub struct Checkout {

@@ -204,6 +204,26 @@ fn a_release_that_breaks_only_in_an_instance_is_taken_back() {
 }
 
 #[test]
+fn whoever_wants_to_hear_of_failures_hears_of_each() {
+    let shop = Shop::boot();
+    let line = "echo \"$ROMUO_SOURCE, $ROMUO_VERDICT: $ROMUO_REASON\" > heard";
+    let hook = format!("[deploy]\non_failure = ['{line}']");
+    shop.write("romuo.toml", &CONFIG.replace("[deploy]", &hook));
+    let heard = || String::from_utf8(shop.0.sandbox.read("/srv/shop/heard").unwrap()).unwrap();
+    shop.deploy();
+    // Before there is a release of it, when that is tried, and when it is rolled.
+    shop.ctl(&["deploy", "--git", "v9"]).exits(1);
+    assert!(heard().starts_with("git v9, failed: "), "{}", heard());
+    shop.version("bad", "throw new Error('no')");
+    shop.ctl(&["deploy"]).exits(1);
+    assert!(heard().starts_with("folder, failed: release "), "{}", heard());
+    shop.version("bad", "if (process.env.ROMUO_INSTANCE === '2') throw new Error('not two')");
+    shop.ctl(&["deploy"]).exits(4);
+    assert!(heard().starts_with("folder, rolled back: "), "{}", heard());
+    shop.is_clean();
+}
+
+#[test]
 fn a_commit_and_an_archive_are_shipped_as_they_are_and_data_stays_where_it_is() {
     let shop = Shop::boot();
     let more = "writable = [\"uploads\"]\nenv_file = \".env\"\n";

@@ -124,6 +124,15 @@ impl<'a> Procedure<'a> {
 
     async fn ship(&mut self, wanted: Wanted, interrupts: &mut Interrupts) -> Result<(), Failure> {
         self.clear()?;
+        self.facts = Some(Facts {
+            app: self.app().clone(),
+            release: None,
+            previous: self.store.current()?,
+            commit: None,
+            source: wanted.source(),
+            home: self.home.folder.clone(),
+            outcome: None,
+        });
         let work = self.store.work().join(std::process::id().to_string());
         let step = self.steps.begin("check", "looking at what is to be shipped");
         let tell = |text: &str| self.printer.tell(text);
@@ -152,16 +161,10 @@ impl<'a> Procedure<'a> {
         interrupts: &mut Interrupts,
     ) -> Result<(), Failure> {
         let id = self.store.next_id(checkout.commit.as_ref())?;
-        let previous = self.store.current()?;
-        self.facts = Some(Facts {
-            app: self.app().clone(),
-            release: Some(id.clone()),
-            previous,
-            commit: checkout.commit.clone(),
-            source: checkout.source.clone(),
-            home: checkout.home.clone(),
-            outcome: None,
-        });
+        if let Some(facts) = &mut self.facts {
+            (facts.release, facts.commit) = (Some(id.clone()), checkout.commit.clone());
+            (facts.source, facts.home) = (checkout.source.clone(), checkout.home.clone());
+        }
         let lines = settings.deploy.build.clone();
         self.lines("build", &lines, checkout, &settings, interrupts).await?;
         let settings = self.stage(&id, checkout, settings)?;
@@ -218,8 +221,15 @@ impl<'a> Procedure<'a> {
     ) -> Result<(), Failure> {
         let Some(facts) = self.facts.clone().filter(|_| !lines.is_empty()) else { return Ok(()) };
         let step = Steps::begin_aloud(key);
-        let id = facts.release.as_ref().map(ToString::to_string).unwrap_or_default();
-        let log = self.store.logs().join(format!("{id}.log"));
+        let log = match &facts.release {
+            Some(id) => self.store.logs().join(format!("{id}.log")),
+            // It failed before there was one. What the last such one printed is not kept.
+            None => {
+                let log = self.store.logs().join(format!("{key}.log"));
+                let _ = std::fs::remove_file(&log);
+                log
+            }
+        };
         let tell = |line: &str| self.printer.tell(format!("$ {line}"));
         let (folder, limit) = (&checkout.folder, settings.deploy.timeout);
         let run = ship::run(lines, key, folder, &self.owner, &facts, &log, limit, tell);
