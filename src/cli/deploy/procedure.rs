@@ -221,14 +221,13 @@ impl<'a> Procedure<'a> {
     ) -> Result<(), Failure> {
         let Some(facts) = self.facts.clone().filter(|_| !lines.is_empty()) else { return Ok(()) };
         let step = Steps::begin_aloud(key);
-        let log = match &facts.release {
-            Some(id) => self.store.logs().join(format!("{id}.log")),
+        let log = if let Some(id) = &facts.release {
+            self.store.logs().join(format!("{id}.log"))
+        } else {
             // It failed before there was one. What the last such one printed is not kept.
-            None => {
-                let log = self.store.logs().join(format!("{key}.log"));
-                let _ = std::fs::remove_file(&log);
-                log
-            }
+            let log = self.store.logs().join(format!("{key}.log"));
+            let _ = std::fs::remove_file(&log);
+            log
         };
         let tell = |line: &str| self.printer.tell(format!("$ {line}"));
         let (folder, limit) = (&checkout.folder, settings.deploy.timeout);
