@@ -187,41 +187,24 @@ impl Stage {
         let first = manager.status(&unit).await?;
         expect_up(&first)?;
         let took = begun.elapsed();
+        let mut asking = Asking { stage: self, settings, manager, first, mute: 0 };
         let answers = async {
-            for _ in 0..settings.reload.probes {
+            let mut good = 0;
+            while good < settings.reload.probes {
                 sleep(PAUSE).await;
-                self.ask(settings, manager, &first).await?;
+                good += u32::from(asking.is_well().await?);
             }
             Ok::<_, Trouble>(())
         };
         timeout(patience, answers).await.map_err(|_| late())??;
         // What crashes by itself soon after its start is to do so while no client has to do with it.
         let until = Instant::now() + stay;
-        while Instant::now() < until {
+        // The last word is an answer, not the want of one.
+        while Instant::now() < until || asking.mute > 0 {
             sleep(LOOK_EVERY).await;
-            self.ask(settings, manager, &first).await?;
+            asking.is_well().await?;
         }
         Ok(took)
-    }
-
-    /// Asks it how it is, once; `first`: as it was when it got ready.
-    async fn ask(
-        &self,
-        settings: &Settings,
-        manager: &Systemd,
-        first: &UnitStatus,
-    ) -> Result<(), Trouble> {
-        if let Some(control) = &self.control {
-            let answer = health::probe(control, settings.health.timeout).await;
-            let answer = answer.map_err(|error| error.to_string());
-            answer.and_then(|report| judge(&report)).map_err(Trouble::Unfit)?;
-        }
-        let now = manager.status(&self.app.candidate()).await?;
-        expect_up(&now)?;
-        if now.run == first.run {
-            return Ok(());
-        }
-        Err(Trouble::Unfit("it ended soon after it was ready".into()))
     }
 
     /// Stops what runs of a candidate and takes its units away.
@@ -260,6 +243,45 @@ impl Stage {
         let words = said.lines.iter().rev().find_map(|line| line.strip_prefix(LAST_WORDS));
         let reason = words.map_or(reason, str::to_owned);
         said.below(format!("release {release} is not fit to serve: {reason}"))
+    }
+}
+
+/// The questions to a candidate that is up.
+struct Asking<'a> {
+    stage: &'a Stage,
+    settings: &'a Settings,
+    manager: &'a Systemd,
+    /// As it was when it got ready.
+    first: UnitStatus,
+    /// How many questions in a row it has not answered.
+    mute: u32,
+}
+
+impl Asking<'_> {
+    /// Asks it how it is, once. False: it did not answer, which may be due to a busy machine, and is forgiven
+    /// as often as an instance is in a roll.
+    async fn is_well(&mut self) -> Result<bool, Trouble> {
+        let mut answered = true;
+        if let Some(control) = &self.stage.control {
+            match health::probe(control, self.settings.health.timeout).await {
+                Ok(report) => {
+                    self.mute = 0;
+                    judge(&report).map_err(Trouble::Unfit)?;
+                }
+                Err(error) => {
+                    (answered, self.mute) = (false, self.mute + 1);
+                    if self.mute >= self.settings.health.failures {
+                        return Err(Trouble::Unfit(error.to_string()));
+                    }
+                }
+            }
+        }
+        let now = self.manager.status(&self.stage.app.candidate()).await?;
+        expect_up(&now)?;
+        if now.run == self.first.run {
+            return Ok(answered);
+        }
+        Err(Trouble::Unfit("it ended soon after it was ready".into()))
     }
 }
 

@@ -262,30 +262,35 @@ impl<M: ServiceManager, H: HealthProbe> Driver<'_, M, H> {
         let end = Instant::now() + self.patience.watch;
         let sample = async |id: InstanceId| self.health.probe(id).await.map(|it| Sample::of(&it));
         let all = async || join_all(siblings.iter().map(|id| sample(*id))).await;
-        let (first, theirs) = (sample(instance).await, all().await);
-        let before = first.map_err(|error| format!("does not tell its figures: {error}"))?;
-        let mut mute = 0;
-        while Instant::now() < end {
-            sleep_until(end.min(Instant::now() + WATCH_EVERY)).await;
+        let (mut begun, mut mute) = (None, 0);
+        loop {
             let (ours, now) = (sample(instance).await, all().await);
-            let ours = match ours {
-                Ok(ours) => ours,
-                Err(error) => {
+            match (ours, &begun) {
+                (Err(error), _) => {
                     mute += 1;
                     if mute >= MUTE {
                         return Err(format!("does not answer while it is watched: {error}"));
                     }
-                    continue;
                 }
+                (Ok(ours), None) => (begun, mute) = (Some((ours, now)), 0),
+                (Ok(ours), Some((before, theirs))) => {
+                    mute = 0;
+                    let both = |(before, now): (&Result<Sample, _>, &Result<Sample, _>)| {
+                        Some((*before.as_ref().ok()?, *now.as_ref().ok()?))
+                    };
+                    let siblings: Vec<_> = theirs.iter().zip(&now).filter_map(both).collect();
+                    canary::compare((*before, ours), &siblings)?;
+                }
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            // The last word is an answer, not the want of one.
+            let pause = match mute {
+                0 if left.is_zero() => return Ok(()),
+                0 => left.min(WATCH_EVERY),
+                _ => WATCH_EVERY,
             };
-            mute = 0;
-            let both = |(before, now): (&Result<Sample, _>, &Result<Sample, _>)| {
-                Some((*before.as_ref().ok()?, *now.as_ref().ok()?))
-            };
-            let siblings: Vec<_> = theirs.iter().zip(&now).filter_map(both).collect();
-            canary::compare((before, ours), &siblings)?;
+            sleep(pause).await;
         }
-        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use crate::machine::{Machine, Ran};
 
 /// An app that listens as it is told, and is as bad as it is told.
 const APP: &str = "
-import http.server, os, socket, sys, time
+import http.server, os, signal, socket, sys, threading, time
 deed = sys.argv[1]
 print('this is', os.environ['ROMUO_INSTANCE'], 'in', os.getcwd(), flush=True)
 if deed == 'throw':
@@ -12,6 +12,11 @@ if deed == 'throw':
 if deed == 'sleep':
     time.sleep(3600)
 asked = []
+def freeze():
+    os.kill(os.getppid(), signal.SIGSTOP)
+    time.sleep(1.2)
+    os.kill(os.getppid(), signal.SIGCONT)
+    print('its front was frozen for a moment', flush=True)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(500 if deed == 'ill' else 200)
@@ -19,6 +24,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked.append(self.path)
         if deed == 'crash' and len(asked) == 2:
             os._exit(3)
+        if deed == 'freeze' and len(asked) == 2:
+            threading.Thread(target=freeze).start()
     def log_message(self, *args):
         pass
 if 'LISTEN_FDS' in os.environ:
@@ -31,6 +38,9 @@ server.serve_forever()
 
 /// A release that comes out well.
 const GOOD: &str = "20261126T001100Z-abc1234";
+
+/// One whose front is frozen for a moment, as on a machine that has a lot to do.
+const FROZEN: &str = "20261126T001200Z-eeeeeee";
 
 /// Deeds of releases that do not, each as a release of its own.
 const BAD: [(&str, &str); 4] = [
@@ -47,13 +57,13 @@ impl Shop {
     fn boot(keys: &str) -> Self {
         let shop = Self(Machine::boot());
         let current = "/var/lib/romuo/shop/current";
-        for (deed, release) in BAD.into_iter().chain([("serve", GOOD)]) {
+        for (deed, release) in BAD.into_iter().chain([("serve", GOOD), ("freeze", FROZEN)]) {
             let folder = format!("/var/lib/romuo/shop/releases/{release}");
             let config = format!("{folder}/.romuo.toml");
             shop.0.sandbox.write(format!("{folder}/app.py"), APP).unwrap();
             // The second question comes long before the last answer that is wanted.
-            let soon = "[health]\ninterval = \"50ms\"\n[reload]\nprobes = 20\n";
-            let more = if deed == "crash" { soon } else { "" };
+            let soon = "[health]\ninterval = \"500ms\"\nfailures = 10\n[reload]\nprobes = 30\n";
+            let more = if matches!(deed, "crash" | "freeze") { soon } else { "" };
             let text = format!(
                 "name = \"shop\"\ndirectory = \"{current}\"\nlisten = [\"127.0.0.1:3000\"]\n\
                  command = [\"/usr/bin/python3\", \"{current}/app.py\", \"{deed}\"]\n{keys}\n\
@@ -113,6 +123,15 @@ fn a_release_is_rehearsed_behind_a_front_and_leaves_nothing() {
     let said = shop.refused("crash");
     assert!(said.contains("its program") && said.contains("the app exited with code 3"), "{said}");
     shop.rehearse(GOOD).ok();
+    shop.expect_nothing_left();
+}
+
+#[test]
+fn one_that_does_not_answer_for_a_moment_is_asked_again() {
+    let shop = Shop::boot("");
+    shop.rehearse(FROZEN).ok();
+    let frozen = "its front was frozen for a moment";
+    shop.0.until_journal("it did not answer", |entry| entry.message == frozen);
     shop.expect_nothing_left();
 }
 

@@ -18,6 +18,8 @@ pub(super) fn fate() -> impl Strategy<Value = Fate> {
     let lost = (any::<bool>(), prop::bool::weighted(0.8));
     prop_oneof![
         12 => (0..PROBES + 2).prop_map(|after| Fate::Healthy { after }),
+        // As long as is forgiven: for longer it is as good as sick.
+        2 => (0..12_u32, 1..PROBES).prop_map(|(after, times)| Fate::Silent { after, times }),
         1 => Just(Fate::Sick),
         1 => Just(Fate::Impostor),
         1 => Just(Fate::OldRelease),
@@ -321,6 +323,26 @@ fn a_job_that_was_lost_is_done_again_and_one_that_was_done_is_not() {
         let ran = healthy(2, |case| case.lives[0].fates = vec![goes_on]);
         assert_eq!(restarts(&ran), [id(1), id(2)], "{goes_on:?}: {:?}", ran.verdict);
         assert_eq!(ran.verdict.rolled.len(), 2);
+    }
+}
+
+#[test]
+fn one_that_is_watched_may_be_silent_for_a_moment_and_has_the_last_word() {
+    let watched = |after, times| {
+        healthy(1, |case| {
+            case.watches = true;
+            case.lives[0].fates = vec![Fate::Silent { after, times }, Fate::Healthy { after: 0 }];
+        })
+    };
+    // The watch of 5 s begins with the third question and ends with the eighth.
+    for (after, times) in [(2, 2), (4, 2), (7, 2)] {
+        let ran = watched(after, times);
+        assert_eq!(ran.verdict.rolled.len(), 1, "{after}, {times}: {:?}", ran.verdict);
+    }
+    for after in [2, 4, 7] {
+        let ran = watched(after, 3);
+        let reason = &ran.verdict.failed[0].reason;
+        assert!(reason.contains("does not answer while it is watched"), "{after}: {reason}");
     }
 }
 

@@ -17,6 +17,8 @@ use crate::unit::{ActiveState, AppName, InstanceId, JobResult, ServiceResult, Un
 pub(super) enum Fate {
     /// Comes up, and answers well from the probe after so many failed ones.
     Healthy { after: u32 },
+    /// Comes up and answers well, but for so many probes after the first so many.
+    Silent { after: u32, times: u32 },
     /// Comes up, but never answers well.
     Sick,
     /// Comes up, but says that it is another instance.
@@ -467,6 +469,7 @@ impl HealthProbe for World {
         let fate = if is_renewed { one.fate() } else { Fate::Healthy { after: 0 } };
         let good = match fate {
             Fate::Healthy { after } => one.probed > after,
+            Fate::Silent { after, times } => !(after + 1..=after + times).contains(&one.probed),
             Fate::Sick => false,
             _ => one.serves,
         };
