@@ -39,9 +39,7 @@ fn a_crash_looping_instance_becomes_errored_and_neither_socket_nor_sibling_suffe
     wait(load.until_each_answered(1)).unwrap();
 
     machine.systemctl(&["restart", "romuo@1.service"]).exits(1);
-    machine.until_journal("instance 1 is errored", |entry| {
-        entry.message.contains("Instance 1 is errored")
-    });
+    machine.until_errored("romuo@1.service");
     wait(load.until_each_answered(1)).unwrap();
     machine.expect_no_loss(&wait(load.stop()));
 

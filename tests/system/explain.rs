@@ -9,9 +9,7 @@ fn broken(machine: &Machine, line: &str) {
     let text = format!("[Service]\nExecStart=\nExecStart=/bin/sh -c '{line}'\n");
     machine.drop_in("romuo@1.service", &text);
     machine.systemctl(&["restart", "romuo@1.service"]).exits(1);
-    machine.until_journal("instance 1 is errored", |entry| {
-        entry.message.contains("Instance 1 is errored")
-    });
+    machine.until_errored("romuo@1.service");
 }
 
 const ONE_TRY: &str = "[limits]\nmax_restarts = 1\nrestart_delay = \"50ms\"\n";

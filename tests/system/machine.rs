@@ -193,6 +193,15 @@ impl Machine {
         self.until_journal_after(time, &format!("{unit} starts"), started)
     }
 
+    /// Waits until an instance is errored. The crash guard says so a moment before systemd, which then
+    /// takes the unit down, and `status` tells what systemd says.
+    pub(crate) fn until_errored(&self, unit: &str) {
+        self.until_journal(&format!("{unit} is errored"), |entry| {
+            entry.unit.as_deref() == Some(unit)
+                && entry.message.ends_with("Skipped due to 'exec-condition'.")
+        });
+    }
+
     /// The time of the machine, in microseconds since 1970.
     pub(crate) fn now() -> i64 {
         jiff::Timestamp::now().as_microsecond()

@@ -64,10 +64,12 @@ impl Shop {
             // The second question comes long before the last answer that is wanted.
             let soon = "[health]\ninterval = \"500ms\"\nfailures = 10\n[reload]\nprobes = 30\n";
             let more = if matches!(deed, "crash" | "freeze") { soon } else { "" };
+            // As long as the test has to wait where it is not well, and else as a busy machine may need.
+            let patience = if matches!(deed, "sleep" | "ill") { "2s" } else { "30s" };
             let text = format!(
                 "name = \"shop\"\ndirectory = \"{current}\"\nlisten = [\"127.0.0.1:3000\"]\n\
                  command = [\"/usr/bin/python3\", \"{current}/app.py\", \"{deed}\"]\n{keys}\n\
-                 [limits]\nstart_timeout = \"2s\"\nrestart_delay = \"10ms\"\n{more}"
+                 [limits]\nstart_timeout = \"{patience}\"\nrestart_delay = \"10ms\"\n{more}"
             );
             shop.0.sandbox.write(&config, text).unwrap();
             shop.0.run(&["chmod", "0600", &config]).ok();
