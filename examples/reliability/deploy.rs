@@ -112,7 +112,7 @@ async fn killed(shop: &Shop, step: Step) -> Result<()> {
             shop.kill(deploy).await
         }
         Step::Stage => {
-            let ambush = shop.ambush()?;
+            let ambush = shop.ambush().await?;
             let deploy = shop.start(&["deploy"])?;
             shop.stage.end("the ambush", ambush).await?.exits(0)?;
             shop.is_killed(deploy).await

@@ -29,6 +29,9 @@ const HOLD: &str = "/run/hold";
 /// How long what is to be killed would go on, in seconds: for ever, and nothing else sleeps that long.
 const FOR_EVER: &str = "654321";
 
+/// Files to be copied into a release that is to be caught unfinished: some tenths of a second.
+const MANY: u16 = 4000;
+
 /// In `[deploy]`, for what shows something else than what is seen by watching.
 const NO_WATCH: &str = "watch = \"0s\"\n";
 
@@ -201,13 +204,18 @@ impl Shop {
         self.stage.ok(&["rm", HOLD]).await.map(drop)
     }
 
-    /// Kills whoever deploys as soon as a release begins to be copied; ends well if it was not whole yet.
-    pub(crate) fn ambush(&self) -> Result<Child> {
+    /// From now on whoever deploys is killed as soon as a release begins to be copied; ends well if it was
+    /// not whole yet. There is more to be copied than that takes, and the ambush comes before all others
+    /// of a busy machine.
+    pub(crate) async fn ambush(&self) -> Result<Child> {
+        let more =
+            format!("mkdir {HOME}/more && cd {HOME}/more && seq {MANY} | split -l 1 -a 4 -d");
+        self.stage.ok(&["sh", "-c", &more]).await?;
         let line = format!(
-            "cd /var/lib/romuo/shop/releases; until set -- .*.partial; [ -e \"$1\" ]; do :; done; \
-             kill -KILL $({DEPLOYER}); [ -e \"$1\" ]"
+            "cd /var/lib/romuo/shop/releases; echo begun > {BEGUN}; \
+             until set -- .*.partial; [ -e \"$1\" ]; do :; done; kill -KILL $({DEPLOYER}); [ -e \"$1\" ]"
         );
-        self.stage.start(&["sh", "-c", &line])
+        self.begun(self.stage.start(&["nice", "-n", "-20", "sh", "-c", &line])?).await
     }
 
     /// What is so now.

@@ -61,7 +61,7 @@ fn a_crash_looping_instance_becomes_errored_and_neither_socket_nor_sibling_suffe
 
 #[test]
 fn a_hanging_instance_is_restarted_by_its_watchdog() {
-    let machine = Machine::serving("[health]\ninterval = \"1s\"\ntimeout = \"1s\"\nfailures = 1\n");
+    let machine = Machine::serving("[health]\ninterval = \"2s\"\ntimeout = \"2s\"\nfailures = 1\n");
     let (hung, hung_at) = (machine.pid(1), Machine::now());
     machine.run(&["kill", "-STOP", &hung]).ok();
     machine.until_started_after(hung_at, "romuo@1.service");

@@ -165,7 +165,6 @@ fn a_release_that_is_broken_does_not_touch_what_serves() {
     shop.version("two", "");
     let two = shop.deploy();
     let before = [1, 2].map(|id| shop.0.property(&format!("shop@{id}.service"), "InvocationID"));
-    shop.configure("red", "[limits]\nstart_timeout = \"3s\"\n");
     for (more, said) in
         [("throw new Error('no')", "exited with code 1"), ("process.exit(7)", "exited with code 7")]
     {

@@ -83,7 +83,7 @@ fn a_reload_of_what_is_stopped_is_refused_with_a_hint() {
 
 #[test]
 fn a_start_that_fails_says_which_instance_and_why() {
-    let machine = Machine::serving("[limits]\nstart_timeout = \"2s\"\n");
+    let machine = Machine::serving("[limits]\nstart_timeout = \"5s\"\n");
     machine.ctl(&["stop"]).ok();
     machine.drop_in(
         "romuo@2.service",

@@ -207,8 +207,9 @@ impl Machine {
         jiff::Timestamp::now().as_microsecond()
     }
 
-    /// All of the journal, for the message of a failed test.
+    /// All of the journal, with what journald had not read yet.
     pub(crate) fn journal(&self) -> String {
+        self.run(&["journalctl", "--sync"]);
         let ran = self.run(&["journalctl", "--no-pager", "-o", "short-precise"]);
         ran.output.stdout
     }

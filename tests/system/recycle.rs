@@ -15,6 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Every entry of the journal, in its order.
 fn journal(machine: &Machine) -> Vec<Entry> {
+    machine.run(&["journalctl", "--sync"]).ok();
     let text = machine.run(&["journalctl", "--output=json", "--no-pager", "-q"]).ok();
     text.lines().filter_map(|line| Entry::parse(line).ok()).collect()
 }
@@ -124,7 +125,7 @@ fn an_instance_without_a_program_is_recycled_too_and_the_other_one_is_not() {
 #[test]
 fn a_release_that_does_not_come_up_costs_one_instance_and_no_other_one() {
     let limits = "[limits]\nmin_uptime = \"1s\"\nmax_age = \"2s\"\nmax_restarts = 2\n";
-    let timeouts = "start_timeout = \"2s\"\nstop_timeout = \"2s\"\n";
+    let timeouts = "start_timeout = \"5s\"\nstop_timeout = \"2s\"\n";
     let machine = Machine::serving(&format!("{limits}{timeouts}"));
     machine.drop_in("romuo@.service", "[Service]\nExecStart=\nExecStart=/bin/false\n");
     let errored = machine.until_journal("one is errored", |entry| {

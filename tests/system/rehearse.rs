@@ -65,7 +65,11 @@ impl Shop {
             let soon = "[health]\ninterval = \"500ms\"\nfailures = 10\n[reload]\nprobes = 30\n";
             let more = if matches!(deed, "crash" | "freeze") { soon } else { "" };
             // As long as the test has to wait where it is not well, and else as a busy machine may need.
-            let patience = if matches!(deed, "sleep" | "ill") { "2s" } else { "30s" };
+            let patience = match deed {
+                "sleep" => "2s",
+                "ill" => "6s",
+                _ => "30s",
+            };
             let text = format!(
                 "name = \"shop\"\ndirectory = \"{current}\"\nlisten = [\"127.0.0.1:3000\"]\n\
                  command = [\"/usr/bin/python3\", \"{current}/app.py\", \"{deed}\"]\n{keys}\n\

@@ -101,7 +101,7 @@ fn all_three_commands_roll_and_say_how_it_went() {
 
 #[test]
 fn a_release_that_never_gets_ready_halts_the_roll_and_nothing_is_lost() {
-    let machine = Machine::serving("[limits]\nstart_timeout = \"2s\"\n");
+    let machine = Machine::serving("[limits]\nstart_timeout = \"3s\"\n");
     let two = machine.pid(2);
     machine.drop_in("romuo@.service", "[Service]\nExecStart=\nExecStart=/bin/sleep infinity\n");
     let load = machine.load(Machine::mixed());
