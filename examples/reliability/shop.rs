@@ -204,18 +204,23 @@ impl Shop {
         self.stage.ok(&["rm", HOLD]).await.map(drop)
     }
 
-    /// From now on whoever deploys is killed as soon as a release begins to be copied; ends well if it was
-    /// not whole yet. There is more to be copied than that takes, and the ambush comes before all others
-    /// of a busy machine.
-    pub(crate) async fn ambush(&self) -> Result<Child> {
+    /// Kills a deploy as soon as the release begins to be copied; ends well if it was not whole yet. There
+    /// are many files to be copied, and all others of a busy machine come before that deploy.
+    pub(crate) async fn ambush(&self) -> Result<()> {
         let more =
             format!("mkdir {HOME}/more && cd {HOME}/more && seq {MANY} | split -l 1 -a 4 -d");
         self.stage.ok(&["sh", "-c", &more]).await?;
+        // From the moment on in which it sees the release it starts no other program.
         let line = format!(
             "cd /var/lib/romuo/shop/releases; echo begun > {BEGUN}; \
-             until set -- .*.partial; [ -e \"$1\" ]; do :; done; kill -KILL $({DEPLOYER}); [ -e \"$1\" ]"
+             until set -- .*.partial; [ -e \"$1\" ]; do :; done; read -r lock < ../deploy.lock; \
+             pid=${{lock#*'\"pid\":'}}; kill -KILL ${{pid%%[!0-9]*}}; [ -e \"$1\" ]"
         );
-        self.begun(self.stage.start(&["nice", "-n", "-20", "sh", "-c", &line])?).await
+        let ambush = self.begun(self.stage.start(&["sh", "-c", &line])?).await?;
+        let deploy =
+            self.stage.start(&[&["nice", "-n", "19"][..], &command(&["deploy"])].concat())?;
+        self.stage.end("the ambush", ambush).await?.exits(0)?;
+        self.is_killed(deploy).await
     }
 
     /// What is so now.
