@@ -29,7 +29,7 @@ const HOLD: &str = "/run/hold";
 /// How long what is to be killed would go on, in seconds: for ever, and nothing else sleeps that long.
 const FOR_EVER: &str = "654321";
 
-/// Files to be copied into a release that is to be caught unfinished: some tenths of a second.
+/// Files to be copied into a release that is to be caught unfinished: it takes a tenth of a second.
 const MANY: u16 = 4000;
 
 /// In `[deploy]`, for what shows something else than what is seen by watching.
@@ -38,8 +38,9 @@ const NO_WATCH: &str = "watch = \"0s\"\n";
 /// A limit that no other configuration has, as in `romuo.toml` and in bytes.
 const MEMORY: (&str, u64) = ("333M", 333 << 20);
 
-/// Prints the id of the process that deploys.
-const DEPLOYER: &str = "grep -o '\"pid\":[0-9]*' /var/lib/romuo/shop/deploy.lock | cut -d: -f2";
+/// Kills the process that deploys. It starts no other program, so that nobody comes before it.
+const KILL_DEPLOYER: &str = "read -r lock < /var/lib/romuo/shop/deploy.lock
+    pid=${lock#*'\"pid\":'}; kill -KILL ${pid%%[!0-9]*}";
 
 /// Prints what a deploy has left behind; `$0`: how long what it has started sleeps.
 const LEFT: &str = "cd /var/lib/romuo/shop
@@ -165,7 +166,7 @@ impl Shop {
 
     /// Kills whoever deploys, and waits for that.
     pub(crate) async fn kill(&self, deploy: Child) -> Result<()> {
-        self.stage.ok(&["sh", "-c", &format!("kill -KILL $({DEPLOYER})")]).await?;
+        self.stage.ok(&["sh", "-c", KILL_DEPLOYER]).await?;
         self.is_killed(deploy).await
     }
 
@@ -210,11 +211,9 @@ impl Shop {
         let more =
             format!("mkdir {HOME}/more && cd {HOME}/more && seq {MANY} | split -l 1 -a 4 -d");
         self.stage.ok(&["sh", "-c", &more]).await?;
-        // From the moment on in which it sees the release it starts no other program.
         let line = format!(
             "cd /var/lib/romuo/shop/releases; echo begun > {BEGUN}; \
-             until set -- .*.partial; [ -e \"$1\" ]; do :; done; read -r lock < ../deploy.lock; \
-             pid=${{lock#*'\"pid\":'}}; kill -KILL ${{pid%%[!0-9]*}}; [ -e \"$1\" ]"
+             until set -- .*.partial; [ -e \"$1\" ]; do :; done; {KILL_DEPLOYER}; [ -e \"$1\" ]"
         );
         let ambush = self.begun(self.stage.start(&["sh", "-c", &line])?).await?;
         let deploy =

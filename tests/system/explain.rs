@@ -60,7 +60,7 @@ fn logs_tells_the_streams_of_a_program_apart() {
     let text = format!("[Service]\nExecStartPre=/bin/sh -c '{line}'\n");
     machine.drop_in("romuo@1.service", &text);
     machine.ctl(&["restart", "1"]).ok();
-    machine.run(&["journalctl", "--sync"]).ok();
+    machine.sync_journal();
     let said = |option: &str| machine.ctl(&["logs", option, "--since", "-1h"]).ok();
     let (out, err) = (said("--stdout"), said("--stderr"));
     assert!(out.contains("| fine today") && !out.contains("not so fine"), "{out}");

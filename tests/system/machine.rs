@@ -196,10 +196,11 @@ impl Machine {
     /// Waits until an instance is errored. The crash guard says so a moment before systemd, which then
     /// takes the unit down, and `status` tells what systemd says.
     pub(crate) fn until_errored(&self, unit: &str) {
-        self.until_journal(&format!("{unit} is errored"), |entry| {
-            entry.unit.as_deref() == Some(unit)
-                && entry.message.ends_with("Skipped due to 'exec-condition'.")
-        });
+        for said in [" is errored: it crashed ", "Skipped due to 'exec-condition'."] {
+            self.until_journal(&format!("{unit} is errored: {said:?}"), |entry| {
+                entry.unit.as_deref() == Some(unit) && entry.message.contains(said)
+            });
+        }
     }
 
     /// The time of the machine, in microseconds since 1970.
@@ -207,9 +208,14 @@ impl Machine {
         jiff::Timestamp::now().as_microsecond()
     }
 
+    /// Waits until journald has read what was said so far.
+    pub(crate) fn sync_journal(&self) {
+        self.run(&["journalctl", "--sync"]).ok();
+    }
+
     /// All of the journal, with what journald had not read yet.
     pub(crate) fn journal(&self) -> String {
-        self.run(&["journalctl", "--sync"]);
+        self.sync_journal();
         let ran = self.run(&["journalctl", "--no-pager", "-o", "short-precise"]);
         ran.output.stdout
     }

@@ -15,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Every entry of the journal, in its order.
 fn journal(machine: &Machine) -> Vec<Entry> {
-    machine.run(&["journalctl", "--sync"]).ok();
+    machine.sync_journal();
     let text = machine.run(&["journalctl", "--output=json", "--no-pager", "-q"]).ok();
     text.lines().filter_map(|line| Entry::parse(line).ok()).collect()
 }
