@@ -20,6 +20,7 @@
 //! | [`manager`] | the service manager as a trait; systemd over D-Bus behind it |
 //! | [`roll`] | the state machine of a rolling restart and its driver |
 //! | [`journal`] | reading `journalctl --output=json` |
+//! | [`mod@budget`] | how many bytes clients may make an instance hold |
 //! | [`upstream`] | HTTP/1.1 to the app: codec, connections, pool |
 //! | [`front`] | what stands between the clients and the app |
 //! | [`server`] | accept loop, drain, router, readiness, watchdog |
@@ -31,6 +32,7 @@
 
 pub mod account;
 pub mod adopt;
+mod budget;
 pub mod cli;
 pub mod clock;
 pub mod config;

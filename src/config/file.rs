@@ -176,6 +176,9 @@ pub(super) struct Front {
     /// Peers whose `X-Forwarded-*` headers are believed and extended: addresses or networks. Those
     /// of all others are replaced.
     pub(super) trusted_proxies: Option<Any<Subnet>>,
+    /// How long nothing may be said, in either direction, on a WebSocket or another connection that has
+    /// changed its protocol; then it is closed.
+    pub(super) tunnel_idle: Option<Time>,
 }
 
 /// A static site to serve.
@@ -260,7 +263,10 @@ impl File {
                 timeout: from.value("deploy.timeout"),
                 watch: from.value("deploy.watch"),
             },
-            front: Front { trusted_proxies: from.any("front.trusted_proxies") },
+            front: Front {
+                trusted_proxies: from.any("front.trusted_proxies"),
+                tunnel_idle: from.value("front.tunnel_idle"),
+            },
             site: StaticSite {
                 root: from.required("static.root"),
                 fallback: from.value("static.fallback"),

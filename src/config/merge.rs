@@ -50,6 +50,7 @@ impl Merged {
             }
         }
         set(&mut merged.front.trusted_proxies, file.front.trusted_proxies);
+        set(&mut merged.front.tunnel_idle, file.front.tunnel_idle);
         set(&mut merged.listen, file.listen);
         set(&mut merged.instances, file.instances);
         set(&mut merged.env, file.env);

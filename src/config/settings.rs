@@ -106,6 +106,8 @@ pub struct Front {
     /// Peers whose `X-Forwarded-*` headers are believed and extended; those of all others are
     /// replaced. Peers on a unix socket are believed: file rights say who gets there.
     pub trusted_proxies: Vec<Subnet>,
+    /// How long nothing may be said, in either direction, on a connection that speaks another protocol.
+    pub tunnel_idle: Duration,
 }
 
 /// What network an instance sees.
@@ -323,7 +325,12 @@ impl Settings {
                 linger: Duration::from_secs(2),
             },
             deploy: Deploy::default(),
-            front: Front { trusted_proxies: Subnet::loopback().to_vec() },
+            front: Front {
+                trusted_proxies: Subnet::loopback().to_vec(),
+                // What HAProxy's manual has for `timeout tunnel`; clients that mind say something each
+                // half a minute.
+                tunnel_idle: Duration::from_secs(60 * 60),
+            },
             site: None,
             program: None,
         }

@@ -88,6 +88,7 @@ pub fn to_toml(settings: &Settings) -> String {
     file.table("front");
     let proxies = settings.front.trusted_proxies.iter().map(ToString::to_string);
     file.value("trusted_proxies", proxies.collect::<Vec<_>>());
+    file.text("tunnel_idle", format_duration(settings.front.tunnel_idle));
 
     if let Some(site) = &settings.site {
         file.table("static");

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+
+use super::upload::{Upload, UploadError};
 
 /// Bytes of a body that are kept, at most; forms and calls of an API are smaller. At the worst each
 /// request that waits for its answer holds so much.
@@ -18,9 +19,9 @@ pub(crate) enum BodyError {
     /// It is longer than `limits.body`.
     #[error("the request's body is too large")]
     TooLarge,
-    /// The client broke off, or broke the rules.
+    /// The client broke off, or broke the rules, or was too slow.
     #[error("the request's body broke off: {0}")]
-    Client(#[from] hyper::Error),
+    Client(#[from] UploadError),
 }
 
 /// The body of a request. An empty one costs nothing.
@@ -43,7 +44,7 @@ pub(crate) struct Source {
 
 #[derive(Debug)]
 struct Inner {
-    incoming: Incoming,
+    upload: Upload,
     /// What came so far; none: too much, or no longer wanted.
     kept: Option<Vec<Bytes>>,
     came: u64,
@@ -59,18 +60,18 @@ pub(crate) enum Outcome {
     TooLarge,
     /// The client broke off.
     Broken,
+    /// It came too slowly.
+    Slow,
 }
 
 impl RequestBody {
     /// The body that comes from the client; more than `limit` bytes of it are an error.
-    pub(crate) fn new(incoming: Incoming, limit: u64) -> Self {
-        if incoming.is_end_stream() {
-            return Self::default();
-        }
+    pub(crate) fn new(upload: Option<Upload>, limit: u64) -> Self {
+        let Some(upload) = upload else { return Self::default() };
         let source = Source {
-            length: incoming.size_hint().exact(),
+            length: upload.size_hint().exact(),
             inner: Mutex::new(Inner {
-                incoming,
+                upload,
                 kept: Some(Vec::new()),
                 came: 0,
                 limit,
@@ -113,10 +114,13 @@ impl Inner {
         if self.outcome == Outcome::TooLarge {
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         }
-        let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+        let frame = match ready!(Pin::new(&mut self.upload).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
-                self.outcome = Outcome::Broken;
+                self.outcome = match error {
+                    UploadError::Slow => Outcome::Slow,
+                    UploadError::Client(_) => Outcome::Broken,
+                };
                 return Poll::Ready(Some(Err(error.into())));
             }
             None => return Poll::Ready(None),

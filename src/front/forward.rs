@@ -9,7 +9,6 @@ use http::header::{COOKIE, HOST, HeaderName, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +27,7 @@ use super::route::Route;
 use super::siblings::Siblings;
 use super::strict;
 use super::tunnel;
+use super::upload::Upload;
 use crate::config::{Settings, Subnet};
 
 /// Requests that wait for the app to come back, at most. Each holds its head and up to 64 KiB of its
@@ -139,12 +139,12 @@ impl Front {
     /// Answers one request. `seen`: what its head was made of on the wire; none: HTTP/2.
     pub(crate) async fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<Option<Upload>>,
         peer: &Peer,
         entry: Entry,
         seen: Option<Seen>,
     ) -> Answered {
-        let (mut parts, incoming) = request.into_parts();
+        let (mut parts, upload) = request.into_parts();
         if let Err(refusal) = strict::check(&parts, seen) {
             return self.refuse_unseen(refusal, &parts);
         }
@@ -152,7 +152,7 @@ impl Front {
             // Asked of the server, not of the app (RFC 9110, 9.3.7).
             return own(Response::new(FrontBody::empty()));
         }
-        let body = RequestBody::new(incoming, self.limit);
+        let body = RequestBody::new(upload, self.limit);
         if body.size_hint().lower() > self.limit {
             return self.refuse_unseen(TOO_LARGE, &parts);
         }
@@ -231,6 +231,9 @@ const TOO_LARGE: Refusal =
 
 const BROKEN: Refusal = refusal(StatusCode::BAD_REQUEST, "the request's body broke off");
 
+const SLOW: Refusal =
+    refusal(StatusCode::REQUEST_TIMEOUT, "the request's body came too slowly");
+
 const UNASKED: Refusal =
     refusal(StatusCode::BAD_GATEWAY, "the app changed to a protocol that was not asked for");
 
@@ -248,6 +251,7 @@ pub(super) fn of_body(outcome: Outcome) -> Option<Refusal> {
         Outcome::Open => None,
         Outcome::TooLarge => Some(TOO_LARGE),
         Outcome::Broken => Some(BROKEN),
+        Outcome::Slow => Some(SLOW),
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `framing`, `strict` | which requests are refused: what two programs could read in two ways |
 //! | `hop`, `forwarded`, `request_id` | what of a request's and an answer's head is passed on |
+//! | `upload` | a request's body, which has to come at a pace |
 //! | `forward`, `resend`, `body` | a request's way to the app, and a second one where that fails |
 //! | `reply`, `refusal` | the answer, of the app or of the front itself |
 //! | `tunnel`, `websocket`, `events`, `ending` | what goes on for ever, and how it ends well |
@@ -26,6 +27,7 @@ mod route;
 mod siblings;
 mod strict;
 mod tunnel;
+mod upload;
 mod websocket;
 
 pub(crate) use app::{App, AppError, Swapped, stderr_is_journal};
@@ -37,3 +39,4 @@ pub(crate) use reply::FrontBody;
 pub(crate) use route::Generation;
 pub(crate) use route::Route;
 pub(crate) use siblings::Siblings;
+pub(crate) use upload::{Pace, Upload};

@@ -9,6 +9,7 @@ use std::future::{Future as _, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,9 +20,13 @@ use tokio::time::{sleep, timeout};
 use super::ending::Ending;
 use super::route::Lease;
 use super::websocket::{Frames, RESTART};
+use crate::budget::{Account, Cost, Lane};
 
 /// Bytes that are moved in one go. They lie on the stack: an idle tunnel has no buffer.
 const PIECE: usize = 16 << 10;
+
+/// What a direction costs whose sink does not take what its source has said.
+const COST: Cost = Cost { buffers: 0, piece: PIECE };
 
 /// How long a client that was told to leave may take to say goodbye; browsers do it at once.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -73,14 +78,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tunnel<S> {
     }
 
     /// Moves bytes until both sides have closed, or one is broken. `sent`: what the client has sent
-    /// already.
+    /// already; `account`: that of the client's connection.
     pub(crate) async fn run<C: AsyncRead + AsyncWrite + Unpin>(
         mut self,
         mut client: C,
         sent: &[u8],
+        account: &Arc<Account>,
     ) {
-        let mut up = Way::new(sent);
-        let mut down = Way::new(&self.first);
+        let mut up = Way::new(sent, account);
+        let mut down = Way::new(&self.first, account);
         self.first = Bytes::new();
         if let Some(frames) = &mut self.frames {
             frames.advance(&down.pending);
@@ -124,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tunnel<S> {
         if told {
             // What the client still says goes to the app, its goodbye too; what the app says no longer
             // comes through.
-            let mut unheard = Way::new(&[]);
+            let mut unheard = Way::new(&[], account);
             let farewell = poll_fn(|cx| {
                 while let Poll::Ready(read) = unheard.poll_read(cx, &mut self.app) {
                     if !matches!(read, Ok(true)) {
@@ -185,11 +191,15 @@ struct Way {
     told: bool,
     /// Bytes so far.
     moved: u64,
+    /// Room for what is pending.
+    lane: Lane,
 }
 
 impl Way {
-    fn new(first: &[u8]) -> Self {
-        Self { pending: BytesMut::from(first), ended: false, shut: false, told: false, moved: 0 }
+    fn new(first: &[u8], account: &Arc<Account>) -> Self {
+        let lane = Lane::new(Arc::clone(account), COST);
+        let pending = BytesMut::from(first);
+        Self { pending, ended: false, shut: false, told: false, moved: 0, lane }
     }
 
     /// Ready when the source has closed, everything has been written, and the sink is closed.
@@ -214,9 +224,14 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut (impl AsyncRead + Unpin),
     ) -> Poll<io::Result<bool>> {
+        ready!(self.lane.poll_room(cx));
         let mut space = [const { MaybeUninit::uninit() }; PIECE];
         let mut piece = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(from).poll_read(cx, &mut piece))?;
+        let read = Pin::new(from).poll_read(cx, &mut piece);
+        if piece.filled().is_empty() {
+            self.lane.rest();
+        }
+        ready!(read)?;
         self.ended = piece.filled().is_empty();
         self.pending.extend_from_slice(piece.filled());
         self.moved += piece.filled().len() as u64;
@@ -239,6 +254,7 @@ impl Way {
             self.pending.advance(count);
         }
         self.pending = BytesMut::new();
+        self.lane.rest();
         Pin::new(to).poll_flush(cx)
     }
 
@@ -264,6 +280,7 @@ impl Way {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
 
     use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
     use tokio::sync::oneshot;
@@ -291,7 +308,10 @@ mod tests {
                 ending,
                 None,
             );
-            let running = tokio::spawn(tunnel.run(inner_client, b"up"));
+            let running = tokio::spawn(async move {
+                let account = Budget::unbounded().account();
+                tunnel.run(inner_client, b"up", &account).await;
+            });
             Self { client, app, end: Some(end), running }
         }
 

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::connection::{self, Host};
+use super::crowd::{self, Need};
 use super::sockets::Listeners;
 use super::stream::Stream;
 use super::watchdog::Pulse;
@@ -21,8 +22,9 @@ use crate::front::App;
 /// long enough not to spin, short enough for the queue.
 const BACKOFF: Duration = Duration::from_millis(50);
 
-/// How often the queue is looked into while all connections are taken.
-const CROWDED_LOOK: Duration = Duration::from_millis(50);
+/// How often the queue is looked into while all connections are taken: one that is asked to leave does
+/// so at once, and this is how long it takes to find another one where it does not.
+const CROWDED_LOOK: Duration = Duration::from_millis(10);
 
 /// How often the accept loop shows that it runs. Well below any sensible `WatchdogSec=`.
 const BEAT: Duration = Duration::from_millis(500);
@@ -66,6 +68,8 @@ pub(super) struct Held {
 impl Door {
     pub(super) fn new(host: Arc<Host>, pulse: Pulse, app: Option<App>) -> Self {
         let slots = Arc::new(Semaphore::new(host.bounds.connections));
+        // It ends with the host.
+        tokio::spawn(crowd::relieve(Arc::downgrade(&host)));
         Self { host, slots, pulse, app, open: Arc::default(), leaving: OnceLock::new() }
     }
 
@@ -185,22 +189,17 @@ impl Door {
         Ok((stream, self.slot(permit)))
     }
 
-    /// Waits until a connection ends. While somebody waits outside, those that only wait for a request
-    /// give way, the oldest first.
+    /// Waits until a connection ends. While somebody waits outside, those give way that only wait for
+    /// their clients.
     async fn next_slot(&self, listeners: &Listeners) -> io::Result<OwnedSemaphorePermit> {
         let mut slot = pin!(Arc::clone(&self.slots).acquire_owned());
         loop {
-            let crowded = listeners.has_waiting();
-            self.host.crowd.set_full(crowded);
-            if crowded {
-                self.host.crowd.make_room();
+            if listeners.has_waiting() {
+                self.host.crowd.make_room(Need::Place);
             }
             tokio::select! {
                 biased;
-                slot = &mut slot => {
-                    self.host.crowd.set_full(false);
-                    return slot.map_err(io::Error::other);
-                }
+                slot = &mut slot => return slot.map_err(io::Error::other),
                 () = sleep(CROWDED_LOOK) => {}
             }
         }

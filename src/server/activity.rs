@@ -9,23 +9,33 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
+use super::bounds::{HEAD_SIZE, SMALL_HEAD, SMALL_READ, UPLOAD_MEMORY};
 use super::stream::Stream;
+use crate::budget::{Account, Extra, Permit, Queue};
 use crate::front::{Framing, Seen, Tunnel};
 
 /// The state of one connection. Everything is written and read by the connection's own task, but
 /// for the streams of HTTP/2, which run in tasks of their own; so nothing needs an order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Activity {
+    /// When it began.
+    begin: Instant,
+    /// Microseconds from then on to the last change of phase.
+    changed: AtomicU64,
     /// Requests whose response has not been handed over yet.
     in_flight: AtomicUsize,
+    /// Those of them that the one who answers has in hand.
+    in_hand: AtomicUsize,
     /// Requests so far.
     requests: AtomicU64,
-    /// Bytes of a request came, and the request is not whole yet.
-    partial: AtomicBool,
+    /// Bytes of a head that came, and that is not whole yet.
+    partial: AtomicUsize,
     /// A write was begun and not followed by a flush that finished.
     unflushed: AtomicBool,
     /// Bytes moved, in either direction.
@@ -57,6 +67,28 @@ pub(super) enum Phase {
     Answering,
 }
 
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            begin: Instant::now(),
+            changed: AtomicU64::default(),
+            in_flight: AtomicUsize::default(),
+            in_hand: AtomicUsize::default(),
+            requests: AtomicU64::default(),
+            partial: AtomicUsize::default(),
+            unflushed: AtomicBool::default(),
+            moved: AtomicU64::default(),
+            ended: AtomicBool::default(),
+            half_closed: Mutex::default(),
+            answered: AtomicBool::default(),
+            needs_client: AtomicBool::default(),
+            framing: None,
+            released: Mutex::default(),
+            tunnel: Mutex::default(),
+        }
+    }
+}
+
 impl Activity {
     /// Of an HTTP/1 connection, whose requests are followed on the wire.
     pub(super) fn of_http1() -> Self {
@@ -67,11 +99,33 @@ impl Activity {
     pub(super) fn phase(&self) -> Phase {
         if self.in_flight.load(Relaxed) > 0 || self.unflushed.load(Relaxed) {
             Phase::Answering
-        } else if self.partial.load(Relaxed) {
+        } else if self.partial.load(Relaxed) > 0 {
             Phase::Receiving
         } else {
             Phase::Idle
         }
+    }
+
+    /// Notes that the phase has changed.
+    pub(super) fn change(&self, now: Instant) {
+        let passed = now.saturating_duration_since(self.begin).as_micros();
+        self.changed.store(u64::try_from(passed).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// When the phase changed last, as far as somebody has noted it.
+    pub(super) fn since(&self) -> Instant {
+        self.begin + Duration::from_micros(self.changed.load(Relaxed))
+    }
+
+    /// Whether bytes of an answer are on their way into the kernel.
+    pub(super) fn is_sending(&self) -> bool {
+        self.unflushed.load(Relaxed)
+    }
+
+    /// Whether an answer is there that the connection has not taken yet: on HTTP/2, where each stream has
+    /// a window of its own.
+    pub(super) fn is_replying(&self) -> bool {
+        self.in_flight.load(Relaxed) > self.in_hand.load(Relaxed)
     }
 
     /// Requests so far.
@@ -136,13 +190,14 @@ impl Activity {
     /// The head of a request is whole; it is in flight until the guard is dropped. What the head was
     /// made of: none where that is not followed.
     pub(super) fn begin(self: &Arc<Self>) -> (InFlight, Option<Seen>) {
-        self.partial.store(false, Relaxed);
+        self.partial.store(0, Relaxed);
         self.answered.store(false, Relaxed);
         self.needs_client.store(false, Relaxed);
         self.requests.fetch_add(1, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
+        self.in_hand.fetch_add(1, Relaxed);
         let seen = self.framing.as_ref().map(|framing| lock(framing).head());
-        (InFlight(Arc::clone(self)), seen)
+        (InFlight { activity: Arc::clone(self), in_hand: true }, seen)
     }
 
     fn received(&self, count: usize) {
@@ -150,7 +205,7 @@ impl Activity {
         if count == 0 {
             self.ended.store(true, Relaxed);
         } else if self.in_flight.load(Relaxed) == 0 {
-            self.partial.store(true, Relaxed);
+            self.partial.fetch_add(count, Relaxed);
         }
     }
 }
@@ -161,13 +216,32 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// A request in flight.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Activity>);
+pub(super) struct InFlight {
+    activity: Arc<Activity>,
+    /// The one who answers has it in hand, and not the client's connection.
+    in_hand: bool,
+}
+
+impl InFlight {
+    /// Says whether the one who answers has it in hand.
+    pub(super) fn is_in_hand(&mut self, in_hand: bool) {
+        if self.in_hand != in_hand {
+            self.in_hand = in_hand;
+            if in_hand {
+                self.activity.in_hand.fetch_add(1, Relaxed);
+            } else {
+                self.activity.in_hand.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
-        if self.0.ended()
-            && let Some(waker) = lock(&self.0.half_closed).take()
+        self.is_in_hand(false);
+        self.activity.in_flight.fetch_sub(1, Relaxed);
+        if self.activity.ended()
+            && let Some(waker) = lock(&self.activity.half_closed).take()
         {
             waker.wake();
         }
@@ -182,11 +256,53 @@ pub(super) struct Watched {
     /// Some until the drop.
     stream: Option<Stream>,
     activity: Arc<Activity>,
+    room: Option<Room>,
+}
+
+/// What an HTTP/1 connection holds of the budget beyond its least.
+#[derive(Debug)]
+struct Room {
+    account: Arc<Account>,
+    /// For a large head, and for as long as the connection goes on.
+    head: Option<Permit>,
+    /// One who waits for that.
+    queue: Option<Queue>,
+    /// For a body that is read in large pieces.
+    body: Option<Extra>,
 }
 
 impl Watched {
-    pub(super) fn new(first: Bytes, stream: Stream, activity: Arc<Activity>) -> Self {
-        Self { first, stream: Some(stream), activity }
+    /// Of an HTTP/1 connection.
+    pub(super) fn of_http1(
+        first: Bytes,
+        stream: Stream,
+        activity: Arc<Activity>,
+        account: Arc<Account>,
+    ) -> Self {
+        let room = Room { account, head: None, queue: None, body: None };
+        Self { first, stream: Some(stream), activity, room: Some(room) }
+    }
+
+    /// Of an HTTP/2 connection, whose windows bound what comes.
+    pub(super) fn of_http2(first: Bytes, stream: Stream, activity: Arc<Activity>) -> Self {
+        Self { first, stream: Some(stream), activity, room: None }
+    }
+
+    /// Bytes that may be read now, at most. Ready when there is room for them.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        let Some(room) = &mut self.room else { return Poll::Ready(usize::MAX) };
+        if self.activity.in_flight.load(Relaxed) > 0 {
+            if room.body.is_none() {
+                room.body = room.account.extra(UPLOAD_MEMORY);
+            }
+            return Poll::Ready(if room.body.is_some() { usize::MAX } else { SMALL_READ });
+        }
+        room.body = None;
+        if room.head.is_none() && self.activity.partial.load(Relaxed) >= SMALL_HEAD {
+            let permit = ready!(room.account.poll_open(cx, HEAD_SIZE, &mut room.queue));
+            room.head = Some(permit);
+        }
+        Poll::Ready(usize::MAX)
     }
 
     /// Takes back what of the bytes from `before` on belongs to a next request: each head is to be
@@ -226,7 +342,15 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         if self.first.is_empty() {
-            ready!(self.stream()?.poll_read(cx, buffer))?;
+            let most = ready!(self.poll_room(cx));
+            if most < buffer.remaining() {
+                let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(most));
+                ready!(self.stream()?.poll_read(cx, &mut piece))?;
+                let count = piece.filled().len();
+                buffer.advance(count);
+            } else {
+                ready!(self.stream()?.poll_read(cx, buffer))?;
+            }
         } else {
             let count = self.first.len().min(buffer.remaining());
             buffer.put_slice(&self.first[..count]);

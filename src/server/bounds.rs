@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::budget::{Budget, Cost};
+use crate::front::Pace;
+
 /// Bytes of a request's head, start line and headers; more is answered with 431. What nginx and
 /// Node allow lies between 8 and 32 KiB, and cookies of real sites need up to 16.
 pub(super) const HEAD_SIZE: usize = 32 << 10;
@@ -16,24 +19,70 @@ pub(super) const DISCARD_SIZE: usize = 1 << 20;
 /// Requests at the same time on one HTTP/2 connection; RFC 9113, 6.5.2 says not below 100.
 pub(super) const H2_STREAMS: u32 = 128;
 
-/// Bytes buffered for each HTTP/2 stream that the client does not read fast enough.
+/// Requests at the same time on an HTTP/2 connection for which there is no more room, at the least.
+pub(super) const LEAST_H2_STREAMS: u32 = 4;
+
+/// Memory of one request of HTTP/2 in flight, in bytes: its task, its head, its state in the connection.
+pub(super) const H2_STREAM_MEMORY: usize = 4 << 10;
+
+/// Bytes of a request's head of HTTP/2 that are within that. A larger one needs room of its own.
+pub(super) const H2_SMALL_HEAD: usize = 2 << 10;
+
+/// Memory of an HTTP/2 connection without its streams, in bytes: the buffers of frames, the tables of
+/// header compression, and the least window.
+pub(super) const H2_MEMORY: usize = (48 << 10) + LEAST_H2_WINDOW;
+
+/// Bytes of requests' bodies that an HTTP/2 client may send before they are taken, on all streams together
+/// (RFC 9113, 6.9.2: a client begins with these, whatever the server says).
+pub(super) const LEAST_H2_WINDOW: usize = (64 << 10) - 1;
+
+/// The same where there is room: enough for 100 Mbit/s over a round trip of 20 ms.
+pub(super) const H2_WINDOW: usize = 256 << 10;
+
+/// Bytes buffered for each HTTP/2 stream that the client does not read fast enough, at most.
 pub(super) const H2_SEND_BUFFER: usize = 64 << 10;
+
+/// Memory of an HTTP/1 connection with a request on it, in bytes: its task, 8 KiB for the head, which the
+/// request keeps, and what the one who answers needs.
+pub(super) const H1_MEMORY: usize = 16 << 10;
+
+/// Bytes of a request's head that are within that. A larger one needs room of its own.
+pub(super) const SMALL_HEAD: usize = 8 << 10;
+
+/// Bytes that are read of a body in one go where there is no room for more.
+pub(super) const SMALL_READ: usize = 4 << 10;
+
+/// Memory of an HTTP/1 request whose body is read in large pieces, in bytes: one piece in the buffer, one
+/// that is handed over, and one on its way to the app.
+pub(super) const UPLOAD_MEMORY: usize = 3 * BUFFER_SIZE;
 
 /// Bytes of a file that are read in one go. Each response that a client reads slowly holds two or
 /// three of them.
 pub(super) const FILE_CHUNK: usize = 16 << 10;
 
-/// Memory to reckon with for each connection, in bytes: 8 KiB to read a request, three pieces of a
-/// file, and its task. Below `limits.memory` no flood of clients, however slowly they read, can
-/// then get the instance killed.
+/// What an answer of this program costs on its way out: a file is read through two buffers.
+pub(super) const OWN_ANSWER: Cost = Cost { buffers: 2 * FILE_CHUNK, piece: FILE_CHUNK };
+
+/// What an answer of the app costs: its largest piece is what is read of it in one go.
+pub(super) const APP_ANSWER: Cost = Cost { buffers: 0, piece: 64 << 10 };
+
+/// Bytes of an answer up to which it costs nothing beyond its request: errors, health, short texts.
+pub(super) const SMALL_ANSWER: u64 = 4 << 10;
+
+/// Memory to reckon with for each connection, in bytes, idle ones among them, which cost a fiftieth: below
+/// `limits.memory` there is room for all of them. What they hold besides is of the budget.
 const CONNECTION_MEMORY: u64 = 64 << 10;
+
+/// What of `limits.memory` the budget of a site is: one in so many bytes. The other half is for the
+/// program itself, for idle connections, and for what lies between a byte that is counted and one that the
+/// allocator holds for it.
+const SITE_SHARE: u64 = 2;
+
+/// The same with an app, which lives below the same limit and needs most of it.
+const FRONT_SHARE: u64 = 4;
 
 /// Descriptors kept for everything but public connections: files being sent, control, journal.
 const SPARE_DESCRIPTORS: u64 = 64;
-
-/// How long the head of a request may take while all connections are taken and others wait: whoever
-/// fills them with heads that never end holds each for a few seconds only.
-pub(super) const CROWDED_HEAD: Duration = Duration::from_secs(5);
 
 /// The bounds of one server. Tests set shorter times; everyone else takes the default.
 #[derive(Debug, Clone)]
@@ -47,6 +96,9 @@ pub(super) struct Bounds {
     /// How long a connection may be idle between two requests. Longer than the 60 s of the usual
     /// load balancers, so that they close first and never send into a closing connection.
     pub(super) keep_alive: Duration,
+    /// How fast the body of a request has to come. What Kestrel asks for, with a grace like that of
+    /// Apache's `mod_reqtimeout`: a phone that changes cells is silent for some seconds.
+    pub(super) pace: Pace,
     /// How long a request in flight may go without a byte moving in either direction, where it is the
     /// client that is waited for.
     pub(super) stall: Duration,
@@ -59,21 +111,32 @@ pub(super) struct Bounds {
     /// Public connections at the same time; further ones wait in the kernel's queue, where the
     /// other instances take them.
     pub(super) connections: usize,
+    /// How long nothing may be said on a connection that speaks another protocol.
+    pub(super) tunnel_idle: Duration,
 }
 
 impl Bounds {
-    /// The bounds of an instance that may use `memory` bytes and hold `descriptors`.
-    pub(super) fn of(memory: u64, descriptors: u64) -> Self {
+    /// The bounds of an instance that may use `memory` bytes and hold `descriptors`, and that closes
+    /// tunnels on which nothing is said for `tunnel_idle`.
+    pub(super) fn of(memory: u64, descriptors: u64, tunnel_idle: Duration) -> Self {
         let connections =
             (memory / CONNECTION_MEMORY).min(descriptors.saturating_sub(SPARE_DESCRIPTORS)).max(1);
+        let stall = Duration::from_secs(60);
         Self {
             head: Duration::from_secs(30),
             park: Duration::from_secs(1),
             keep_alive: Duration::from_secs(75),
-            stall: Duration::from_secs(60),
+            pace: Pace { rate: 240, grace: Duration::from_secs(20), silence: stall },
+            stall,
             silence: Duration::from_secs(600),
             farewell: Duration::from_secs(1),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
+            tunnel_idle,
         }
     }
+}
+
+/// The budget of an instance that may use `memory` bytes.
+pub(super) fn budget(memory: u64, with_app: bool) -> Budget {
+    Budget::of(memory / if with_app { FRONT_SHARE } else { SITE_SHARE })
 }

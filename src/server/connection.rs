@@ -1,20 +1,24 @@
 //! One connection from its first byte to its last.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::bounds::Bounds;
-use super::crowd::Crowd;
+use super::bounds::{Bounds, H1_MEMORY};
+use super::crowd::{Crowd, Member, Stage};
 use super::drain::Drain;
 use super::figures::Answers;
 use super::http1::{self, Left};
 use super::http2;
 use super::stream::Stream;
+use super::tunnel;
+use crate::budget::{Account, Budget, Permit};
+use crate::config::Subnet;
 use crate::front::{Entry, Front};
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
@@ -47,11 +51,21 @@ pub(super) struct Host {
     pub(super) linger: Duration,
     pub(super) bounds: Bounds,
     pub(super) crowd: Crowd,
+    pub(super) budget: Budget,
+    /// Those whose connections are not counted by address.
+    pub(super) proxies: Vec<Subnet>,
 }
 
 impl Host {
+    /// The address whose connections are counted; none: that of a proxy stands for many clients, and so
+    /// does a unix socket.
+    fn counted_address(&self, stream: &Stream) -> Option<IpAddr> {
+        let address = stream.peer()?.to_canonical();
+        (!self.proxies.iter().any(|proxy| proxy.contains(address))).then_some(address)
+    }
+
     /// A host with the same bounds for another door: what goes in there is not counted with the
-    /// public responses, and no drain closes it.
+    /// public responses, no drain closes it, and it waits for no bytes that others hold.
     pub(super) fn apart(&self, handler: Handler) -> Self {
         Self {
             handler,
@@ -60,6 +74,8 @@ impl Host {
             linger: self.linger,
             bounds: self.bounds.clone(),
             crowd: Crowd::default(),
+            budget: Budget::unbounded(),
+            proxies: self.proxies.clone(),
         }
     }
 }
@@ -75,39 +91,63 @@ pub(super) async fn serve(
     host: Arc<Host>,
     patience: Duration,
 ) -> Option<Stream> {
-    let (protocol, mut first) = match first_bytes(&mut stream, &host, patience).await {
+    // One with too many connections already has no place.
+    let place = host.crowd.enter(host.counted_address(&stream), host.bounds.connections)?;
+    let member = Arc::clone(&place.member);
+    let (protocol, mut first) = match first_bytes(&mut stream, &host, &member, patience).await {
         First::Came(protocol, bytes) => (protocol, bytes),
         First::Never => return None,
         First::Elsewhere => return Some(stream),
     };
+    let account = host.budget.account();
     if protocol == Protocol::Http2 {
-        if let Some(stream) = Box::pin(http2::serve(first, stream, &host)).await {
-            say_farewell(stream, host.bounds.farewell).await;
+        let serving = http2::serve(first, stream, &host, &account, &member);
+        if let Some(stream) = Box::pin(serving).await {
+            say_farewell(stream, host.bounds.farewell, &member).await;
         }
         return None;
     }
     loop {
+        // Before anything of the request is buffered but these bytes.
+        let permit = open(&account, &host, &member).await?;
         // Boxed, so that an idle connection does not hold the room for it.
-        match Box::pin(http1::serve(first, stream, &host)).await {
+        let left = Box::pin(http1::serve(first, stream, &host, &account, &member)).await;
+        match left {
             Left::Closed => return None,
             Left::Open(open) => {
-                say_farewell(open, host.bounds.farewell).await;
+                drop(permit);
+                say_farewell(open, host.bounds.farewell, &member).await;
                 return None;
             }
             Left::Tunnel(open, sent, tunnel) => {
                 open.find_out_when_gone();
-                tunnel.run(open, &sent).await;
+                let idle = host.bounds.tunnel_idle;
+                tunnel::run(*tunnel, open, &sent, idle, &account, &member).await;
                 return None;
             }
             Left::Idle(idle, unused) => (stream, first) = (idle, unused),
         }
+        drop(permit);
         if first.is_empty() {
-            match first_bytes(&mut stream, &host, host.bounds.keep_alive).await {
+            let patience = host.bounds.keep_alive;
+            match first_bytes(&mut stream, &host, &member, patience).await {
                 First::Came(_, bytes) => first = bytes,
                 First::Never => return None,
                 First::Elsewhere => return Some(stream),
             }
         }
+    }
+}
+
+/// The memory of an active connection; none: there was none in the time that a head may take, or the
+/// connection is to make room.
+async fn open(account: &Account, host: &Host, member: &Member) -> Option<Permit> {
+    member.is(Stage::Begun(Instant::now()));
+    tokio::select! {
+        biased;
+        permit = account.open(H1_MEMORY) => Some(permit),
+        () = member.asked_to_leave() => None,
+        () = sleep(host.bounds.head) => None,
     }
 }
 
@@ -139,9 +179,14 @@ enum First {
 }
 
 /// Waits for the first bytes of a request. No buffer is held while nothing has come.
-async fn first_bytes(stream: &mut Stream, host: &Host, patience: Duration) -> First {
+async fn first_bytes(
+    stream: &mut Stream,
+    host: &Host,
+    member: &Member,
+    patience: Duration,
+) -> First {
     let mut bytes = BytesMut::new();
-    let place = host.crowd.wait();
+    member.is(Stage::Waiting(Instant::now()));
     let deadline = sleep(patience);
     tokio::pin!(deadline);
     loop {
@@ -150,15 +195,16 @@ async fn first_bytes(stream: &mut Stream, host: &Host, patience: Duration) -> Fi
         if bytes.is_empty() && host.drain.is_passing() {
             return First::Elsewhere;
         }
-        let ready = tokio::select! {
+        tokio::select! {
             biased;
-            ready = stream.readable() => ready,
+            ready = stream.readable() => if ready.is_err() { return First::Never },
             () = &mut deadline => return First::Never,
-            () = place.asked_to_leave() => {
-                if bytes.is_empty() && !stream.has_unread() {
+            () = member.asked_to_leave() => {
+                if !bytes.is_empty() || !stream.has_unread() {
                     return First::Never;
                 }
-                stream.readable().await
+                member.stays();
+                continue;
             }
             () = passed_on(host), if bytes.is_empty() => return First::Elsewhere,
             () = lingered(host), if bytes.is_empty() => {
@@ -168,18 +214,28 @@ async fn first_bytes(stream: &mut Stream, host: &Host, patience: Duration) -> Fi
                     let _ = stream.shutdown().await;
                     return First::Never;
                 }
-                stream.readable().await
             }
-        };
+        }
+        let was_empty = bytes.is_empty();
         bytes.reserve(FIRST_READ);
-        match ready.and_then(|()| stream.try_read(&mut bytes)) {
+        match stream.try_read(&mut bytes) {
             Ok(0) => return First::Never,
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if was_empty {
+                    bytes = BytesMut::new();
+                }
+                continue;
+            }
             Err(_) => return First::Never,
         }
         if let Some(protocol) = protocol_of(&bytes) {
             return First::Came(protocol, bytes.freeze());
+        }
+        if was_empty {
+            // It has begun to say something, and is to come to the point.
+            member.is(Stage::Begun(Instant::now()));
+            deadline.as_mut().reset(Instant::now() + host.bounds.head.min(patience));
         }
     }
 }
@@ -201,7 +257,8 @@ async fn lingered(host: &Host) {
 /// Ends a connection so that the client can read everything that was sent: says that nothing more
 /// comes, then reads until the client has closed its side too, or is silent. Closing a socket while
 /// the client still sends would reset the connection (RFC 9112, 9.6).
-async fn say_farewell(mut stream: Stream, patience: Duration) {
+async fn say_farewell(mut stream: Stream, patience: Duration, member: &Member) {
+    member.is(Stage::Leaving(Instant::now()));
     let farewell = async {
         stream.shutdown().await?;
         let mut scrap = BytesMut::with_capacity(FIRST_READ);
@@ -211,7 +268,10 @@ async fn say_farewell(mut stream: Stream, patience: Duration) {
         std::io::Result::Ok(())
     };
     // However it ends, the connection is over.
-    let _ = timeout(FAREWELL, farewell).await;
+    tokio::select! {
+        _ = timeout(FAREWELL, farewell) => {}
+        () = member.asked_to_leave() => {}
+    }
 }
 
 #[cfg(test)]

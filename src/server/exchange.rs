@@ -4,20 +4,25 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tower::Service as _;
 
 use super::activity::{Activity, InFlight};
+use super::bounds::{
+    APP_ANSWER, H2_SMALL_HEAD, OWN_ANSWER, SMALL_ANSWER,
+};
 use super::connection::{Handler, Host};
+use super::router::short;
 use super::stream::Stream;
-use crate::front::{FrontBody, Peer, Seen};
+use crate::budget::{Account, Cost, Extra, Lane};
+use crate::front::{FrontBody, Peer, Seen, Upload};
 
 /// Answers that a connection still gets here while siblings take over what is idle, without being idle
 /// once in between. Then it is told to go: a client that always has its next request on the way would
@@ -28,6 +33,7 @@ const BUSY: u64 = 4;
 pub(super) struct Exchange {
     host: Arc<Host>,
     activity: Arc<Activity>,
+    account: Arc<Account>,
     /// Answers since a drain has begun.
     late: AtomicU64,
     /// Who asks; none: the one who answers does not want to know.
@@ -35,13 +41,20 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(host: &Arc<Host>, activity: &Arc<Activity>, stream: &Stream) -> Arc<Self> {
+    pub(super) fn new(
+        host: &Arc<Host>,
+        activity: &Arc<Activity>,
+        account: &Arc<Account>,
+        stream: &Stream,
+    ) -> Arc<Self> {
         let peer = match &host.handler {
             Handler::Router(_) => None,
             Handler::Front(front, _) => Some(front.peer(stream.peer())),
         };
         let late = AtomicU64::new(0);
-        Arc::new(Self { host: Arc::clone(host), activity: Arc::clone(activity), late, peer })
+        let (host, activity, account) =
+            (Arc::clone(host), Arc::clone(activity), Arc::clone(account));
+        Arc::new(Self { host, activity, account, late, peer })
     }
 
     /// Answers one request. To be called as soon as its head has come, before more is read.
@@ -56,19 +69,25 @@ impl Exchange {
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        in_flight: InFlight,
+        mut in_flight: InFlight,
         seen: Option<Seen>,
     ) -> Result<Response<Reply>, Infallible> {
         let version = request.version();
+        let Ok(head) = self.room_for_head(&request) else {
+            let refusal = short(StatusCode::SERVICE_UNAVAILABLE).map(Kind::Router);
+            in_flight.is_in_hand(false);
+            return Ok(refusal.map(|body| Reply { body, lane: None, _head: None, in_flight }));
+        };
         let (mut response, tunnel) = match (&self.host.handler, &self.peer) {
             (Handler::Front(front, entry), Some(peer)) => {
+                let request = request.map(|body| self.upload(body));
                 let answered = front.answer(request, peer, *entry, seen).await;
                 (answered.response.map(Kind::Front), answered.tunnel)
             }
             (Handler::Router(router), _) => {
                 // An empty body costs no allocation; nearly every request has one.
-                let request = request
-                    .map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
+                let request =
+                    request.map(|body| self.upload(body).map_or_else(Body::empty, Body::new));
                 (router.clone().call(request).await?.map(Kind::Router), None)
             }
             // `new` makes a peer for every front.
@@ -80,7 +99,31 @@ impl Exchange {
         }
         let endless = matches!(response.body(), Kind::Front(body) if body.is_endless());
         self.activity.answers(endless, tunnel);
-        Ok(response.map(|body| Reply { body, _in_flight: in_flight }))
+        in_flight.is_in_hand(false);
+        Ok(response.map(|body| {
+            let lane = body.cost().map(|cost| Lane::new(Arc::clone(&self.account), cost));
+            Reply { body, lane, _head: head, in_flight }
+        }))
+    }
+
+    /// The body of a request; none: it has none.
+    fn upload(&self, body: Incoming) -> Option<Upload> {
+        let pace = self.host.bounds.pace;
+        (!body.is_end_stream()).then(|| Upload::new(body, Arc::clone(&self.account), pace))
+    }
+
+    /// Room for a large head on a connection that may bring many at a time.
+    fn room_for_head(&self, request: &Request<Incoming>) -> Result<Option<Extra>, ()> {
+        if request.version() < Version::HTTP_2 {
+            return Ok(None);
+        }
+        let headers = request.headers().iter();
+        let size = headers.map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
+            + request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+        if size <= H2_SMALL_HEAD {
+            return Ok(None);
+        }
+        self.account.extra(size).map(Some).ok_or(())
     }
 
     /// Whether the answer is the last one of its connection.
@@ -96,7 +139,10 @@ impl Exchange {
 /// A response body; its request is in flight until it is dropped.
 pub(super) struct Reply {
     body: Kind,
-    _in_flight: InFlight,
+    /// What its pieces are counted by; none: it is small.
+    lane: Option<Lane>,
+    _head: Option<Extra>,
+    in_flight: InFlight,
 }
 
 /// Of whom the body is.
@@ -104,6 +150,27 @@ pub(super) struct Reply {
 enum Kind {
     Router(Body),
     Front(FrontBody),
+}
+
+impl Kind {
+    /// What it costs on its way out; none: it is small.
+    fn cost(&self) -> Option<Cost> {
+        let (hint, cost) = match self {
+            Self::Router(body) => (body.size_hint(), OWN_ANSWER),
+            Self::Front(body) => (body.size_hint(), APP_ANSWER),
+        };
+        hint.upper().is_none_or(|most| most > SMALL_ANSWER).then_some(cost)
+    }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self {
+            Self::Router(body) => Pin::new(body).poll_frame(cx),
+            Self::Front(body) => Pin::new(body).poll_frame(cx).map_err(axum::Error::new),
+        }
+    }
 }
 
 impl http_body::Body for Reply {
@@ -114,9 +181,24 @@ impl http_body::Body for Reply {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match &mut self.body {
-            Kind::Router(body) => Pin::new(body).poll_frame(cx),
-            Kind::Front(body) => Pin::new(body).poll_frame(cx).map_err(axum::Error::new),
+        let this = &mut *self;
+        if let Some(lane) = &mut this.lane {
+            ready!(lane.poll_room(cx));
+        }
+        let frame = this.body.poll_frame(cx);
+        this.in_flight.is_in_hand(frame.is_pending());
+        match (frame, &mut this.lane) {
+            (Poll::Ready(Some(Ok(frame))), Some(lane)) => {
+                Poll::Ready(Some(Ok(frame.map_data(|data| lane.count(data)))))
+            }
+            (Poll::Pending, Some(lane)) => {
+                // The app may be silent for hours; a file has its buffers meanwhile.
+                if let Kind::Front(_) = this.body {
+                    lane.rest();
+                }
+                Poll::Pending
+            }
+            (frame, _) => frame,
         }
     }
 

@@ -18,10 +18,12 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, sleep};
 
 use super::activity::{Activity, Phase, Watched};
-use super::bounds::{BUFFER_SIZE, CROWDED_HEAD, HEAD_SIZE};
+use super::bounds::{BUFFER_SIZE, HEAD_SIZE};
 use super::connection::{Handler, Host};
+use super::crowd::{Member, Stage};
 use super::exchange::Exchange;
 use super::stream::Stream;
+use crate::budget::Account;
 use crate::front::Tunnel;
 
 /// Sent to a client that began a request and did not finish it in time (RFC 9110, 15.5.9).
@@ -45,20 +47,34 @@ pub(super) enum Left {
 }
 
 /// Serves requests until the connection is idle or ends. It begins with bytes read from it before.
-pub(super) async fn serve(first: Bytes, stream: Stream, host: &Arc<Host>) -> Left {
+pub(super) async fn serve(
+    first: Bytes,
+    stream: Stream,
+    host: &Arc<Host>,
+    account: &Arc<Account>,
+    member: &Member,
+) -> Left {
     let activity = Arc::new(Activity::of_http1());
-    let exchange = Exchange::new(host, &activity, &stream);
-    let io = TokioIo::new(Watched::new(first, stream, Arc::clone(&activity)));
+    let exchange = Exchange::new(host, &activity, account, &stream);
+    member.is(Stage::serving(&activity, account, true));
+    let io = TokioIo::new(Watched::of_http1(
+        first,
+        stream,
+        Arc::clone(&activity),
+        Arc::clone(account),
+    ));
     let mut connection =
         builder().serve_connection(io, service_fn(move |request| exchange.call(request)));
 
-    let done = watch(&mut connection, host, &activity).await;
+    let done = watch(&mut connection, host, &activity, member).await;
     let unused = connection.into_parts().read_buf;
     let Some((mut stream, next)) = activity.reclaim() else {
         return Left::Closed;
     };
     let late = match done {
         Done::Silent(Phase::Idle) => return Left::Idle(stream, both(unused, next)),
+        // Whoever waits outside has waited for longer than this client will read an answer.
+        Done::Crowded => return Left::Closed,
         Done::Silent(Phase::Receiving) => TIMED_OUT,
         Done::Silent(Phase::Answering) if activity.is_answered() => return Left::Closed,
         Done::Silent(Phase::Answering) if activity.is_within_request() => TIMED_OUT,
@@ -113,6 +129,8 @@ enum Done {
     Badly(hyper::Error),
     /// It was not done: the connection stayed in this phase for too long.
     Silent(Phase),
+    /// It was not done: the connection is to make room.
+    Crowded,
 }
 
 /// Drives the connection until hyper is done with it, or until it stayed in one phase for too long.
@@ -120,6 +138,7 @@ async fn watch<S, B>(
     connection: &mut http1::Connection<TokioIo<Watched>, S>,
     host: &Host,
     activity: &Activity,
+    member: &Member,
 ) -> Done
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
@@ -152,7 +171,15 @@ where
                 since = now;
                 moved = activity.moved();
                 start = Instant::now();
+                activity.change(start);
                 deadline.as_mut().reset(start + patience(phase, host, activity));
+            }
+            if member.poll_leave(cx).is_ready() {
+                return Poll::Ready(if phase == Phase::Idle {
+                    Done::Silent(phase)
+                } else {
+                    Done::Crowded
+                });
             }
             if deadline.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -180,7 +207,6 @@ fn patience(phase: Phase, host: &Host, activity: &Activity) -> Duration {
     let bounds = &host.bounds;
     match phase {
         Phase::Idle => bounds.park,
-        Phase::Receiving if host.crowd.is_full() => bounds.head.min(CROWDED_HEAD),
         Phase::Receiving => bounds.head,
         // The shorter one, and then again: who is waited for changes without notice.
         Phase::Answering if activity.client_waits() => bounds.silence,

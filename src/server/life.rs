@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::Instant;
 
 use super::accept::Door;
-use super::bounds::Bounds;
+use super::bounds::{self, Bounds};
 use super::connection::{Handler, Host};
 use super::control::ControlFolder;
 use super::crowd::Crowd;
@@ -62,8 +62,14 @@ pub(super) async fn live(
         answered: Arc::clone(&answered),
         drain: drain.clone(),
         linger: settings.reload.linger,
-        bounds: Bounds::of(settings.limits.memory.bytes(), raise_descriptor_limit()),
+        bounds: Bounds::of(
+            settings.limits.memory.bytes(),
+            raise_descriptor_limit(),
+            settings.front.tunnel_idle,
+        ),
         crowd: Crowd::default(),
+        budget: bounds::budget(settings.limits.memory.bytes(), fronted.is_some()),
+        proxies: settings.front.trusted_proxies.clone(),
     };
 
     // Where they come in.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `sockets`, `stream` | listening sockets, inherited or bound here; a connection |
 //! | `accept`, `crowd`, `connection`, `http1`, `http2` | from the queue to the end of a connection |
+//! | `tunnel` | a connection that speaks another protocol |
 //! | `activity`, `exchange`, `drain`, `ending` | what a connection is doing, and how it and the server end unharmed |
 //! | `handoff` | what is idle goes to a sibling |
 //! | `router`, `site`, `files` | what is answered |
@@ -47,6 +48,7 @@ mod site;
 mod sockets;
 mod status;
 mod stream;
+mod tunnel;
 mod watchdog;
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ prop_compose! {
         (continues, probes) in (any::<bool>(), 1..=u32::MAX),
         (site, program) in (option::of(sites()), option::of(programs())),
         swaps in any::<bool>(),
-        (proxies, deploy) in (vec(any::<(IpAddr, u8)>(), 0..3), deploys()),
+        (proxies, tunnel_idle, deploy) in (vec(any::<(IpAddr, u8)>(), 0..3), durations(1), deploys()),
     ) -> Settings {
         let mut distinct: Vec<Listen> = Vec::new();
         for address in listen {
@@ -175,7 +175,7 @@ prop_compose! {
             reload,
             deploy,
             site: site.filter(|_| program.is_none()),
-            front: Front { trusted_proxies: proxies.collect() },
+            front: Front { trusted_proxies: proxies.collect(), tunnel_idle },
             program,
         }
     }

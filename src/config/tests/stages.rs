@@ -277,6 +277,7 @@ watch = "10s"
 
 [front]
 trusted_proxies = ["127.0.0.0/8", "::1"]
+tunnel_idle = "1h"
 
 [static]
 root = "/srv/shop/dist"

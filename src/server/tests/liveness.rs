@@ -66,8 +66,7 @@ fn when_the_runtime_is_blocked_the_watchdog_finds_no_life() {
             let router = health_router(&drain).route("/block", get(blocking));
             let server = Server::start(router.clone(), wide(), NEVER);
             let handler = Handler::Router(router);
-            let (answered, crowd) = (Arc::default(), Crowd::default());
-            let host = Host { handler, answered, drain, linger: NEVER, bounds: wide(), crowd };
+            let host = host(handler, drain, wide());
             let address = server.address;
             // The accept loop of `Server` has a pulse of its own; here only the answers count.
             let beats = pulse.clone();
@@ -104,14 +103,8 @@ fn when_the_runtime_is_blocked_the_watchdog_finds_no_life() {
 #[tokio::test]
 async fn the_self_probe_goes_through_the_real_router_and_is_not_counted() {
     let (drain, answered) = (Drain::default(), Arc::<Answers>::default());
-    let host = Host {
-        handler: Handler::Router(health_router(&drain)),
-        answered: Arc::clone(&answered),
-        drain,
-        linger: NEVER,
-        bounds: wide(),
-        crowd: Crowd::default(),
-    };
+    let handler = Handler::Router(health_router(&drain));
+    let host = Host { answered: Arc::clone(&answered), ..host(handler, drain, wide()) };
     let own = Own {
         host: Arc::new(host.apart(host.handler.clone())),
         path: "/health".into(),

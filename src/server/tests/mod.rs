@@ -28,6 +28,9 @@ use super::drain::Drain;
 use super::sockets::{Bound, Listeners};
 use super::stream::Stream;
 use super::watchdog::Pulse;
+use crate::budget::Budget;
+use crate::config::Subnet;
+use crate::front::Pace;
 use client::Client;
 
 /// Longer than any test waits: what should not happen in a test gets this time.
@@ -46,6 +49,22 @@ fn wide() -> Bounds {
         silence: NEVER,
         farewell: NEVER,
         connections: 100,
+        pace: Pace { rate: 0, grace: NEVER, silence: NEVER },
+        tunnel_idle: NEVER,
+    }
+}
+
+/// A host with room for everybody.
+fn host(handler: Handler, drain: Drain, bounds: Bounds) -> Host {
+    Host {
+        handler,
+        answered: Arc::default(),
+        drain,
+        linger: NEVER,
+        bounds,
+        crowd: Crowd::default(),
+        budget: Budget::unbounded(),
+        proxies: Subnet::loopback().to_vec(),
     }
 }
 
@@ -65,15 +84,17 @@ impl Server {
 
     /// A server whose handler may want to know of the drain.
     fn with(handler: impl FnOnce(&Drain) -> Handler, bounds: Bounds, linger: Duration) -> Self {
+        Self::of(|drain| Host { linger, ..host(handler(&drain), drain, bounds) })
+    }
+
+    /// A server of this host.
+    fn of(host: impl FnOnce(Drain) -> Host) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let listeners = Listeners::new(vec![Bound::Tcp(listener)]).unwrap();
         let drain = Drain::default();
-        let answered = Arc::default();
-        let (handler, crowd) = (handler(&drain), Crowd::default());
-        let host = Host { handler, answered, drain: drain.clone(), linger, bounds, crowd };
-        let door = Arc::new(Door::new(Arc::new(host), Pulse::default(), None));
+        let door = Arc::new(Door::new(Arc::new(host(drain.clone())), Pulse::default(), None));
         let (stop, stopped) = oneshot::channel::<()>();
         let accepting = tokio::spawn({
             let door = Arc::clone(&door);

@@ -20,11 +20,7 @@ fn instance(folder: &Path, id: u16) -> Instance {
     let id: InstanceId = id.to_string().parse().unwrap();
     let fronted = Fronted::closed(wide(), |_| {}, Some(Siblings::new(folder, id)));
     let figures = Arc::new(Figures::new(&settings(), Some(id), fronted.drain.clone()));
-    let host = |handler| {
-        let (answered, crowd) = (Arc::default(), Crowd::default());
-        let drain = Drain::default();
-        Arc::new(Host { handler, answered, drain, linger: NEVER, bounds: wide(), crowd })
-    };
+    let host = |handler| Arc::new(host(handler, Drain::default(), wide()));
     let health = Health::new(figures, Arc::default());
     let control =
         ControlFolder::new(folder, id).serve(host(Handler::Router(router::control(health))));

@@ -1,0 +1,291 @@
+//! How many bytes clients may make an instance hold, over all of their connections and streams.
+//!
+//! What a client can make a server buffer is taken from one budget before it is buffered, and given back
+//! when the bytes are gone. It has two pools, so that those who wait for the one never keep the other
+//! from being given back:
+//!
+//! - `connections`: what an active connection costs at the least, from the first bytes of a request on;
+//! - `transfers`: answers on their way out, and whatever is worth having where there is room.
+//!
+//! Each connection is sure of one transfer at a time ([`Lane`]): it waits for that until others give
+//! something back. All beyond it is *extra*, and a connection has only as much of that as a share of what
+//! is free ([`SHARE`]): the fuller the pool, the less each may add, so that no number of greedy ones
+//! empties it (the dynamic thresholds of switches with a shared buffer; Choudhury and Hahne, 1998).
+//!
+//! | part | holds |
+//! |---|---|
+//! | here | the pools, and what a connection has of them |
+//! | [`lane`] | one answer on its way, its pieces counted until the last copy is gone |
+
+mod lane;
+#[cfg(test)]
+mod tests;
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::PollSemaphore;
+
+pub(crate) use lane::{Cost, Lane};
+
+/// Bytes of one unit that is counted. A small piece costs a whole one: what it takes to keep a piece is
+/// of that order, however short it is.
+const UNIT: usize = 1 << 10;
+
+/// A connection's extras are at most this part of what is free. Ten greedy connections then leave
+/// four ninths of a pool free, a hundred of them a fourteenth.
+const SHARE: usize = 8;
+
+/// The bytes of an instance. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget(Arc<Pools>);
+
+#[derive(Debug)]
+struct Pools {
+    connections: Arc<Semaphore>,
+    transfers: Arc<Semaphore>,
+    /// How many wait for something to be given back.
+    waiting: AtomicUsize,
+    /// Told when somebody begins to wait.
+    short: Notify,
+}
+
+impl Budget {
+    /// A budget of so many bytes, half of it for connections and half for transfers.
+    pub(crate) fn of(bytes: u64) -> Self {
+        let units = usize::try_from(bytes / UNIT as u64).unwrap_or(usize::MAX);
+        let pool = (units / 2).clamp(1, Semaphore::MAX_PERMITS);
+        Self(Arc::new(Pools {
+            connections: Arc::new(Semaphore::new(pool)),
+            transfers: Arc::new(Semaphore::new(pool)),
+            waiting: AtomicUsize::new(0),
+            short: Notify::new(),
+        }))
+    }
+
+    /// A budget that nobody empties: for doors that few come in by, and those are trusted.
+    pub(crate) fn unbounded() -> Self {
+        Self::of(u64::MAX)
+    }
+
+    /// The account of a new connection.
+    pub(crate) fn account(&self) -> Arc<Account> {
+        Arc::new(Account {
+            budget: self.clone(),
+            extras: AtomicUsize::new(0),
+            has_lane: AtomicBool::new(false),
+            piece_is_out: AtomicBool::new(false),
+            unsent: AtomicUsize::new(0),
+            progress: AtomicU64::new(0),
+            awaited: AtomicUsize::new(0),
+            wakers: Mutex::default(),
+        })
+    }
+
+    /// Whether somebody waits for something to be given back.
+    pub(crate) fn is_short(&self) -> bool {
+        self.0.waiting.load(Relaxed) > 0
+    }
+
+    /// Waits until somebody begins to wait, or did since the last call.
+    pub(crate) async fn runs_short(&self) {
+        self.0.short.notified().await;
+    }
+
+    /// Bytes of transfers that are free.
+    #[cfg(test)]
+    fn free(&self) -> [usize; 2] {
+        let free = |pool: &Semaphore| pool.available_permits() * UNIT;
+        [free(&self.0.connections), free(&self.0.transfers)]
+    }
+}
+
+/// Bytes of the budget; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _units: OwnedSemaphorePermit,
+}
+
+/// One who waits for bytes of a pool.
+#[derive(Debug)]
+struct Waiting {
+    budget: Budget,
+    queue: PollSemaphore,
+}
+
+impl Waiting {
+    fn for_pool(budget: &Budget, pool: &Arc<Semaphore>) -> Self {
+        budget.0.waiting.fetch_add(1, Relaxed);
+        budget.0.short.notify_one();
+        Self { budget: budget.clone(), queue: PollSemaphore::new(Arc::clone(pool)) }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.budget.0.waiting.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What one connection has of the budget.
+#[derive(Debug)]
+pub(crate) struct Account {
+    budget: Budget,
+    /// Units of its extras.
+    extras: AtomicUsize,
+    /// It has the one lane that it is sure of.
+    has_lane: AtomicBool,
+    /// A piece of that lane is on its way.
+    piece_is_out: AtomicBool,
+    /// Bytes of answers that were handed over and are not the kernel's yet.
+    unsent: AtomicUsize,
+    /// Bytes of answers that became the kernel's, and of requests' bodies that came.
+    progress: AtomicU64,
+    /// Bodies of requests whose next bytes are waited for.
+    awaited: AtomicUsize,
+    /// Who is to look again when it has given something back.
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl Account {
+    /// Bytes for the connection itself; waits until there are as many.
+    pub(crate) async fn open(&self, bytes: usize) -> Permit {
+        let mut waiting = None;
+        poll_fn(|cx| self.poll_open(cx, bytes, &mut waiting)).await
+    }
+
+    /// The same for one who polls. `waiting` is to be kept until it is ready.
+    pub(crate) fn poll_open(
+        &self,
+        cx: &mut Context<'_>,
+        bytes: usize,
+        waiting: &mut Option<Queue>,
+    ) -> Poll<Permit> {
+        let units = ready!(self.poll_pool(cx, &self.budget.0.connections, bytes, waiting));
+        Poll::Ready(Permit { _units: units })
+    }
+
+    /// So many bytes more, if they are within the connection's share of what is free.
+    pub(crate) fn extra(self: &Arc<Self>, bytes: usize) -> Option<Extra> {
+        let (pool, units) = (&self.budget.0.transfers, units_of(bytes));
+        let held = self.extras.load(Relaxed);
+        if held + units > pool.available_permits() / SHARE {
+            return None;
+        }
+        let permit = Arc::clone(pool).try_acquire_many_owned(u32::try_from(units).ok()?).ok()?;
+        self.extras.fetch_add(units, Relaxed);
+        Some(Extra { account: Arc::clone(self), units: permit })
+    }
+
+    /// Bytes of answers that were handed over and that the client has not taken.
+    #[cfg(test)]
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent.load(Relaxed)
+    }
+
+    /// Bytes that the client has taken of answers, and brought of requests' bodies, so far.
+    pub(crate) fn progress(&self) -> u64 {
+        self.progress.load(Relaxed)
+    }
+
+    /// Bytes of a request's body have come.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.progress.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Says that the next bytes of a request's body are waited for, until it is dropped.
+    pub(crate) fn awaits(self: &Arc<Self>) -> Awaited {
+        self.awaited.fetch_add(1, Relaxed);
+        Awaited(Arc::clone(self))
+    }
+
+    /// Whether the client is waited for in the middle of a request.
+    pub(crate) fn is_awaiting(&self) -> bool {
+        self.awaited.load(Relaxed) > 0
+    }
+
+    fn poll_pool(
+        &self,
+        cx: &mut Context<'_>,
+        pool: &Arc<Semaphore>,
+        bytes: usize,
+        waiting: &mut Option<Queue>,
+    ) -> Poll<OwnedSemaphorePermit> {
+        let units = u32::try_from(units_of(bytes)).unwrap_or(u32::MAX);
+        if waiting.is_none() {
+            if let Ok(permit) = Arc::clone(pool).try_acquire_many_owned(units) {
+                return Poll::Ready(permit);
+            }
+            *waiting = Some(Queue(Waiting::for_pool(&self.budget, pool)));
+        }
+        let Some(queue) = waiting else { return Poll::Pending };
+        // Nobody closes a pool.
+        let Some(permit) = ready!(queue.0.queue.poll_acquire_many(cx, units)) else {
+            return Poll::Pending;
+        };
+        *waiting = None;
+        Poll::Ready(permit)
+    }
+
+    /// Registers who is to look again when something was given back.
+    fn wake_later(&self, cx: &Context<'_>) {
+        let mut wakers = self.wakers();
+        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            wakers.push(cx.waker().clone());
+        }
+    }
+
+    fn wake(&self) {
+        let wakers = std::mem::take(&mut *self.wakers());
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn wakers(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The client is waited for.
+#[derive(Debug)]
+pub(crate) struct Awaited(Arc<Account>);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.awaited.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A place in the queue for bytes of a pool.
+#[derive(Debug)]
+pub(crate) struct Queue(Waiting);
+
+/// Bytes beyond what a connection is sure of; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Extra {
+    account: Arc<Account>,
+    units: OwnedSemaphorePermit,
+}
+
+impl Extra {
+    /// Gives back what is more than so many bytes.
+    fn shrink(&mut self, bytes: usize) {
+        let surplus = self.units.num_permits().saturating_sub(units_of(bytes));
+        if let Some(rest) = self.units.split(surplus) {
+            self.account.extras.fetch_sub(surplus, Relaxed);
+            drop(rest);
+        }
+    }
+}
+
+impl Drop for Extra {
+    fn drop(&mut self) {
+        self.account.extras.fetch_sub(self.units.num_permits(), Relaxed);
+    }
+}
+
+fn units_of(bytes: usize) -> usize {
+    bytes.div_ceil(UNIT).max(1)
+}
