@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::PollSemaphore;
 
 pub(crate) use lane::{Cost, Lane};
@@ -80,7 +81,7 @@ impl Budget {
             piece_is_out: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
             progress: AtomicU64::new(0),
-            awaited: AtomicUsize::new(0),
+            awaited: Mutex::default(),
             wakers: Mutex::default(),
         })
     }
@@ -144,8 +145,8 @@ pub(crate) struct Account {
     unsent: AtomicUsize,
     /// Bytes of answers that became the kernel's, and of requests' bodies that came.
     progress: AtomicU64,
-    /// Bodies of requests whose next bytes are waited for.
-    awaited: AtomicUsize,
+    /// Bodies of requests whose next bytes are waited for, and since when they are.
+    awaited: Mutex<(usize, Option<Instant>)>,
     /// Who is to look again when it has given something back.
     wakers: Mutex<Vec<Waker>>,
 }
@@ -198,13 +199,17 @@ impl Account {
 
     /// Says that the next bytes of a request's body are waited for, until it is dropped.
     pub(crate) fn awaits(self: &Arc<Self>) -> Awaited {
-        self.awaited.fetch_add(1, Relaxed);
+        let mut awaited = lock(&self.awaited);
+        if awaited.0 == 0 {
+            awaited.1 = Some(Instant::now());
+        }
+        awaited.0 += 1;
         Awaited(Arc::clone(self))
     }
 
-    /// Whether the client is waited for in the middle of a request.
-    pub(crate) fn is_awaiting(&self) -> bool {
-        self.awaited.load(Relaxed) > 0
+    /// Since when the client is waited for in the middle of a request; none: it is not.
+    pub(crate) fn awaiting_since(&self) -> Option<Instant> {
+        lock(&self.awaited).1
     }
 
     fn poll_pool(
@@ -232,20 +237,17 @@ impl Account {
 
     /// Registers who is to look again when something was given back.
     fn wake_later(&self, cx: &Context<'_>) {
-        let mut wakers = self.wakers();
+        let mut wakers = lock(&self.wakers);
         if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
             wakers.push(cx.waker().clone());
         }
     }
 
     fn wake(&self) {
-        let wakers = std::mem::take(&mut *self.wakers());
+        let wakers = std::mem::take(&mut *lock(&self.wakers));
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn wakers(&self) -> MutexGuard<'_, Vec<Waker>> {
-        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The client is waited for.
@@ -254,7 +256,11 @@ pub(crate) struct Awaited(Arc<Account>);
 
 impl Drop for Awaited {
     fn drop(&mut self) {
-        self.0.awaited.fetch_sub(1, Relaxed);
+        let mut awaited = lock(&self.0.awaited);
+        awaited.0 -= 1;
+        if awaited.0 == 0 {
+            awaited.1 = None;
+        }
     }
 }
 
@@ -284,6 +290,10 @@ impl Drop for Extra {
     fn drop(&mut self) {
         self.account.extras.fetch_sub(self.units.num_permits(), Relaxed);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn units_of(bytes: usize) -> usize {

@@ -38,6 +38,8 @@ pub(super) struct Activity {
     partial: AtomicUsize,
     /// A write was begun and not followed by a flush that finished.
     unflushed: AtomicBool,
+    /// Microseconds to the moment since which the kernel takes nothing more; 0: it takes all.
+    blocked: AtomicU64,
     /// Bytes moved, in either direction.
     moved: AtomicU64,
     /// The client has closed its side.
@@ -77,6 +79,7 @@ impl Default for Activity {
             requests: AtomicU64::default(),
             partial: AtomicUsize::default(),
             unflushed: AtomicBool::default(),
+            blocked: AtomicU64::default(),
             moved: AtomicU64::default(),
             ended: AtomicBool::default(),
             half_closed: Mutex::default(),
@@ -108,13 +111,38 @@ impl Activity {
 
     /// Notes that the phase has changed.
     pub(super) fn change(&self, now: Instant) {
+        self.changed.store(self.passed(now), Relaxed);
+    }
+
+    fn passed(&self, now: Instant) -> u64 {
         let passed = now.saturating_duration_since(self.begin).as_micros();
-        self.changed.store(u64::try_from(passed).unwrap_or(u64::MAX), Relaxed);
+        u64::try_from(passed).unwrap_or(u64::MAX)
     }
 
     /// When the phase changed last, as far as somebody has noted it.
     pub(super) fn since(&self) -> Instant {
         self.begin + Duration::from_micros(self.changed.load(Relaxed))
+    }
+
+    /// Since when the kernel takes nothing of what is to be sent.
+    pub(super) fn blocked_since(&self) -> Option<Instant> {
+        let passed = self.blocked.load(Relaxed);
+        (passed > 0).then(|| self.begin + Duration::from_micros(passed))
+    }
+
+    /// Notes whether the kernel takes something.
+    fn written(&self, written: Poll<usize>) -> Poll<usize> {
+        match written {
+            Poll::Ready(count) => {
+                self.moved.fetch_add(count as u64, Relaxed);
+                self.blocked.store(0, Relaxed);
+            }
+            Poll::Pending if self.blocked.load(Relaxed) == 0 => {
+                self.blocked.store(self.passed(Instant::now()).max(1), Relaxed);
+            }
+            Poll::Pending => {}
+        }
+        written
     }
 
     /// Whether bytes of an answer are on their way into the kernel.
@@ -379,9 +407,8 @@ impl AsyncWrite for Watched {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.activity.unflushed.store(true, Relaxed);
-        let count = ready!(self.stream()?.poll_write(cx, bytes))?;
-        self.activity.moved.fetch_add(count as u64, Relaxed);
-        Poll::Ready(Ok(count))
+        let written = self.stream()?.poll_write(cx, bytes)?;
+        self.activity.written(written).map(Ok)
     }
 
     fn poll_write_vectored(
@@ -390,9 +417,8 @@ impl AsyncWrite for Watched {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.activity.unflushed.store(true, Relaxed);
-        let count = ready!(self.stream()?.poll_write_vectored(cx, slices))?;
-        self.activity.moved.fetch_add(count as u64, Relaxed);
-        Poll::Ready(Ok(count))
+        let written = self.stream()?.poll_write_vectored(cx, slices)?;
+        self.activity.written(written).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {

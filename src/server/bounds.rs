@@ -56,15 +56,15 @@ pub(super) const SMALL_READ: usize = 4 << 10;
 /// that is handed over, and one on its way to the app.
 pub(super) const UPLOAD_MEMORY: usize = 3 * BUFFER_SIZE;
 
-/// Bytes of a file that are read in one go. Each response that a client reads slowly holds two or
-/// three of them.
-pub(super) const FILE_CHUNK: usize = 16 << 10;
+/// Bytes of a file that are read in one go, at most and at the least.
+const FILE_CHUNKS: [u64; 2] = [16 << 10, 4 << 10];
 
-/// What an answer of this program costs on its way out: a file is read through two buffers.
-pub(super) const OWN_ANSWER: Cost = Cost { buffers: 2 * FILE_CHUNK, piece: FILE_CHUNK };
+/// One chunk of a file in so many bytes of `limits.memory`: with little memory each connection still has
+/// room for one answer.
+const FILE_CHUNK_SHARE: u64 = 2048;
 
 /// What an answer of the app costs: its largest piece is what is read of it in one go.
-pub(super) const APP_ANSWER: Cost = Cost { buffers: 0, piece: 64 << 10 };
+const APP_ANSWER: Cost = Cost { buffers: 0, piece: 64 << 10 };
 
 /// Bytes of an answer up to which it costs nothing beyond its request: errors, health, short texts.
 pub(super) const SMALL_ANSWER: u64 = 4 << 10;
@@ -73,13 +73,16 @@ pub(super) const SMALL_ANSWER: u64 = 4 << 10;
 /// `limits.memory` there is room for all of them. What they hold besides is of the budget.
 const CONNECTION_MEMORY: u64 = 64 << 10;
 
-/// What of `limits.memory` the budget of a site is: one in so many bytes. The other half is for the
-/// program itself, for idle connections, and for what lies between a byte that is counted and one that the
-/// allocator holds for it.
-const SITE_SHARE: u64 = 2;
+/// Bytes of the program itself, without clients.
+const PROGRAM_MEMORY: u64 = 3 << 20;
+
+/// What of the rest of `limits.memory` the budget of a site is: one in so many bytes. What is left is for
+/// idle connections, and for what lies between a byte that is counted and those that the allocator and
+/// the kernel hold for it: at the worst as much again.
+const SITE_SHARE: u64 = 3;
 
 /// The same with an app, which lives below the same limit and needs most of it.
-const FRONT_SHARE: u64 = 4;
+const FRONT_SHARE: u64 = 6;
 
 /// Descriptors kept for everything but public connections: files being sent, control, journal.
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -111,6 +114,8 @@ pub(super) struct Bounds {
     /// Public connections at the same time; further ones wait in the kernel's queue, where the
     /// other instances take them.
     pub(super) connections: usize,
+    /// What an answer costs on its way out.
+    pub(super) answer: Cost,
     /// How long nothing may be said on a connection that speaks another protocol.
     pub(super) tunnel_idle: Duration,
 }
@@ -118,7 +123,12 @@ pub(super) struct Bounds {
 impl Bounds {
     /// The bounds of an instance that may use `memory` bytes and hold `descriptors`, and that closes
     /// tunnels on which nothing is said for `tunnel_idle`.
-    pub(super) fn of(memory: u64, descriptors: u64, tunnel_idle: Duration) -> Self {
+    pub(super) fn of(
+        memory: u64,
+        descriptors: u64,
+        with_app: bool,
+        tunnel_idle: Duration,
+    ) -> Self {
         let connections =
             (memory / CONNECTION_MEMORY).min(descriptors.saturating_sub(SPARE_DESCRIPTORS)).max(1);
         let stall = Duration::from_secs(60);
@@ -131,6 +141,7 @@ impl Bounds {
             silence: Duration::from_secs(600),
             farewell: Duration::from_secs(1),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
+            answer: if with_app { APP_ANSWER } else { own_answer(memory) },
             tunnel_idle,
         }
     }
@@ -138,5 +149,18 @@ impl Bounds {
 
 /// The budget of an instance that may use `memory` bytes.
 pub(super) fn budget(memory: u64, with_app: bool) -> Budget {
-    Budget::of(memory / if with_app { FRONT_SHARE } else { SITE_SHARE })
+    let share = if with_app { FRONT_SHARE } else { SITE_SHARE };
+    Budget::of(memory.saturating_sub(PROGRAM_MEMORY).max(PROGRAM_MEMORY) / share)
+}
+
+/// Bytes of a file that are read in one go by an instance that may use `memory` bytes.
+pub(super) fn file_chunk(memory: u64) -> usize {
+    let [most, least] = FILE_CHUNKS;
+    usize::try_from((memory / FILE_CHUNK_SHARE).clamp(least, most)).unwrap_or(usize::MAX)
+}
+
+/// What an answer of this program costs on its way out: a file is read through two buffers.
+fn own_answer(memory: u64) -> Cost {
+    let piece = file_chunk(memory);
+    Cost { buffers: 2 * piece, piece }
 }

@@ -257,7 +257,8 @@ impl Serving {
         let since = |kind| Some(Standing::since(kind, self.activity.since(), now));
         match self.activity.phase() {
             Phase::Answering if self.waits_for_client() => {
-                Some(Standing { kind: Kind::Slow { rate: rate? }, age: WINDOW })
+                let rate = if self.is_stuck(now) { 0 } else { rate? };
+                Some(Standing { kind: Kind::Slow { rate }, age: WINDOW })
             }
             // The app is at work.
             Phase::Answering => None,
@@ -268,9 +269,17 @@ impl Serving {
         }
     }
 
+    /// Whether nothing has moved for the whole window.
+    fn is_stuck(&self, now: Instant) -> bool {
+        let since = [self.account.awaiting_since(), self.activity.blocked_since()];
+        let is_long = |since| now.saturating_duration_since(since) >= WINDOW;
+        // On HTTP/2 one stream may be stuck while others get on.
+        self.is_http1 && since.into_iter().flatten().any(is_long)
+    }
+
     /// Whether the client is to bring or to take something.
     fn waits_for_client(&self) -> bool {
-        self.account.is_awaiting()
+        self.account.awaiting_since().is_some()
             || if self.is_http1 { self.activity.is_sending() } else { self.activity.is_replying() }
     }
 

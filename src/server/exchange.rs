@@ -15,13 +15,11 @@ use hyper::body::Incoming;
 use tower::Service as _;
 
 use super::activity::{Activity, InFlight};
-use super::bounds::{
-    APP_ANSWER, H2_SMALL_HEAD, OWN_ANSWER, SMALL_ANSWER,
-};
+use super::bounds::{H2_SMALL_HEAD, SMALL_ANSWER};
 use super::connection::{Handler, Host};
 use super::router::short;
 use super::stream::Stream;
-use crate::budget::{Account, Cost, Extra, Lane};
+use crate::budget::{Account, Extra, Lane};
 use crate::front::{FrontBody, Peer, Seen, Upload};
 
 /// Answers that a connection still gets here while siblings take over what is idle, without being idle
@@ -101,7 +99,8 @@ impl Exchange {
         self.activity.answers(endless, tunnel);
         in_flight.is_in_hand(false);
         Ok(response.map(|body| {
-            let lane = body.cost().map(|cost| Lane::new(Arc::clone(&self.account), cost));
+            let lane = || Lane::new(Arc::clone(&self.account), self.host.bounds.answer);
+            let lane = (!body.is_small()).then(lane);
             Reply { body, lane, _head: head, in_flight }
         }))
     }
@@ -153,13 +152,13 @@ enum Kind {
 }
 
 impl Kind {
-    /// What it costs on its way out; none: it is small.
-    fn cost(&self) -> Option<Cost> {
-        let (hint, cost) = match self {
-            Self::Router(body) => (body.size_hint(), OWN_ANSWER),
-            Self::Front(body) => (body.size_hint(), APP_ANSWER),
+    /// Whether it costs nothing beyond its request.
+    fn is_small(&self) -> bool {
+        let hint = match self {
+            Self::Router(body) => body.size_hint(),
+            Self::Front(body) => body.size_hint(),
         };
-        hint.upper().is_none_or(|most| most > SMALL_ANSWER).then_some(cost)
+        hint.upper().is_some_and(|most| most <= SMALL_ANSWER)
     }
 
     fn poll_frame(

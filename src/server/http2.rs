@@ -76,7 +76,7 @@ pub(super) async fn serve(
             while stall.as_mut().poll(cx).is_ready() {
                 let now = Instant::now();
                 let idle = progress.look(now, &activity, account);
-                let most = if activity.is_replying() || account.is_awaiting() {
+                let most = if activity.is_replying() || account.awaiting_since().is_some() {
                     host.bounds.stall
                 } else {
                     host.bounds.silence

@@ -65,6 +65,7 @@ pub(super) async fn live(
         bounds: Bounds::of(
             settings.limits.memory.bytes(),
             raise_descriptor_limit(),
+            fronted.is_some(),
             settings.front.tunnel_idle,
         ),
         crowd: Crowd::default(),
@@ -161,7 +162,8 @@ fn handler(
     if let Some(fronted) = fronted {
         return Ok(fronted.handler());
     }
-    let site = settings.site.as_ref().map(Site::new).transpose()?;
+    let chunk = bounds::file_chunk(settings.limits.memory.bytes());
+    let site = settings.site.as_ref().map(|site| Site::new(site, chunk)).transpose()?;
     Ok(Handler::Router(router::public(&settings.health.path, health.clone(), site)))
 }
 

@@ -14,7 +14,6 @@ use tower::ServiceExt as _;
 use tower_http::services::ServeDir;
 use tower_http::services::fs::{DefaultServeDirFallback, ServeFile};
 
-use super::bounds::FILE_CHUNK;
 use super::error::ServerError;
 use super::files::Folder;
 use super::router::{only_reads, short};
@@ -28,19 +27,21 @@ pub(super) struct Site {
 }
 
 impl Site {
+    /// The site, whose files are read in pieces of `chunk` bytes.
+    ///
     /// # Errors
     /// Where the folder is not there.
-    pub(super) fn new(site: &StaticSite) -> Result<Self, ServerError> {
+    pub(super) fn new(site: &StaticSite, chunk: usize) -> Result<Self, ServerError> {
         std::fs::read_dir(&site.root)
             .map_err(|source| ServerError::Site { path: site.root.clone(), source })?;
         Ok(Self {
             files: ServeDir::with_backend("", Folder::new(&site.root))
-                .with_buf_chunk_size(FILE_CHUNK)
+                .with_buf_chunk_size(chunk)
                 .precompressed_br()
                 .precompressed_gzip(),
             fallback: site.fallback.as_deref().map(|name| {
                 ServeFile::new(site.root.join(Path::new(name).components().as_path()))
-                    .with_buf_chunk_size(FILE_CHUNK)
+                    .with_buf_chunk_size(chunk)
                     .precompressed_br()
                     .precompressed_gzip()
             }),

@@ -28,7 +28,7 @@ use super::drain::Drain;
 use super::sockets::{Bound, Listeners};
 use super::stream::Stream;
 use super::watchdog::Pulse;
-use crate::budget::Budget;
+use crate::budget::{Budget, Cost};
 use crate::config::Subnet;
 use crate::front::Pace;
 use client::Client;
@@ -50,6 +50,7 @@ fn wide() -> Bounds {
         farewell: NEVER,
         connections: 100,
         pace: Pace { rate: 0, grace: NEVER, silence: NEVER },
+        answer: Cost { buffers: 0, piece: 64 << 10 },
         tunnel_idle: NEVER,
     }
 }
