@@ -8,6 +8,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -60,7 +61,17 @@ pub(crate) struct Upload {
     waited: Duration,
     /// Some: it is waited for.
     waiting: Option<Waiting>,
-    is_late: bool,
+    late: Late,
+}
+
+/// Whether a body came too slowly.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Late(Arc<AtomicBool>);
+
+impl Late {
+    pub(crate) fn is_so(&self) -> bool {
+        self.0.load(Relaxed)
+    }
 }
 
 #[derive(Debug)]
@@ -80,8 +91,13 @@ impl Upload {
             came: 0,
             waited: Duration::ZERO,
             waiting: None,
-            is_late: false,
+            late: Late::default(),
         }
+    }
+
+    /// Whether it came too slowly, for one who has given it away.
+    pub(crate) fn late(&self) -> Late {
+        self.late.clone()
     }
 
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -103,7 +119,7 @@ impl Body for Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let this = &mut *self;
-        if this.is_late {
+        if this.late.is_so() {
             return Poll::Ready(Some(Err(UploadError::Slow)));
         }
         let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
@@ -111,7 +127,7 @@ impl Body for Upload {
                 return Poll::Pending;
             }
             this.waiting = None;
-            this.is_late = true;
+            this.late.0.store(true, Relaxed);
             return Poll::Ready(Some(Err(UploadError::Slow)));
         };
         if let Some(waiting) = this.waiting.take() {

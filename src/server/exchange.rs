@@ -84,9 +84,15 @@ impl Exchange {
             }
             (Handler::Router(router), _) => {
                 // An empty body costs no allocation; nearly every request has one.
-                let request =
-                    request.map(|body| self.upload(body).map_or_else(Body::empty, Body::new));
-                (router.clone().call(request).await?.map(Kind::Router), None)
+                let (parts, body) = request.into_parts();
+                let upload = self.upload(body);
+                let late = upload.as_ref().map(Upload::late);
+                let request = Request::from_parts(parts, upload.map_or_else(Body::empty, Body::new));
+                let mut response = router.clone().call(request).await?;
+                if late.is_some_and(|late| late.is_so()) {
+                    response = short(StatusCode::REQUEST_TIMEOUT);
+                }
+                (response.map(Kind::Router), None)
             }
             // `new` makes a peer for every front.
             (Handler::Front(..), None) => (Response::new(Kind::Router(Body::empty())), None),

@@ -74,6 +74,18 @@ async fn another_protocol_is_left_alone_and_either_side_may_close_first() {
 }
 
 #[tokio::test]
+async fn a_tunnel_on_which_nothing_is_said_ends() {
+    let (app, mut given) = websocket("websocket").await;
+    let bounds = Bounds { tunnel_idle: SOON, ..wide() };
+    let fronted = Fronted::with(&app, bounds, |_| {});
+    let mut client = fronted.connect().await;
+    client.send(UPGRADE).await;
+    assert_eq!(client.head().await.code(), 101);
+    let _app = given.recv().await.unwrap();
+    client.rest_of_bytes().await;
+}
+
+#[tokio::test]
 async fn an_upgrade_that_nobody_asked_for_is_an_error_of_the_app() {
     let (app, _given) = websocket("websocket").await;
     let server = Fronted::of(&app);
