@@ -1,0 +1,172 @@
+//! Instances as units of a real systemd, on a throwaway machine.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use romuo::sandbox::Sandbox;
+
+use crate::hostile::ground::{Against, App, Entrance, Ground, INSTANCES, Life, Memory, report};
+use crate::hostile::{Result, broken};
+
+/// Where the app listens.
+const ADDRESS: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 3000));
+
+/// Where its files lie.
+const FOLDER: &str = "/srv/hostile";
+
+/// Where the hostile app lies.
+const PROGRAM: &str = "/usr/local/bin/hostile";
+
+/// The app, as its units are called.
+const APP: &str = "hostile";
+
+/// The machine with one app at a time.
+pub(crate) struct Machine {
+    sandbox: Rc<Sandbox>,
+    app: App,
+    /// Where the figures of each instance's memory lie.
+    cgroups: Vec<PathBuf>,
+}
+
+/// Boots a machine with romuo's programs, which lie in the folder `programs`.
+pub(crate) fn boot(programs: &Path) -> Result<Sandbox> {
+    let romuoctl = programs.join("romuoctl");
+    let sandbox = Sandbox::builder(&romuoctl)
+        .program(&romuoctl, "/usr/local/bin/romuoctl")
+        .program(programs.join("romuo-server"), "/usr/local/bin/romuo-server")
+        .program(std::env::current_exe()?, PROGRAM)
+        .boot()?;
+    if !sandbox.memory_limits_work() {
+        return Err(broken("limits of memory do not work here: nothing would be shown".into()));
+    }
+    Ok(sandbox)
+}
+
+impl Machine {
+    /// Installs the app and starts it.
+    pub(crate) fn start(
+        sandbox: &Rc<Sandbox>,
+        (against, memory): (Against, Memory),
+    ) -> Result<Self> {
+        let app = App { against, memory, program: PROGRAM.into(), folder: FOLDER.into() };
+        for (path, content) in app.files() {
+            sandbox.write(path, content)?;
+        }
+        let mut machine = Self { sandbox: Rc::clone(sandbox), app, cgroups: Vec::new() };
+        // Written by the app's dynamic user.
+        machine.sh(&format!(
+            "mkdir -p {FOLDER}/log && touch {FOLDER}/log/hits && chmod -R a+rwX {FOLDER}/log"
+        ))?;
+        let config = machine.app.config(APP, Some(ADDRESS));
+        sandbox.write(format!("{FOLDER}/romuo.toml"), config)?;
+        machine.sh(&format!("cd {FOLDER} && romuoctl install-units --now"))?;
+        machine.begin()?;
+        Ok(machine)
+    }
+
+    fn sh(&self, command: &str) -> Result<String> {
+        let output = self.sandbox.run(["sh", "-c", command])?;
+        if output.success() {
+            return Ok(output.stdout);
+        }
+        Err(broken(format!("`{command}` failed: {}{}", output.stdout, output.stderr)))
+    }
+
+    fn property(&self, id: u16, property: &str) -> Result<String> {
+        let shown = self.sh(&format!("systemctl show --value -p {property} {APP}@{id}.service"))?;
+        Ok(shown.trim().to_owned())
+    }
+
+    /// Finds where the figures are.
+    fn begin(&mut self) -> Result<()> {
+        let groups = (1..=INSTANCES).map(|id| self.property(id, "ControlGroup"));
+        let groups = groups.collect::<Result<Vec<_>>>()?;
+        self.cgroups = groups.iter().map(|group| self.figures(group)).collect();
+        Ok(())
+    }
+
+    /// The folder of the memory's figures, of version 1 of cgroups or of version 2.
+    fn figures(&self, group: &str) -> PathBuf {
+        let group = group.trim_start_matches('/');
+        let v1 = self.sandbox.path("/sys/fs/cgroup/memory").join(group);
+        if v1.join("memory.usage_in_bytes").exists() {
+            return v1;
+        }
+        self.sandbox.path("/sys/fs/cgroup").join(group)
+    }
+}
+
+impl Ground for Machine {
+    fn address(&self) -> SocketAddr {
+        ADDRESS
+    }
+
+    fn entrance(&self) -> Result<Entrance> {
+        Ok(Box::new(self.sandbox.network_entrance()?))
+    }
+
+    fn memory(&self) -> Vec<u64> {
+        self.gauge()()
+    }
+
+    fn gauge(&self) -> Box<dyn Fn() -> Vec<u64> + Send> {
+        let cgroups = self.cgroups.clone();
+        Box::new(move || cgroups.iter().map(|folder| used(folder)).collect())
+    }
+
+    fn lives(&self) -> Result<Vec<Life>> {
+        let all = 1..=INSTANCES;
+        all.map(|id| {
+            let (state, invocation) =
+                (self.property(id, "ActiveState")?, self.property(id, "InvocationID")?);
+            let restarts = self.property(id, "NRestarts")?;
+            let control = self.sandbox.path(format!("/run/romuo/{APP}/{id}.sock"));
+            let app_restarts = report(&control)?.app.map_or(0, |app| app.restarts);
+            Ok(Life { is: format!("{state}, {restarts} restarts, {invocation}"), app_restarts })
+        })
+        .collect()
+    }
+
+    fn log(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.sandbox.read(self.app.log())?).into_owned())
+    }
+
+    fn reload(&self) -> Result<Duration> {
+        let begun = Instant::now();
+        self.sh(&format!("romuoctl --app {APP} reload"))?;
+        Ok(begun.elapsed())
+    }
+
+    fn recover(&mut self) -> Result<()> {
+        // An errored instance is let through where somebody starts it by hand.
+        let restart = format!("romuoctl --app {APP} restart");
+        self.sh(&format!("{restart} || {{ systemctl reset-failed; {restart}; }}"))?;
+        self.begin()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Where it fails, the machine goes too, or the next install says why.
+        let gone = format!("romuoctl --app {APP} uninstall-units; rm -rf {FOLDER}");
+        let _ = self.sh(&gone);
+    }
+}
+
+/// What a cgroup holds, less the pages of files, which the kernel takes back before it kills.
+fn used(folder: &Path) -> u64 {
+    let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
+    let is_v1 = folder.join("memory.usage_in_bytes").exists();
+    let (figure, prefix) =
+        if is_v1 { ("memory.usage_in_bytes", "total_") } else { ("memory.current", "") };
+    let files = [format!("{prefix}inactive_file "), format!("{prefix}active_file ")];
+    let stat = read("memory.stat");
+    let taken_back = stat.lines().filter_map(|line| {
+        files.iter().find_map(|name| line.strip_prefix(name.as_str()))?.parse::<u64>().ok()
+    });
+    let all: u64 = read(figure).trim().parse().unwrap_or(0);
+    all.saturating_sub(taken_back.sum())
+}
