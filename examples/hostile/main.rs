@@ -96,6 +96,7 @@ impl Run {
             false => Some(Rc::new(ground::boot(&programs)?)),
         };
         let mut outcomes: Vec<Outcome> = Vec::new();
+        let mut bad = Vec::new();
         for against in [Against::Site, Against::Front] {
             for memory in [Memory::Usual, Memory::Small] {
                 let rows = self.rows(against, memory);
@@ -106,21 +107,23 @@ impl Run {
                     ground::start(&programs, sandbox.as_ref(), (against, memory))?;
                 // A debug build, and a machine that does other things too, tell nothing of times.
                 let timed = !self.quick && !cfg!(debug_assertions);
-                let way = Way { against, memory, quick: self.quick, timed };
+                let back_at_the_end = self.quick && self.rows.is_empty();
+                let way = Way { against, memory, quick: self.quick, timed, back_at_the_end };
                 let mut trials = Trials::new(ground, way)?;
                 for row in rows {
                     let outcome = trials.run(&row)?;
                     println!("{outcome}");
                     outcomes.push(outcome);
                 }
+                if let Some(wrong) = trials.end() {
+                    println!("BROKEN after all of them ({against}, {memory}): {wrong}");
+                    bad.push(format!("all ({against}, {memory})"));
+                }
             }
         }
-        let bad: Vec<String> = outcomes
-            .iter()
-            .filter(|outcome| !outcome.wrong.is_empty())
-            .map(|it| format!("{} ({}, {})", it.name, it.against, it.memory))
-            .collect();
-        println!("{} of {} kept", outcomes.len() - bad.len(), outcomes.len());
+        let broken_ones = outcomes.iter().filter(|outcome| !outcome.wrong.is_empty());
+        bad.extend(broken_ones.map(|it| format!("{} ({}, {})", it.name, it.against, it.memory)));
+        println!("{} rows, {} not kept", outcomes.len(), bad.len());
         if !bad.is_empty() {
             return Err(broken(format!("what is promised was not kept: {}", bad.join(", "))));
         }

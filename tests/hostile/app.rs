@@ -24,32 +24,43 @@ const PIECE: usize = 16 << 10;
 /// A good answer without a body.
 const EMPTY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
-/// What it does below `/x/`, and whether it then closes.
-const ANSWERS: &[(&str, &[u8], bool)] = &[
-    ("close", b"", true),
-    ("garbage", b"\x16\x03\x01 this is no HTTP at all\r\n\r\n\0\xff", true),
-    ("garbage-held", b"\x16\x03\x01 this is no HTTP at all\r\n\r\n\0\xff", false),
-    ("half-head", b"HTTP/1.1 200 OK\r\nContent-Le", true),
-    ("two-lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", false),
+/// What it does after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// It closes the connection.
+    Close,
+    /// It goes on as if all were well: whoever takes the rest of this answer for the next one is lost.
+    Serve,
+    /// It keeps the connection and says nothing more.
+    Hold,
+}
+
+/// What it does below `/x/`.
+const ANSWERS: &[(&str, &[u8], After)] = &[
+    ("close", b"", After::Close),
+    ("garbage", b"\x16\x03\x01 this is no HTTP at all\r\n\r\n\0\xff", After::Close),
+    ("garbage-held", b"\x16\x03\x01 this is no HTTP at all\r\n\r\n\0\xff", After::Hold),
+    ("half-head", b"HTTP/1.1 200 OK\r\nContent-Le", After::Close),
+    ("two-lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", After::Serve),
     (
         "both-framings",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-        false,
+        After::Serve,
     ),
-    ("bare-lf", b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", false),
-    ("nul-in-head", b"HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 5\r\n\r\nhello", false),
-    ("folded", b"HTTP/1.1 200 OK\r\nX-A: a\r\n b\r\nContent-Length: 5\r\n\r\nhello", false),
-    ("version", b"HTTP/3.7 200 OK\r\nContent-Length: 5\r\n\r\nhello", false),
-    ("code", b"HTTP/1.1 99999 OK\r\nContent-Length: 5\r\n\r\nhello", false),
-    ("length", b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello", false),
-    ("length-huge", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nhello", false),
-    ("upgrade", b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", false),
-    ("longer", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nstolen!", false),
-    ("shorter", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhello", true),
-    ("chunk-size", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n", false),
-    ("chunk-huge", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nhello", false),
-    ("chunk-cut", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", true),
-    ("trailers", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Set-Cookie\r\n\r\n5\r\nhello\r\n0\r\nContent-Length: 7\r\nSet-Cookie: stolen\r\nX_Forwarded_For: stolen\r\n\r\n", false),
+    ("bare-lf", b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", After::Serve),
+    ("nul-in-head", b"HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 5\r\n\r\nhello", After::Serve),
+    ("folded", b"HTTP/1.1 200 OK\r\nX-A: a\r\n b\r\nContent-Length: 5\r\n\r\nhello", After::Serve),
+    ("version", b"HTTP/3.7 200 OK\r\nContent-Length: 5\r\n\r\nhello", After::Serve),
+    ("code", b"HTTP/1.1 99999 OK\r\nContent-Length: 5\r\n\r\nhello", After::Serve),
+    ("length", b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello", After::Serve),
+    ("length-huge", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nhello", After::Serve),
+    ("upgrade", b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", After::Serve),
+    ("longer", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nstolen!", After::Serve),
+    ("shorter", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhello", After::Close),
+    ("chunk-size", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n", After::Serve),
+    ("chunk-huge", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nhello", After::Serve),
+    ("chunk-cut", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", After::Close),
+    ("trailers", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Set-Cookie\r\n\r\n5\r\nhello\r\n0\r\nContent-Length: 7\r\nSet-Cookie: stolen\r\nX_Forwarded_For: stolen\r\n\r\n", After::Serve),
 ];
 
 /// Runs it.
@@ -212,19 +223,18 @@ impl Exchange {
             }
             _ => {
                 let known = ANSWERS.iter().find(|(known, ..)| *known == name);
-                let Some((_, answer, closes)) = known else {
+                let Some((_, answer, after)) = known else {
                     self.say(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await?;
                     return Ok(false);
                 };
                 self.say(answer).await?;
-                if !closes {
-                    // What it sent is all that there will be, and it does not say so.
+                if *after == After::Hold {
                     let mut scrap = Vec::new();
                     while self.stream.read_buf(&mut scrap).await? > 0 {
                         scrap.clear();
                     }
                 }
-                Ok(true)
+                Ok(*after != After::Serve)
             }
         }
     }

@@ -34,7 +34,7 @@ pub(crate) fn write(path: &Path, outcomes: &[Outcome]) -> Result<()> {
 
 fn line(table: &mut String, row: &Row, outcome: &Outcome) {
     let Outcome { against, memory, most, good, back, .. } = outcome;
-    let back = back.map_or_else(|| "not".into(), |back| Shown(back).to_string());
+    let back = back.flatten().map_or_else(|| "not".into(), |back| Shown(back).to_string());
     let (what, promise) = row.says;
     // It goes to a string.
     let _ = writeln!(

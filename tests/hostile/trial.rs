@@ -49,6 +49,8 @@ pub(crate) struct Way {
     pub(crate) quick: bool,
     /// Whether times are judged.
     pub(crate) timed: bool,
+    /// Memory has to be back after all rows, and not after each.
+    pub(crate) back_at_the_end: bool,
 }
 
 /// What became of a row.
@@ -61,8 +63,8 @@ pub(crate) struct Outcome {
     pub(crate) most: u64,
     /// What the good clients had.
     pub(crate) good: Figures,
-    /// How long it took until memory was back; none: it was not.
-    pub(crate) back: Option<Duration>,
+    /// How long it took until memory was back, if it was; none: that was not waited for.
+    pub(crate) back: Option<Option<Duration>>,
     tally: Tally,
     /// What was promised and not kept.
     pub(crate) wrong: Vec<String>,
@@ -110,6 +112,14 @@ impl Trials {
         Ok(outcome)
     }
 
+    /// What is wrong after all rows, where not each was waited for.
+    pub(crate) fn end(self) -> Option<String> {
+        if !self.way.back_at_the_end || self.until_back(Instant::now()).is_some() {
+            return None;
+        }
+        Some(self.not_back())
+    }
+
     fn bring_about(&mut self, row: &Row) -> Result<Outcome> {
         let good = Good::start(self.ground.address(), self.ground.entrance()?);
         good.until_answered()?;
@@ -132,7 +142,7 @@ impl Trials {
         for also in row.also {
             wrong.extend(self.check(*also, row, tally)?);
         }
-        let back = self.until_back(ended);
+        let back = if self.way.back_at_the_end { None } else { Some(self.until_back(ended)) };
         std::thread::sleep(AFTER.saturating_sub(ended.elapsed()));
         let most = gauge.stop();
         let samples = good.stop();
@@ -141,7 +151,8 @@ impl Trials {
         let samples: Vec<_> = samples.iter().filter(during).cloned().collect();
         let good = Figures::of(&samples);
         wrong.extend(self.judge_good(row.serves, &samples, good));
-        wrong.extend(self.judge_memory(row, most, back));
+        wrong.extend(self.judge_memory(row, most));
+        wrong.extend(back.filter(Option::is_none).map(|_| self.not_back()));
         wrong.extend(self.judge_lives(row));
         let Way { against, memory, .. } = self.way;
         Ok(Outcome { name: row.name, against, memory, most, good, back, tally, wrong })
@@ -309,20 +320,18 @@ impl Trials {
         wrong
     }
 
-    fn judge_memory(&self, row: &Row, most: u64, back: Option<Duration>) -> Vec<String> {
+    fn judge_memory(&self, row: &Row, most: u64) -> Option<String> {
         let limit = self.way.memory.bytes();
         let bound = row.most.map_or(limit, |most| limit.min(most << 20));
-        let mut wrong = Vec::new();
-        if most >= bound {
-            wrong.push(format!("an instance held {} of {}", megabytes(most), megabytes(bound)));
-        }
-        if back.is_none() {
-            let (now, before) = (self.ground.memory(), &self.before.memory);
-            let list =
-                |all: &[u64]| all.iter().map(|it| megabytes(*it)).collect::<Vec<_>>().join(" and ");
-            wrong.push(format!("memory was not back: {} after {}", list(&now), list(before)));
-        }
-        wrong
+        (most >= bound)
+            .then(|| format!("an instance held {} of {}", megabytes(most), megabytes(bound)))
+    }
+
+    fn not_back(&self) -> String {
+        let list =
+            |all: &[u64]| all.iter().map(|it| megabytes(*it)).collect::<Vec<_>>().join(" and ");
+        let (now, before) = (list(&self.ground.memory()), list(&self.before.memory));
+        format!("memory was not back after {} s: {now}, and {before} before", BACK.as_secs())
     }
 
     fn judge_lives(&mut self, row: &Row) -> Vec<String> {
@@ -364,9 +373,9 @@ fn counts(serves: Serves, who: &str) -> bool {
 }
 
 /// What an instance may hold after an attack beyond what it held before: a quarter, or a few megabytes, or
-/// of a small limit a quarter.
+/// of a small limit three eighths.
 fn margin(before: u64, limit: u64) -> u64 {
-    (before / 4).max((limit / 4).min(8 << 20))
+    (before / 4).max((limit / 8 * 3).min(8 << 20))
 }
 
 /// Looks at memory again and again.
@@ -432,11 +441,14 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, against, memory, most, good, back, tally, wrong } = self;
         let kept = if wrong.is_empty() { "kept  " } else { "BROKEN" };
-        let back =
-            back.map_or_else(|| "not back".into(), |back| format!("back in {}", Shown(back)));
+        let back = match back {
+            None => String::new(),
+            Some(None) => ", not back".into(),
+            Some(Some(back)) => format!(", back in {}", Shown(*back)),
+        };
         write!(
             f,
-            "{kept} {name} ({against}, {memory}): at most {}, {back}; good: {} asked, {} lost, p99 {}, \
+            "{kept} {name} ({against}, {memory}): at most {}{back}; good: {} asked, {} lost, p99 {}, \
              worst {}; hostile: {} connected, {} refused, {} ended, {} answers, {} of them failures",
             megabytes(*most),
             good.requests,

@@ -15,6 +15,7 @@ mod demo;
 mod deploy;
 mod docs;
 mod explain;
+mod hostile;
 mod inherit;
 mod install;
 mod lifecycle;

@@ -1,0 +1,36 @@
+//! The rows of `tests/hostile` that take a moment each, with fewer clients than `scripts/hostile` sends: against a
+//! site and a front, on one machine for all rows of each.
+
+use std::process::{Command, Output};
+
+/// Runs the example. `cargo test` builds it, beside the folder of the tests.
+fn hostile(arguments: &[&str]) -> Output {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.parent().unwrap().with_file_name("examples").join("hostile");
+    let output = Command::new(&program).args(arguments).output();
+    output.unwrap_or_else(|e| panic!("{}: {e}; `cargo build --examples`", program.display()))
+}
+
+/// What it said; fails where it failed.
+fn ends_well(arguments: &[&str]) -> String {
+    let output = hostile(arguments);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    println!("{said}");
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+#[test]
+fn a_site_bears_hostile_clients() {
+    ends_well(&["run", "--quick", "--against", "site"]);
+}
+
+#[test]
+fn a_front_bears_hostile_clients_and_a_hostile_app() {
+    ends_well(&["run", "--quick", "--against", "front"]);
+}
+
+#[test]
+fn a_row_that_nobody_knows_is_refused() {
+    assert_eq!(hostile(&["run", "no-such-row"]).status.code(), Some(2));
+}
