@@ -39,4 +39,5 @@ pub(crate) use reply::FrontBody;
 pub(crate) use route::Generation;
 pub(crate) use route::Route;
 pub(crate) use siblings::Siblings;
+pub(crate) use strict::check as check_request;
 pub(crate) use upload::{Pace, Upload};

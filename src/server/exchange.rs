@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
+use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
@@ -17,7 +18,7 @@ use tower::Service as _;
 use super::activity::{Activity, InFlight};
 use super::bounds::{H2_SMALL_HEAD, SMALL_ANSWER};
 use super::connection::{Handler, Host};
-use super::router::short;
+use super::router::{self, short};
 use super::stream::Stream;
 use crate::budget::{Account, Extra, Lane};
 use crate::front::{FrontBody, Peer, Seen, Upload};
@@ -83,16 +84,7 @@ impl Exchange {
                 (answered.response.map(Kind::Front), answered.tunnel)
             }
             (Handler::Router(router), _) => {
-                // An empty body costs no allocation; nearly every request has one.
-                let (parts, body) = request.into_parts();
-                let upload = self.upload(body);
-                let late = upload.as_ref().map(Upload::late);
-                let request = Request::from_parts(parts, upload.map_or_else(Body::empty, Body::new));
-                let mut response = router.clone().call(request).await?;
-                if late.is_some_and(|late| late.is_so()) {
-                    response = short(StatusCode::REQUEST_TIMEOUT);
-                }
-                (response.map(Kind::Router), None)
+                (self.by_router(router, request, seen).await?.map(Kind::Router), None)
             }
             // `new` makes a peer for every front.
             (Handler::Front(..), None) => (Response::new(Kind::Router(Body::empty())), None),
@@ -109,6 +101,26 @@ impl Exchange {
             let lane = (!body.is_small()).then(lane);
             Reply { body, lane, _head: head, in_flight }
         }))
+    }
+
+    /// The answer of this program itself.
+    async fn by_router(
+        &self,
+        router: &Router,
+        request: Request<Incoming>,
+        seen: Option<Seen>,
+    ) -> Result<Response<Body>, Infallible> {
+        let (parts, body) = request.into_parts();
+        if let Some(response) = router::before_all(&parts, seen) {
+            return Ok(response);
+        }
+        let upload = self.upload(body);
+        let late = upload.as_ref().map(Upload::late);
+        // An empty body costs no allocation; nearly every request has one.
+        let body = upload.map_or_else(Body::empty, Body::new);
+        let response = router.clone().call(Request::from_parts(parts, body)).await?;
+        let is_late = late.is_some_and(|late| late.is_so());
+        Ok(if is_late { short(StatusCode::REQUEST_TIMEOUT) } else { response })
     }
 
     /// The body of a request; none: it has none.

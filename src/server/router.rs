@@ -7,16 +7,22 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use axum::routing::any;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::bounds::DISCARD_SIZE;
 use super::figures::{Answers, Figures};
 use super::site::Site;
+use crate::front::{Seen, check_request};
 use crate::health::Status;
 
 /// Answered at `/` where no site is configured.
 const NO_SITE: &str = "romuo serves here; no site is configured yet\n";
+
+/// What may be done with what is served here.
+const READS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
 /// The router of the public listeners: health at its configured path, the site everywhere else.
 pub(super) fn public(health_path: &str, health: Health, site: Option<Site>) -> Router {
@@ -77,30 +83,73 @@ async fn no_site(request: Request<Body>) -> Response<Body> {
     }
 }
 
+/// What is answered without a look at the path: a request that a front would refuse is refused here too,
+/// before its body is read, and `OPTIONS *` asks the server itself (RFC 9110, 9.3.7). `seen`: what the
+/// head was made of on the wire; none: not HTTP/1.
+pub(super) fn before_all(parts: &Parts, seen: Option<Seen>) -> Option<Response<Body>> {
+    let mut response = match check_request(parts, seen) {
+        Err(refusal) => last(says(refusal.status, refusal.reason), parts.version),
+        Ok(()) if parts.uri.path() == "*" => {
+            let mut response = Response::new(Body::empty());
+            response.headers_mut().insert(ALLOW, READS);
+            response
+        }
+        Ok(()) => return None,
+    };
+    if parts.method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    Some(response)
+}
+
 /// Lets GET and HEAD pass, without their body. Everything else gets the response in `Err`, but
 /// only after the body has been read: a client that is still sending when the connection closes
 /// sees a reset, and no response.
 pub(super) async fn only_reads(request: Request<Body>) -> Result<Request<()>, Response<Body>> {
     let (parts, body) = request.into_parts();
+    let too_large = |parts: &Parts| last(short(StatusCode::PAYLOAD_TOO_LARGE), parts.version);
+    if body.size_hint().lower() > DISCARD_SIZE as u64 {
+        return Err(too_large(&parts));
+    }
     let mut body = Limited::new(body, DISCARD_SIZE);
     while let Some(frame) = body.frame().await {
-        if frame.is_err() {
-            let mut response = short(StatusCode::PAYLOAD_TOO_LARGE);
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            return Err(response);
+        match frame {
+            Ok(_) => {}
+            Err(error) if error.is::<LengthLimitError>() => return Err(too_large(&parts)),
+            Err(_) => {
+                let broken = says(StatusCode::BAD_REQUEST, "the request's body broke off");
+                return Err(last(broken, parts.version));
+            }
         }
     }
     if matches!(parts.method, Method::GET | Method::HEAD) {
         return Ok(Request::from_parts(parts, ()));
     }
     let mut response = short(StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response.headers_mut().insert(ALLOW, READS);
     Err(response)
+}
+
+/// Makes a response the last one of its connection; HTTP/2 ends its streams one by one.
+fn last(mut response: Response<Body>, version: Version) -> Response<Body> {
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// A response that only says its code, in words.
 pub(super) fn short(code: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::from(format!("{code}\n")));
+    text(code, format!("{code}\n"))
+}
+
+/// A response that says its code, and why.
+fn says(code: StatusCode, reason: &str) -> Response<Body> {
+    text(code, format!("{code}: {reason}\n"))
+}
+
+fn text(code: StatusCode, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
     *response.status_mut() = code;
     response
         .headers_mut()

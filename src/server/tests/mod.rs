@@ -26,6 +26,7 @@ use super::bounds::Bounds;
 use super::connection::{Handler, Host};
 use super::crowd::Crowd;
 use super::drain::Drain;
+use super::figures::Answers;
 use super::sockets::{Bound, Listeners};
 use super::stream::Stream;
 use super::watchdog::Pulse;
@@ -75,6 +76,7 @@ struct Server {
     address: SocketAddr,
     door: Arc<Door>,
     drain: Drain,
+    answered: Arc<Answers>,
     stop: Option<oneshot::Sender<()>>,
     accepting: JoinHandle<Listeners>,
 }
@@ -96,7 +98,9 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let listeners = Listeners::new(vec![Bound::Tcp(listener)]).unwrap();
         let drain = Drain::default();
-        let door = Arc::new(Door::new(Arc::new(host(drain.clone())), Pulse::default(), None));
+        let host = Arc::new(host(drain.clone()));
+        let answered = Arc::clone(&host.answered);
+        let door = Arc::new(Door::new(host, Pulse::default(), None));
         let (stop, stopped) = oneshot::channel::<()>();
         let accepting = tokio::spawn({
             let door = Arc::clone(&door);
@@ -108,7 +112,7 @@ impl Server {
                 listeners
             }
         });
-        Self { address, door, drain, stop: Some(stop), accepting }
+        Self { address, door, drain, answered, stop: Some(stop), accepting }
     }
 
     async fn connect(&self) -> Client {
