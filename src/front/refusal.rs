@@ -82,6 +82,13 @@ impl Complaints {
         }
     }
 
+    /// Tells the journal of a file of a site that is there and cannot be read.
+    pub(crate) fn unread(&self, reason: &dyn std::fmt::Display) {
+        if let Some(unsaid) = self.take(Instant::now()) {
+            tracing::error!(unsaid, "could not read a file of the site: {reason}");
+        }
+    }
+
     /// Whether a line may go out now; with it, how many were left out before it.
     fn take(&self, now: Instant) -> Option<u64> {
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);

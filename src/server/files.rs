@@ -1,5 +1,5 @@
 //! The files below a folder, and nothing else: no path leads out of it, be it by `..` or by a
-//! symbolic link, and hidden files stay hidden.
+//! symbolic link, and hidden files stay hidden, whatever links lead to them.
 //!
 //! A file is first opened without any access (`O_PATH`), then the kernel is asked where that file
 //! really is, and only then it is opened for reading, through that same descriptor; so nothing can
@@ -13,9 +13,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tower_http::services::fs::{Backend, File};
 
@@ -40,13 +41,50 @@ impl Folder {
         }
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let folder = rustix::fs::open(&*self.0, flags | OFlags::DIRECTORY, Mode::empty())?;
-        let file = rustix::fs::openat(&folder, path, flags, Mode::empty())?;
-        if fs::read_link(link(&file))?.starts_with(fs::read_link(link(&folder))?) {
+        let folder = rustix::fs::open(&*self.0, flags | OFlags::DIRECTORY, Mode::empty())
+            .map_err(|error| self.is_gone(error))?;
+        let file = rustix::fs::openat(&folder, path, flags, Mode::empty()).map_err(of_path)?;
+        let real = fs::read_link(link(&file))?;
+        let below = real.strip_prefix(fs::read_link(link(&folder))?);
+        if below.is_ok_and(|below| !below.components().any(is_hidden)) {
             Ok(file)
         } else {
             Err(io::ErrorKind::NotFound.into())
         }
+    }
+
+    /// The whole site is not there: that is not the fault of a path.
+    fn is_gone(&self, error: Errno) -> io::Error {
+        if is_busy(&error.into()) {
+            return error.into();
+        }
+        io::Error::other(format!("the folder {} is not there: {error}", self.0.display()))
+    }
+}
+
+/// Whether the error says that the machine or the instance has no more room for open files.
+pub(super) fn is_busy(error: &io::Error) -> bool {
+    let busy = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| busy.contains(&error))
+}
+
+/// Errors that only the path has brought about say that there is no such file, and no more: what else
+/// could be learned from them is nobody's business. Any other is the server's own.
+fn of_path(error: Errno) -> io::Error {
+    match error {
+        Errno::NOENT
+        | Errno::NOTDIR
+        | Errno::NAMETOOLONG
+        | Errno::LOOP
+        | Errno::ACCESS
+        | Errno::PERM
+        | Errno::INVAL
+        | Errno::ILSEQ
+        | Errno::ISDIR
+        | Errno::NXIO
+        | Errno::NODEV
+        | Errno::OVERFLOW => io::ErrorKind::NotFound.into(),
+        _ => error.into(),
     }
 }
 
@@ -86,8 +124,10 @@ impl Backend for Folder {
             if !metadata.is_file() {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            let file = fs::File::open(link(&found))?;
-            Ok(OpenFile { file: tokio::fs::File::from_std(file), metadata })
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let file = rustix::fs::open(link(&found), flags, Mode::empty()).map_err(of_path)?;
+            let file = tokio::fs::File::from_std(file.into());
+            Ok(OpenFile { file, metadata, read: 0 })
         })
     }
 
@@ -97,11 +137,14 @@ impl Backend for Folder {
     }
 }
 
-/// A file of the site that is being sent.
+/// A file of the site that is being sent: as many bytes as it had when it was opened, since that many are
+/// promised. What is added later is left out; where some are missing, the response has to break off.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     file: tokio::fs::File,
     metadata: Metadata,
+    /// Where in the file the next byte is.
+    read: u64,
 }
 
 impl File for OpenFile {
@@ -120,7 +163,19 @@ impl AsyncRead for OpenFile {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.file).poll_read(cx, buffer)
+        let left = self.metadata.len().saturating_sub(self.read);
+        if left == 0 || buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.file).poll_read(cx, buffer))?;
+        let count = buffer.filled().len() - before;
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        buffer.set_filled(before + count.min(usize::try_from(left).unwrap_or(usize::MAX)));
+        self.read += count as u64;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -130,6 +185,8 @@ impl AsyncSeek for OpenFile {
     }
 
     fn poll_complete(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
-        Pin::new(&mut self.file).poll_complete(cx)
+        let at = ready!(Pin::new(&mut self.file).poll_complete(cx))?;
+        self.read = at;
+        Poll::Ready(Ok(at))
     }
 }

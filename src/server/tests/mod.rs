@@ -8,6 +8,7 @@ mod drain;
 mod front;
 mod handoff;
 mod liveness;
+mod paths;
 mod pressure;
 mod raw;
 mod site;

@@ -108,7 +108,7 @@ async fn judge_front(file: &Path) -> Option<String> {
 
 /// What comes of one file at a static site that is not as expected.
 async fn judge_site(file: &Path, root: &Path) -> Option<String> {
-    let site = Site::new(&StaticSite { root: root.into(), fallback: None }).unwrap();
+    let site = Site::new(&StaticSite { root: root.into(), fallback: None }, 4 << 10).unwrap();
     let router = Router::new().fallback(async move |request| site.answer(request).await);
     let server = Server::start(router, wide(), NEVER);
     let expected = Expected::of(file);
