@@ -50,6 +50,8 @@ struct Inner {
     came: u64,
     limit: u64,
     outcome: Outcome,
+    /// It has come to its end.
+    ended: bool,
 }
 
 /// How a body ended.
@@ -76,6 +78,7 @@ impl RequestBody {
                 came: 0,
                 limit,
                 outcome: Outcome::Open,
+                ended: false,
             }),
         };
         Self { source: Some(Arc::new(source)), had: 0, given: 0 }
@@ -104,6 +107,12 @@ impl Source {
         self.inner().outcome
     }
 
+    /// Whether all of it has come, as far as it was asked for.
+    pub(crate) fn is_whole(&self) -> bool {
+        let inner = self.inner();
+        inner.ended || inner.upload.is_end_stream()
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,11 +132,15 @@ impl Inner {
                 };
                 return Poll::Ready(Some(Err(error.into())));
             }
-            None => return Poll::Ready(None),
+            None => {
+                self.ended = true;
+                return Poll::Ready(None);
+            }
         };
         let Some(data) = frame.data_ref() else {
-            // Trailers are not kept, so there is no second time.
+            // Trailers are not kept, so there is no second time. Nothing follows them.
             self.kept = None;
+            self.ended = true;
             return Poll::Ready(Some(Ok(frame)));
         };
         self.came += data.len() as u64;

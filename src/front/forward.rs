@@ -19,7 +19,7 @@ use super::events;
 use super::forwarded::{self, Peer};
 use super::framing::Seen;
 use super::hop::{self, Asked};
-use super::refusal::{Complaints, Refusal};
+use super::refusal::{Complaints, Early, Refusal};
 use super::reply::FrontBody;
 use super::request_id::{self, REQUEST_ID};
 use super::resend::Passed;
@@ -156,6 +156,7 @@ impl Front {
         if body.size_hint().lower() > self.limit {
             return self.refuse_unseen(TOO_LARGE, &parts);
         }
+        let source = body.source();
         let is_http1 = parts.version < Version::HTTP_2;
         let may_upgrade = parts.version == Version::HTTP_11 && body.is_end_stream();
         let asked = prepare(&mut parts, may_upgrade);
@@ -175,6 +176,11 @@ impl Front {
                 // The client may be in the middle of its body.
                 let close = is_http1 && refusal.status != StatusCode::SERVICE_UNAVAILABLE;
                 let mut response = refusal.answer(&context.id, close);
+                if refusal.status == StatusCode::BAD_GATEWAY
+                    && source.is_some_and(|source| !source.is_whole())
+                {
+                    response.extensions_mut().insert(Early);
+                }
                 if entry == Entry::Relay && refusal == DOWN {
                     response.headers_mut().insert(UNSERVED, HeaderValue::from_static("1"));
                 }

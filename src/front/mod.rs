@@ -34,7 +34,7 @@ pub(crate) use app::{App, AppError, Swapped, stderr_is_journal};
 pub(crate) use forward::{Entry, Front, Tunnel};
 pub(crate) use forwarded::Peer;
 pub(crate) use framing::{Framing, Seen};
-pub(crate) use refusal::Complaints;
+pub(crate) use refusal::{Complaints, Early};
 pub(crate) use reply::FrontBody;
 #[cfg(test)]
 pub(crate) use route::Generation;

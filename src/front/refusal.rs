@@ -19,6 +19,10 @@ const BURST: u32 = 20;
 /// Time after which one more line may go there.
 const REFILL: Duration = Duration::from_secs(1);
 
+/// Goes with an answer of the front's own that was given before the client had sent its request whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Early;
+
 impl Refusal {
     /// The answer: one sentence, with the id that is in the journal too. `close`: nothing that comes
     /// after the request can be trusted to be a request.

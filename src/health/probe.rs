@@ -74,6 +74,7 @@ mod tests {
             memory: Memory { used: 45, total: 16384, heap_total: 60 },
             requests: 42,
             errors: 0,
+            refused: 0,
             taken_over: 0,
             version: "1.0.0".into(),
             rust_version: "1.95.0".into(),

@@ -16,9 +16,13 @@ pub struct Report {
     pub memory: Memory,
     /// Requests answered on the public listeners since it got ready.
     pub requests: u64,
-    /// Those of them whose code says that the server failed: 500 and above.
+    /// Those of them that say that the app or the server failed: codes of 500 and above that no client can
+    /// bring about by itself.
     #[serde(default)]
     pub errors: u64,
+    /// Those of them that say that the request was no good: all other codes of 400 and above.
+    #[serde(default)]
+    pub refused: u64,
     /// Idle connections that it took over from siblings on their way out.
     #[serde(default)]
     pub taken_over: u64,

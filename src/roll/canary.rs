@@ -19,11 +19,13 @@ const MEMORY_MARGIN: u64 = 64;
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     /// Answers so far.
     pub(super) requests: u64,
-    /// Those with a code of 500 and above.
+    /// Those that say that the app or the server failed.
     pub(super) errors: u64,
+    /// Those that say that the request was no good.
+    pub(super) refused: u64,
     /// Memory of its cgroup, in MB.
     pub(super) memory: u64,
     /// How often its front has started its program again.
@@ -33,10 +35,11 @@ pub(super) struct Sample {
 impl Sample {
     /// What a report says of it.
     #[must_use]
-    pub(super) fn of(report: &Report) -> Self {
+    pub(crate) fn of(report: &Report) -> Self {
         Self {
             requests: report.requests,
             errors: report.errors,
+            refused: report.refused,
             memory: report.memory.used,
             restarts: report.app.map_or(0, |app| app.restarts),
         }
@@ -44,22 +47,31 @@ impl Sample {
 }
 
 /// An instance at the begin of the watch and now.
-pub(super) type Watched = (Sample, Sample);
+pub(crate) type Watched = (Sample, Sample);
+
+/// Answers of the watch that say that the instance failed.
+fn failed((before, now): &Watched) -> u64 {
+    now.errors.saturating_sub(before.errors)
+}
+
+/// Answers of the watch that say something of the instance. A request that was no good says nothing: whoever
+/// sends many of them to the siblings would make every failure beside them look like many.
+fn judged((before, now): &Watched) -> u64 {
+    let requests = now.requests.saturating_sub(before.requests);
+    requests.saturating_sub(now.refused.saturating_sub(before.refused))
+}
 
 /// Compares an instance with its siblings.
 ///
 /// # Errors
 /// What is worse: the end of a sentence that begins with its name.
-pub(super) fn compare((before, now): Watched, siblings: &[Watched]) -> Result<(), String> {
+pub(crate) fn compare((before, now): Watched, siblings: &[Watched]) -> Result<(), String> {
     if now.restarts != before.restarts || now.requests < before.requests {
         return Err("was started again while it was watched".into());
     }
-    let errors = now.errors.saturating_sub(before.errors);
-    let requests = now.requests - before.requests;
-    let sum = |figure: fn(&Sample) -> u64| -> u64 {
-        siblings.iter().map(|(before, now)| figure(now).saturating_sub(figure(before))).sum()
-    };
-    let (theirs, of) = (sum(|sample| sample.errors), sum(|sample| sample.requests));
+    let (errors, requests) = (failed(&(before, now)), judged(&(before, now)));
+    let sum = |figure: fn(&Watched) -> u64| -> u64 { siblings.iter().map(figure).sum() };
+    let (theirs, of) = (sum(failed), sum(judged));
     // In percent; the siblings' share is 0 where they answered nothing.
     let share = |errors: u64, requests: u64| (errors * 100).checked_div(requests).unwrap_or(0);
     let allowed = if siblings.is_empty() { ALONE } else { 2 * share(theirs, of) + MARGIN };
@@ -86,7 +98,10 @@ pub(super) fn compare((before, now): Watched, siblings: &[Watched]) -> Result<()
 mod tests {
     use super::*;
 
-    const BEGIN: Sample = Sample { requests: 1_000, errors: 3, memory: 50, restarts: 1 };
+    use proptest::prelude::*;
+
+    const BEGIN: Sample =
+        Sample { requests: 1_000, errors: 3, refused: 7, memory: 50, restarts: 1 };
 
     fn after(requests: u64, errors: u64) -> Watched {
         let now =
@@ -118,5 +133,30 @@ mod tests {
         assert!(error.contains("it holds 165M of memory, and the largest of them 50M"), "{error}");
         let (before, now) = grown;
         assert_eq!(compare((before, Sample { memory: 164, ..now }), &[after(0, 0)]), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn requests_that_were_no_good_change_nothing_wherever_they_go(
+            (requests, errors) in answers(),
+            (theirs, of_theirs) in answers(),
+            has_sibling: bool,
+            refused in prop::array::uniform2(0..1_000_000_u64),
+        ) {
+            let flooded = |(before, now): Watched, by: u64| {
+                (before, Sample { requests: now.requests + by, refused: now.refused + by, ..now })
+            };
+            let (ours, sibling) = (after(requests, errors), after(theirs, of_theirs));
+            let siblings = |sibling| if has_sibling { vec![sibling] } else { Vec::new() };
+            prop_assert_eq!(
+                compare(flooded(ours, refused[0]), &siblings(flooded(sibling, refused[1]))),
+                compare(ours, &siblings(sibling))
+            );
+        }
+    }
+
+    /// How many, and how many of them failed.
+    fn answers() -> impl Strategy<Value = (u64, u64)> {
+        (0..10_000_u64).prop_flat_map(|requests| (Just(requests), 0..=requests))
     }
 }

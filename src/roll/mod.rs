@@ -24,6 +24,8 @@ mod releases;
 mod tests;
 mod turn;
 
+#[cfg(test)]
+pub(crate) use canary::{Sample, compare};
 pub use changed::{Now, changed};
 pub use drive::{ControlSockets, Driver, HealthProbe, Patience, Releases};
 pub use gate::Gate;

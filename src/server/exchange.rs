@@ -18,10 +18,11 @@ use tower::Service as _;
 use super::activity::{Activity, InFlight};
 use super::bounds::{H2_SMALL_HEAD, SMALL_ANSWER};
 use super::connection::{Handler, Host};
+use super::figures::Giver;
 use super::router::{self, short};
 use super::stream::Stream;
 use crate::budget::{Account, Extra, Lane};
-use crate::front::{FrontBody, Peer, Seen, Upload};
+use crate::front::{Early, FrontBody, Peer, Seen, Upload};
 
 /// Answers that a connection still gets here while siblings take over what is idle, without being idle
 /// once in between. Then it is told to go: a client that always has its next request on the way would
@@ -89,7 +90,12 @@ impl Exchange {
             // `new` makes a peer for every front.
             (Handler::Front(..), None) => (Response::new(Kind::Router(Body::empty())), None),
         };
-        self.host.answered.note(response.status());
+        let giver = match &self.host.handler {
+            Handler::Router(_) => Giver::Own,
+            Handler::Front(..) if response.extensions().get::<Early>().is_some() => Giver::Early,
+            Handler::Front(..) => Giver::App,
+        };
+        self.host.answered.note(response.status(), giver);
         if version < Version::HTTP_2 && tunnel.is_none() && self.is_last() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

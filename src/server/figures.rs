@@ -22,19 +22,57 @@ const RUST_VERSION: &str = env!("ROMUO_RUST_VERSION");
 /// Shift from bytes to MB of 2^20 bytes.
 const MB: u32 = 20;
 
-/// Answers on the public listeners.
+/// Codes above 500 that speak of the request all the same (RFC 9110, 15.6; RFC 2774; RFC 6585): a method or
+/// a version that nobody has to know, an extension that was not asked for, a network that wants a login.
+const OF_THE_REQUEST: [StatusCode; 4] = [
+    StatusCode::NOT_IMPLEMENTED,
+    StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+    StatusCode::NOT_EXTENDED,
+    StatusCode::NETWORK_AUTHENTICATION_REQUIRED,
+];
+
+/// Who gave an answer, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Giver {
+    /// The program behind the front, or the front in its place.
+    App,
+    /// This program, from files and figures. Of its codes only 500 says that something is broken: 503 is its
+    /// answer when it drains, or when clients hold more files open than it may.
+    Own,
+    /// The front, before the client had sent its request whole: a program that gives up waiting for the rest
+    /// breaks off as one does that crashes.
+    Early,
+}
+
+impl Giver {
+    /// Whether an answer with this code says that the one who answers has failed.
+    fn has_failed(self, code: StatusCode) -> bool {
+        match self {
+            Self::App => code.is_server_error() && !OF_THE_REQUEST.contains(&code),
+            Self::Own => code == StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Early => false,
+        }
+    }
+}
+
+/// Answers on the public listeners. What a client can bring about by itself is never counted as a failure:
+/// a stranger could call off a deploy with it.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     all: AtomicU64,
-    /// Those that say that the server failed (RFC 9110, 15.6).
+    /// Those that say that the one who answers has failed.
     failed: AtomicU64,
+    /// Those that say that the request was no good.
+    refused: AtomicU64,
 }
 
 impl Answers {
-    pub(super) fn note(&self, code: StatusCode) {
+    pub(super) fn note(&self, code: StatusCode, giver: Giver) {
         self.all.fetch_add(1, Relaxed);
-        if code.is_server_error() {
+        if giver.has_failed(code) {
             self.failed.fetch_add(1, Relaxed);
+        } else if code.is_client_error() || code.is_server_error() {
+            self.refused.fetch_add(1, Relaxed);
         }
     }
 
@@ -44,6 +82,10 @@ impl Answers {
 
     pub(super) fn failed(&self) -> u64 {
         self.failed.load(Relaxed)
+    }
+
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Relaxed)
     }
 }
 
@@ -132,6 +174,7 @@ impl Figures {
             },
             requests: answers.all(),
             errors: answers.failed(),
+            refused: answers.refused(),
             taken_over: self.taken_over.load(Relaxed),
             version: version.unwrap_or_else(|| "unknown".into()),
             rust_version: RUST_VERSION.into(),
@@ -140,6 +183,32 @@ impl Figures {
             release: contents.release.map(|id| id.to_string()),
             app,
             recycled: self.recycled.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Failed, refused.
+    fn counted(code: u16, giver: Giver) -> (u64, u64) {
+        let answers = Answers::default();
+        answers.note(StatusCode::from_u16(code).unwrap(), giver);
+        assert_eq!(answers.all(), 1);
+        (answers.failed(), answers.refused())
+    }
+
+    #[test]
+    fn only_what_the_one_who_answers_has_to_answer_for_counts_as_failed() {
+        for code in 100..=999 {
+            let refused = u64::from((400..600).contains(&code));
+            assert_eq!(counted(code, Giver::Early), (0, refused), "{code}");
+            let app = (500..600).contains(&code) && ![501, 505, 510, 511].contains(&code);
+            let expected = if app { (1, 0) } else { (0, refused) };
+            assert_eq!(counted(code, Giver::App), expected, "{code} of an app");
+            let expected = if code == 500 { (1, 0) } else { (0, refused) };
+            assert_eq!(counted(code, Giver::Own), expected, "{code} of a site");
         }
     }
 }

@@ -190,3 +190,52 @@ impl AsyncSeek for OpenFile {
         Poll::Ready(Ok(at))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_path_says_no_more_than_that_there_is_no_such_file() {
+        for error in [
+            Errno::NOENT,
+            Errno::NOTDIR,
+            Errno::NAMETOOLONG,
+            Errno::LOOP,
+            Errno::ACCESS,
+            Errno::PERM,
+            Errno::INVAL,
+            Errno::NXIO,
+        ] {
+            let seen = of_path(error);
+            assert_eq!((seen.kind(), seen.raw_os_error()), (io::ErrorKind::NotFound, None));
+        }
+        for (error, busy) in [
+            (Errno::MFILE, true),
+            (Errno::NFILE, true),
+            (Errno::NOMEM, true),
+            (Errno::IO, false),
+            (Errno::STALE, false),
+        ] {
+            let seen = of_path(error);
+            assert_eq!(seen.raw_os_error(), Some(error.raw_os_error()));
+            assert_eq!(is_busy(&seen), busy, "{error}");
+        }
+    }
+
+    #[test]
+    fn only_a_folder_that_is_gone_is_not_the_fault_of_a_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Folder::new(&folder.path().join("site"));
+        let gone = site.find(Path::new("x")).unwrap_err();
+        assert_ne!(gone.kind(), io::ErrorKind::NotFound);
+        fs::create_dir(folder.path().join("site")).unwrap();
+        assert_eq!(site.find(Path::new("x")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        // A folder above it may be hidden.
+        fs::create_dir_all(folder.path().join(".releases/1")).unwrap();
+        fs::write(folder.path().join(".releases/1/x"), "x").unwrap();
+        assert!(Folder::new(&folder.path().join(".releases/1")).find(Path::new("x")).is_ok());
+        std::os::unix::fs::symlink(".releases/1", folder.path().join("current")).unwrap();
+        assert!(Folder::new(&folder.path().join("current")).find(Path::new("x")).is_ok());
+    }
+}

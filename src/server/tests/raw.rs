@@ -28,7 +28,8 @@ const LIMIT: &str = "1M";
 /// The files of the site.
 const SITE: [&str; 6] = ["index.html", "a", "h", "p", "1", "2"];
 
-fn corpus() -> Vec<PathBuf> {
+/// The files of the corpus.
+pub(super) fn corpus() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/raw");
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> =

@@ -1,5 +1,6 @@
 //! The server as the front of an app.
 
+mod counted;
 mod heads;
 mod lasting;
 mod limits;
