@@ -182,7 +182,6 @@ impl Account {
     }
 
     /// Bytes of answers that were handed over and that the client has not taken.
-    #[cfg(test)]
     pub(crate) fn unsent(&self) -> usize {
         self.unsent.load(Relaxed)
     }

@@ -254,8 +254,11 @@ impl Stage {
 impl Serving {
     fn standing(&mut self, now: Instant) -> Option<Standing> {
         let rate = self.rate(now);
+        let phase = self.activity.phase();
+        // What HTTP/2 has of an answer may wait for a window when its request is done.
+        let phase = if self.account.unsent() > 0 { Phase::Answering } else { phase };
         let since = |kind| Some(Standing::since(kind, self.activity.since(), now));
-        match self.activity.phase() {
+        match phase {
             Phase::Answering if self.waits_for_client() => {
                 let rate = if self.is_stuck(now) { 0 } else { rate? };
                 Some(Standing { kind: Kind::Slow { rate }, age: WINDOW })
@@ -280,7 +283,11 @@ impl Serving {
     /// Whether the client is to bring or to take something.
     fn waits_for_client(&self) -> bool {
         self.account.awaiting_since().is_some()
-            || if self.is_http1 { self.activity.is_sending() } else { self.activity.is_replying() }
+            || if self.is_http1 {
+                self.activity.is_sending()
+            } else {
+                self.activity.is_replying() || self.account.unsent() > 0
+            }
     }
 
     /// Bytes a second in the last window; none: it is not over yet, or another request has begun in it.

@@ -29,6 +29,9 @@ use crate::budget::{Account, Extra, Permit};
 /// Looks at a connection within the time that it may be without progress: it ends at most a quarter late.
 const LOOKS: u32 = 4;
 
+/// How long an idle client whose place is needed may still send what it has begun, after GOAWAY.
+const GOODBYE: Duration = Duration::from_millis(100);
+
 /// Serves the connection to its end. Gives the stream back where the client still has it open.
 pub(super) async fn serve(
     first: Bytes,
@@ -56,12 +59,16 @@ pub(super) async fn serve(
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(true);
             }
+            let is_busy = || activity.phase() == Phase::Answering || account.unsent() > 0;
             let leaves = member.poll_leave(cx).is_ready();
-            if leaves && activity.phase() == Phase::Answering {
+            if leaves && is_busy() {
                 return Poll::Ready(false);
             }
             if !closing && (leaves || drain.as_mut().poll(cx).is_ready()) {
                 closing = true;
+                if leaves {
+                    deadline.as_mut().reset(Instant::now() + GOODBYE);
+                }
                 connection.as_mut().graceful_shutdown();
                 if connection.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(true);
@@ -76,18 +83,21 @@ pub(super) async fn serve(
             while stall.as_mut().poll(cx).is_ready() {
                 let now = Instant::now();
                 let idle = progress.look(now, &activity, account);
-                let most = if activity.is_replying() || account.awaiting_since().is_some() {
+                let client_is_slow = activity.is_replying()
+                    || account.unsent() > 0
+                    || account.awaiting_since().is_some();
+                let most = if client_is_slow {
                     host.bounds.stall
                 } else {
                     host.bounds.silence
                 };
-                if activity.phase() == Phase::Answering && idle >= most {
+                if is_busy() && idle >= most {
                     return Poll::Ready(false);
                 }
                 stall.as_mut().reset(now + host.bounds.stall / LOOKS);
             }
             while deadline.as_mut().poll(cx).is_ready() {
-                if activity.phase() != Phase::Answering {
+                if !is_busy() {
                     if closing {
                         return Poll::Ready(false);
                     }
