@@ -139,14 +139,12 @@ pub(super) async fn serve(
     }
 }
 
-/// The memory of an active connection; none: there was none in the time that a head may take, or the
-/// connection is to make room.
+/// The memory of an active connection; none: there was none in the time that a head may take.
 async fn open(account: &Account, host: &Host, member: &Member) -> Option<Permit> {
-    member.is(Stage::Begun(Instant::now()));
+    member.is(Stage::Queued);
     tokio::select! {
         biased;
         permit = account.open(H1_MEMORY) => Some(permit),
-        () = member.asked_to_leave() => None,
         () = sleep(host.bounds.head) => None,
     }
 }

@@ -83,6 +83,8 @@ pub(super) enum Stage {
     Waiting(Instant),
     /// The first bytes of a request came then.
     Begun(Instant),
+    /// It has said something and waits for room, which is not its client's doing.
+    Queued,
     /// Requests are received and answered.
     Serving(Serving),
     /// It speaks another protocol. When a byte was moved last.
@@ -226,6 +228,7 @@ impl Member {
 
     fn standing(&self, now: Instant) -> Option<Standing> {
         match &mut *lock(&self.stage) {
+            Stage::Queued => None,
             Stage::Waiting(since) => Some(Standing::since(Kind::Idle, *since, now)),
             Stage::Begun(since) => Some(Standing::since(Kind::Head, *since, now)),
             Stage::Leaving(since) => Some(Standing::since(Kind::Leaving, *since, now)),

@@ -125,14 +125,13 @@ struct Room {
     _more: (Option<Extra>, Option<Extra>),
 }
 
-/// Takes what a connection needs; none: it was not there in time, or the connection is to make room.
+/// Takes what a connection needs; none: it was not there in time.
 async fn room(host: &Host, account: &Arc<Account>, member: &Member) -> Option<Room> {
-    member.is(Stage::Begun(Instant::now()));
+    member.is(Stage::Queued);
     let bytes = |streams: u32| streams as usize * H2_STREAM_MEMORY;
     let least = tokio::select! {
         biased;
         permit = account.open(H2_MEMORY + bytes(LEAST_H2_STREAMS)) => permit,
-        () = member.asked_to_leave() => return None,
         () = sleep(host.bounds.head) => return None,
     };
     // Half as many, and again, until it is within the connection's share.

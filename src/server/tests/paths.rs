@@ -77,22 +77,16 @@ impl Got {
 
     /// What is not as in the table.
     fn judge(&self, case: &Case, how: &str) -> Option<String> {
-        let mut is = format!("{}", self.code);
-        let more = match case.more.split_once(": ") {
-            Some((name, value)) => {
-                let value = (value != "-").then_some(value);
-                is += &format!(" {name}: {:?}", self.header(name));
-                self.header(name) == value
-            }
-            None => {
-                is += &format!(" {:?}", self.body);
-                how.contains("HEAD") && self.body.is_empty()
-                    || case.more.is_empty()
-                    || case.more == self.body
-            }
+        let (is, more) = if let Some((name, value)) = case.more.split_once(": ") {
+            let value = (value != "-").then_some(value);
+            (format!("{name}: {:?}", self.header(name)), self.header(name) == value)
+        } else {
+            let left_out = how == "HEAD" && self.body.is_empty();
+            let same = left_out || case.more.is_empty() || case.more == self.body;
+            (format!("{:?}", self.body), same)
         };
         let right = self.code == case.code && more && !self.body.contains(SECRET);
-        (!right).then(|| format!("{}: {is}, {how}", case.line))
+        (!right).then(|| format!("{}: {} {is}, {how}", case.line, self.code))
     }
 }
 
