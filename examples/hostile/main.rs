@@ -27,7 +27,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Name the rows, and what is promised
+    /// Name the rows, and how each begins in the table
     List,
     /// Bring about each row, or those that are named
     Run(Run),
@@ -69,8 +69,8 @@ fn row(name: &str) -> std::result::Result<Row, String> {
 fn main() -> ExitCode {
     let done = match Args::parse().verb {
         Verb::List => {
-            for Row { name, says: (what, promise), .. } in all() {
-                println!("{name}\t{what}\t{promise}");
+            for row in all() {
+                println!("{}\t{}", row.name, table::begin(&row));
             }
             Ok(())
         }
@@ -97,7 +97,7 @@ impl Run {
         };
         let mut outcomes: Vec<Outcome> = Vec::new();
         let mut bad = Vec::new();
-        for against in [Against::Site, Against::Front] {
+        for against in [Against::Site, Against::Front, Against::Inherit] {
             for memory in [Memory::Usual, Memory::Small] {
                 let rows = self.rows(against, memory);
                 if rows.is_empty() {
@@ -132,7 +132,10 @@ impl Run {
 
     /// What is to be brought about there.
     fn rows(&self, against: Against, memory: Memory) -> Vec<Row> {
-        let is_asked = self.against.is_none_or(|it| it == against)
+        // Without systemd nobody would start the app again there.
+        let is_there = against != Against::Inherit || !self.in_process;
+        let is_asked = is_there
+            && self.against.is_none_or(|it| it == against)
             && self.memory.is_none_or(|it| it == memory);
         let named = |row: &Row| self.rows.iter().any(|it| it.name == row.name);
         let by_itself = |row: &Row| !self.quick || row.quick.contains(&memory);

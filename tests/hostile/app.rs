@@ -7,6 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use listenfd::ListenFd;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
@@ -71,11 +72,9 @@ pub(crate) fn run(log: &Path) -> Result<()> {
     let log = OpenOptions::new().create(true).append(true).open(log)?;
     let instance = std::env::var("ROMUO_INSTANCE").unwrap_or_else(|_| "?".into());
     let log = Rc::new(Log { file: log, instance });
-    let port: u16 = std::env::var("PORT")?.parse()?;
-    let host = std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".into());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(LocalSet::new().run_until(async {
-        let listener = TcpListener::bind((host, port)).await?;
+        let listener = listener().await?;
         loop {
             let Ok((stream, _)) = listener.accept().await else {
                 sleep(Duration::from_millis(10)).await;
@@ -88,6 +87,17 @@ pub(crate) fn run(log: &Path) -> Result<()> {
             });
         }
     }))
+}
+
+/// What systemd has handed over, or a port of its own.
+async fn listener() -> Result<TcpListener> {
+    if let Some(handed) = ListenFd::from_env().take_tcp_listener(0)? {
+        handed.set_nonblocking(true)?;
+        return Ok(TcpListener::from_std(handed)?);
+    }
+    let port: u16 = std::env::var("PORT")?.parse()?;
+    let host = std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".into());
+    Ok(TcpListener::bind((host, port)).await?)
 }
 
 /// Where it writes what happens.

@@ -36,6 +36,8 @@ pub(crate) enum Code {
     Either(u16, u16),
     /// One that breaks off: its end is not that of a whole answer, or it is 502 at once.
     CutOff,
+    /// None at all.
+    Nothing,
     /// A whole one, in which none of these words is.
     Without(&'static [&'static str]),
 }
@@ -126,6 +128,7 @@ impl Code {
         match self {
             Self::Is(wanted) => code == Some(wanted),
             Self::Either(one, other) => code == Some(one) || code == Some(other),
+            Self::Nothing => code.is_none(),
             Self::CutOff => code == Some(502) || is_cut_off(text),
             Self::Without(words) => code.is_some() && !words.iter().any(|word| text.contains(word)),
         }

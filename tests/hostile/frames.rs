@@ -98,6 +98,11 @@ pub(crate) fn data(stream: u32, bytes: &[u8]) -> Vec<u8> {
     frame(DATA, 0, stream, bytes)
 }
 
+/// The end of a body.
+pub(crate) fn data_end(stream: u32) -> Vec<u8> {
+    frame(DATA, END_STREAM, stream, &[])
+}
+
 pub(crate) fn reset(stream: u32) -> Vec<u8> {
     // CANCEL.
     frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())

@@ -31,6 +31,8 @@ pub(crate) enum Against {
     Site,
     /// The front before an app.
     Front,
+    /// An app that takes the sockets itself, of which romuo only sees to the lives.
+    Inherit,
 }
 
 /// How much memory an instance may use.
@@ -78,6 +80,7 @@ impl fmt::Display for Against {
         f.write_str(match self {
             Self::Site => "site",
             Self::Front => "front",
+            Self::Inherit => "inherit",
         })
     }
 }
@@ -98,16 +101,16 @@ impl App {
     pub(crate) fn config(&self, name: &str, listen: Option<SocketAddr>) -> String {
         let listen = listen.map(|address| format!("listen = [\"{address}\"]\n"));
         let (program, log) = (self.program.display(), self.log());
+        let command = format!(
+            "command = [\"{program}\", \"app\", \"{}\"]\nwritable = [\"{}\"]\n",
+            log.display(),
+            log.parent().unwrap_or(Path::new("/")).display()
+        );
+        let health = "[health]\npath = \"/health\"\n";
         let (keys, tables) = match self.against {
             Against::Site => (String::new(), "[static]\nroot = \"public\"\n"),
-            Against::Front => (
-                format!(
-                    "command = [\"{program}\", \"app\", \"{}\"]\nwritable = [\"{}\"]\n",
-                    log.display(),
-                    log.parent().unwrap_or(Path::new("/")).display()
-                ),
-                "[health]\npath = \"/health\"\n",
-            ),
+            Against::Front => (command, health),
+            Against::Inherit => (format!("{command}mode = \"inherit\"\n"), health),
         };
         format!(
             "name = \"{name}\"\ninstances = {INSTANCES}\n{}{keys}{tables}[limits]\nmemory = \"{}\"\n",

@@ -23,6 +23,12 @@ const PROGRAM: &str = "/usr/local/bin/hostile";
 /// The app, as its units are called.
 const APP: &str = "hostile";
 
+/// How long an instance may take to start.
+const PASSING: Duration = Duration::from_secs(15);
+
+/// How often its state is asked meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// The machine with one app at a time.
 pub(crate) struct Machine {
     sandbox: Rc<Sandbox>,
@@ -88,6 +94,30 @@ impl Machine {
         Ok(())
     }
 
+    fn life(&self, id: u16) -> Result<Life> {
+        if self.app.against == Against::Inherit {
+            // Each death of the app is one of the instance.
+            return Ok(Life { is: self.state(id)?, app_restarts: 0 });
+        }
+        let (state, invocation) = (self.state(id)?, self.property(id, "InvocationID")?);
+        let restarts = self.property(id, "NRestarts")?;
+        let control = self.sandbox.path(format!("/run/romuo/{APP}/{id}.sock"));
+        let app_restarts = report(&control)?.app.map_or(0, |app| app.restarts);
+        Ok(Life { is: format!("{state}, {restarts} restarts, {invocation}"), app_restarts })
+    }
+
+    /// The state of an instance, once that is no passing one.
+    fn state(&self, id: u16) -> Result<String> {
+        let begun = Instant::now();
+        loop {
+            let state = self.property(id, "ActiveState")?;
+            if !state.ends_with("ing") || begun.elapsed() > PASSING {
+                return Ok(state);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// The folder of the memory's figures, of version 1 of cgroups or of version 2.
     fn figures(&self, group: &str) -> PathBuf {
         let group = group.trim_start_matches('/');
@@ -118,16 +148,7 @@ impl Ground for Machine {
     }
 
     fn lives(&self) -> Result<Vec<Life>> {
-        let all = 1..=INSTANCES;
-        all.map(|id| {
-            let (state, invocation) =
-                (self.property(id, "ActiveState")?, self.property(id, "InvocationID")?);
-            let restarts = self.property(id, "NRestarts")?;
-            let control = self.sandbox.path(format!("/run/romuo/{APP}/{id}.sock"));
-            let app_restarts = report(&control)?.app.map_or(0, |app| app.restarts);
-            Ok(Life { is: format!("{state}, {restarts} restarts, {invocation}"), app_restarts })
-        })
-        .collect()
+        (1..=INSTANCES).map(|id| self.life(id)).collect()
     }
 
     fn log(&self) -> Result<String> {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
+use crate::hostile::ground::Memory;
 use crate::hostile::rows::{Row, all};
 use crate::hostile::trial::{Outcome, Shown, megabytes};
 use crate::hostile::{Result, broken};
@@ -11,7 +13,8 @@ use crate::hostile::{Result, broken};
 const BEGIN: &str = "<!-- table: made by scripts/hostile -->";
 const END: &str = "<!-- end of table -->";
 
-const HEAD: &str = "| attack | promised, besides what is above | on | memory | most held | good clients: p99 | slowest | memory back after |
+const HEAD: &str = "\
+| attack | promised besides | on | most held of 300M | of 8M | p99 of good clients | slowest | memory back after |
 |---|---|---|--:|--:|--:|--:|--:|
 ";
 
@@ -25,23 +28,35 @@ pub(crate) fn write(path: &Path, outcomes: &[Outcome]) -> Result<()> {
     };
     let mut table = String::from(HEAD);
     for row in all() {
-        for outcome in outcomes.iter().filter(|outcome| outcome.name == row.name) {
-            line(&mut table, &row, outcome);
-        }
+        let its: Vec<_> = outcomes.iter().filter(|outcome| outcome.name == row.name).collect();
+        // It goes to a string.
+        let _ = writeln!(table, "{} {} |", begin(&row), figures(&its).join(" | "));
     }
     Ok(std::fs::write(path, format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))?)
 }
 
-fn line(table: &mut String, row: &Row, outcome: &Outcome) {
-    let Outcome { against, memory, most, good, back, .. } = outcome;
-    let back = back.flatten().map_or_else(|| "not".into(), |back| Shown(back).to_string());
+/// The cells of a row that are known before it was brought about.
+pub(crate) fn begin(row: &Row) -> String {
+    let on: Vec<_> = row.against.iter().map(ToString::to_string).collect();
     let (what, promise) = row.says;
-    // It goes to a string.
-    let _ = writeln!(
-        table,
-        "| {what} | {promise} | {against} | {memory} | {} | {} | {} | {back} |",
-        megabytes(*most),
-        Shown(good.p99),
-        Shown(good.worst),
-    );
+    format!("| {what} | {promise} | {} |", on.join(", "))
+}
+
+/// The other cells: the worst of what was seen on each.
+fn figures(outcomes: &[&Outcome]) -> [String; 5] {
+    let most = |memory| {
+        let its = outcomes.iter().filter(|outcome| outcome.memory == memory);
+        its.map(|outcome| outcome.most).max().map_or_else(String::new, megabytes)
+    };
+    let time = |of: fn(&Outcome) -> Option<Duration>| {
+        let longest = outcomes.iter().filter_map(|outcome| of(outcome)).max();
+        longest.map_or_else(String::new, |longest| Shown(longest).to_string())
+    };
+    [
+        most(Memory::Usual),
+        most(Memory::Small),
+        time(|outcome| Some(outcome.good.p99)),
+        time(|outcome| Some(outcome.good.worst)),
+        time(|outcome| outcome.back.flatten()),
+    ]
 }

@@ -31,8 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long the good clients go on after an attack.
+/// How long the good clients go on after an attack; and in a quick run.
 const AFTER: Duration = Duration::from_secs(1);
+const QUICK_AFTER: Duration = Duration::from_millis(200);
 
 /// By how much the attack gives way to the servers and the good clients: it would come from other machines.
 const NICE: i32 = 10;
@@ -143,7 +144,8 @@ impl Trials {
             wrong.extend(self.check(*also, row, tally)?);
         }
         let back = if self.way.back_at_the_end { None } else { Some(self.until_back(ended)) };
-        std::thread::sleep(AFTER.saturating_sub(ended.elapsed()));
+        let after = if self.way.quick { QUICK_AFTER } else { AFTER };
+        std::thread::sleep(after.saturating_sub(ended.elapsed()));
         let most = gauge.stop();
         let samples = good.stop();
         // What was due when the attack began is of the time before.
@@ -349,7 +351,9 @@ impl Trials {
         let mut wrong = Vec::new();
         let reloads = row.also.iter().any(|also| matches!(also, Also::Reload(_)));
         if renewed && !reloads {
-            wrong.push(format!("an instance ended: {before:?}, now {lives:?}"));
+            let is = |lives: &[Life]| lives.iter().map(|it| it.is.clone()).collect::<Vec<_>>();
+            let (before, now) = (is(&before).join("; "), is(&lives).join("; "));
+            wrong.push(format!("an instance ended: {now}, and before {before}"));
         }
         if deaths > row.deaths {
             wrong.push(format!("the app died {deaths} times"));

@@ -3,6 +3,9 @@
 
 use std::process::{Command, Output};
 
+/// The document that shows all rows.
+const DOCUMENT: &str = include_str!("../../docs/security.md");
+
 /// Runs the example. `cargo test` builds it, beside the folder of the tests.
 fn hostile(arguments: &[&str]) -> Output {
     let tests = std::env::current_exe().unwrap();
@@ -28,6 +31,24 @@ fn a_site_bears_hostile_clients() {
 #[test]
 fn a_front_bears_hostile_clients_and_a_hostile_app() {
     ends_well(&["run", "--quick", "--against", "front"]);
+}
+
+#[test]
+fn an_app_that_took_the_sockets_bears_what_kills_it() {
+    ends_well(&["run", "--quick", "--against", "inherit"]);
+}
+
+#[test]
+fn every_row_is_in_the_document() {
+    let list = ends_well(&["list"]);
+    let begins: Vec<_> = list.lines().filter_map(|line| Some(line.split_once('\t')?.1)).collect();
+    let (_, table) = DOCUMENT.split_once("<!-- table: made by scripts/hostile -->").unwrap();
+    let (table, _) = table.split_once("<!-- end of table -->").unwrap();
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert_eq!(rows.len(), begins.len(), "scripts/hostile makes the table anew");
+    for (row, begin) in rows.iter().zip(begins) {
+        assert!(row.starts_with(begin), "{row}: scripts/hostile makes the table anew");
+    }
 }
 
 #[test]

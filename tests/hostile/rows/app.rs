@@ -1,6 +1,6 @@
 //! A hostile app behind the front.
 
-use super::{Also, FRONT, Kind, Row, Serves, row};
+use super::{Also, FRONT, INHERIT, Kind, Row, Serves, row};
 use crate::hostile::exchange::{Ask, Code};
 
 /// What is answered where the app failed.
@@ -106,4 +106,15 @@ pub(super) const ROWS: &[Row] = &[
     .on(FRONT)
     .serving(Serves::Hardly)
     .dying(16),
+    row(
+        "app-dies-that-took-the-sockets",
+        (
+            "five requests of which an app dies that took the sockets itself",
+            "each is sent once; the instances are up again",
+        ),
+        || asks(&[Ask::get("/x/die", Code::Nothing, 1); 5]),
+    )
+    .on(INHERIT)
+    .serving(Serves::Hardly)
+    .quick(),
 ];

@@ -47,21 +47,21 @@ pub(super) const ROWS: &[Row] = &[
     row("never-reads", ("a crowd of GETs of 20 MB, never read", ""), || {
         one(crowd(LARGE).reading(Reads::Nothing))
     })
-    .lasting(30, 3)
+    .lasting(20, 2)
     .quick(),
     row("never-reads-200", ("the same from 200 addresses", ""), || {
         one(crowd(LARGE).reading(Reads::Nothing).from(ADDRESSES))
     })
-    .lasting(30, 3),
+    .lasting(20, 2),
     row("reads-a-byte-a-second", ("the same, a byte a second", ""), || {
         one(crowd(LARGE).reading(Reads::Slowly(SECOND)))
     })
-    .lasting(30, 3),
+    .lasting(20, 2),
     row("never-reads-half-closed", ("the same, its own side closed", ""), || {
         let steps = vec![send(LARGE), Step::Half, Step::Hold];
         one(Clients::new(Count::Crowd, steps).reading(Reads::Nothing))
     })
-    .lasting(30, 3),
+    .lasting(20, 2),
     row(
         "pipelines",
         ("200 connections, each with 5,000 GETs of 20 MB at once, never read", ""),
@@ -77,7 +77,7 @@ pub(super) const ROWS: &[Row] = &[
         || one(crowd("GET /x/endless HTTP/1.1\r\nHost: x\r\n\r\n").reading(Reads::Nothing)),
     )
     .on(FRONT)
-    .lasting(30, 3),
+    .lasting(20, 2),
     row("idle", ("a crowd of idle connections that were answered before", ""), || {
         one(crowd(SMALL))
     })

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{FRONT, Kind, Row, row};
 use crate::hostile::frames::{
-    self, Ends, WIDE, continuation, data, goaway, head, hello, open_head, ping, priority, request,
-    reset, settings, settings_window, stream, unknown, window_update,
+    self, Ends, WIDE, continuation, data, data_end, goaway, head, hello, open_head, ping, priority,
+    request, reset, settings, settings_window, stream, unknown, window_update,
 };
 use crate::hostile::script::{Clients, Count, Reads, Step};
 
@@ -108,11 +108,11 @@ pub(super) const ROWS: &[Row] = &[
     row("h2-never-reads-80", ("the same, 80 connections", ""), || {
         greedy(Count::Of(80, 80), "/large", Reads::Nothing)
     })
-    .lasting(30, 3),
+    .lasting(20, 2),
     row("h2-reads-a-byte", ("the same, of which each reads a byte a second", ""), || {
         greedy(Count::Of(80, 20), "/large", Reads::Slowly(SECOND))
     })
-    .lasting(30, 3),
+    .lasting(20, 2),
     row(
         "h2-zero-window",
         ("HTTP/2: 128 GETs on each of 80 connections with a window of 0", ""),
@@ -131,7 +131,7 @@ pub(super) const ROWS: &[Row] = &[
             Kind::Attack(vec![clients(Count::Of(80, 20), 1, steps)])
         },
     )
-    .lasting(30, 3),
+    .lasting(20, 2),
     row(
         "h2-window-shuffle",
         ("HTTP/2: 128 GETs, then settings that open and close all windows in turn", ""),
@@ -157,12 +157,12 @@ pub(super) const ROWS: &[Row] = &[
         || uploads(Count::Of(400, 40), "/x/deaf", 540),
     )
     .on(FRONT)
-    .lasting(20, 3),
+    .lasting(20, 2),
     row("h2-uploads-not-read-large", ("the same, as much of each as the server takes", ""), || {
         uploads(Count::Of(400, 40), "/x/deaf", 8 << 10)
     })
     .on(FRONT)
-    .lasting(20, 3)
+    .lasting(20, 2)
     .quick(),
     row(
         "h2-bodies-that-never-begin",
@@ -177,7 +177,7 @@ pub(super) const ROWS: &[Row] = &[
         let steps = vec![Step::Send(posts("/echo", STREAMS)), Step::Beat(bytes, 5 * SECOND)];
         Kind::Attack(vec![clients(Count::Of(80, 20), WIDE, steps)])
     })
-    .lasting(30, 3),
+    .lasting(20, 2),
     row(
         "h2-rapid-reset",
         ("HTTP/2: requests that are taken back at once (CVE-2023-44487)", ""),
@@ -214,11 +214,11 @@ pub(super) const ROWS: &[Row] = &[
             Kind::Attack(vec![clients(Count::Crowd, WIDE, steps)])
         },
     )
-    .lasting(20, 3),
+    .lasting(20, 2),
     row("h2-idle-crowd", ("HTTP/2: a crowd that greets and then asks nothing", ""), || {
         Kind::Attack(vec![clients(Count::Crowd, WIDE, vec![Step::Hold])])
     })
-    .lasting(20, 3),
+    .lasting(20, 2),
     row("h2-settings-flood", ("HTTP/2: SETTINGS at full speed", ""), || {
         flood(many(&settings()), Reads::All)
     })
@@ -278,6 +278,39 @@ pub(super) const ROWS: &[Row] = &[
         },
     )
     .quick(),
+    row(
+        "h2-open-files",
+        ("HTTP/2: 600 connections, each with 128 GETs of 20 MB and a window of 0", ""),
+        || {
+            let steps = vec![Step::Send(gets("/large", STREAMS)), Step::Hold];
+            Kind::Attack(vec![clients(Count::Of(600, 40), 0, steps)])
+        },
+    )
+    .lasting(20, 2),
+    row(
+        "h2-puts-kept",
+        (
+            "HTTP/2: 80 connections, each with 120 PUTs of 8 KB to an app that reads them and never answers",
+            "",
+        ),
+        || {
+            let block = head("PUT", "/x/hang", &[]);
+            let put = |number| {
+                let id = stream(number);
+                let body = [data(id, &[b'x'; 8 << 10]), data_end(id)].concat();
+                [request(id, &block, Ends::Later), body].concat()
+            };
+            let steps = vec![
+                Step::Pause(SECOND / 2),
+                Step::Send(frames::frame(4, 1, 0, &[])),
+                Step::Send((0..120).flat_map(put).collect()),
+                Step::Hold,
+            ];
+            Kind::Attack(vec![clients(Count::Of(80, 20), WIDE, steps)])
+        },
+    )
+    .on(FRONT)
+    .quick(),
     row("h2-goaway-and-on", ("HTTP/2: GOAWAY, and then more requests, nothing read", ""), || {
         let more = [goaway(), gets("/large", STREAMS), goaway(), ping()].concat();
         let steps = vec![Step::Send(more), Step::Pause(SECOND)];
@@ -301,6 +334,6 @@ pub(super) const ROWS: &[Row] = &[
             ])
         },
     )
-    .lasting(20, 3)
+    .lasting(20, 2)
     .quick(),
 ];

@@ -76,6 +76,7 @@ pub(crate) enum Also {
 
 const BOTH: &[Against] = &[Against::Site, Against::Front];
 const FRONT: &[Against] = &[Against::Front];
+const INHERIT: &[Against] = &[Against::Inherit];
 
 /// A row as most are.
 const fn row(name: &'static str, says: (&'static str, &'static str), kind: fn() -> Kind) -> Row {
@@ -84,7 +85,7 @@ const fn row(name: &'static str, says: (&'static str, &'static str), kind: fn() 
         says,
         against: BOTH,
         kind,
-        lasts: (15, 2),
+        lasts: (10, 1),
         most: None,
         serves: Serves::All,
         also: &[],

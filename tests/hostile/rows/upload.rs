@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Also, FRONT, Kind, Row, row};
+use super::{Also, FRONT, Kind, Row, Serves, row};
 use crate::hostile::script::{Clients, Count, From, Reads, Step};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,20 +37,20 @@ pub(super) const ROWS: &[Row] = &[
         ),
         || one(crowd(BODY, Step::Hold)),
     )
-    .lasting(45, 3)
+    .lasting(45, 2)
     .also(&[Also::Ended])
     .quick(),
     row("bodies-that-never-begin-200", ("the same from 200 addresses", "they are ended"), || {
         one(crowd(BODY, Step::Hold).from(ADDRESSES))
     })
-    .lasting(45, 3)
+    .lasting(45, 2)
     .also(&[Also::Ended]),
     row(
         "bodies-a-byte-in-17-s",
         ("a crowd of POSTs of which a byte comes each 17 s", "they are ended"),
         || one(crowd(BODY, Step::Drip(b"x".to_vec(), 17 * SECOND))),
     )
-    .lasting(60, 3)
+    .lasting(60, 2)
     .also(&[Also::Ended]),
     row(
         "bodies-a-byte-a-second",
@@ -60,14 +60,14 @@ pub(super) const ROWS: &[Row] = &[
         ),
         || one(crowd(BODY, Step::Drip(b"x".to_vec(), SECOND)).from(ADDRESSES)),
     )
-    .lasting(60, 3)
+    .lasting(60, 2)
     .also(&[Also::Ended]),
     row(
         "chunked-without-end",
         ("a crowd of chunked POSTs, a chunk of one byte each 5 s", "they are ended"),
         || one(crowd(CHUNKED, Step::Beat(b"1\r\nx\r\n".to_vec(), 5 * SECOND))),
     )
-    .lasting(60, 3)
+    .lasting(60, 2)
     .also(&[Also::Ended]),
     row("chunked-at-full-speed", ("chunked POSTs without an end, at full speed", ""), || {
         let chunk = [b"4000\r\n", &[b'x'; 0x4000][..], b"\r\n"].concat();
@@ -81,6 +81,43 @@ pub(super) const ROWS: &[Row] = &[
         one(Clients::new(Count::Of(20, 5), steps).again())
     })
     .most(150),
+    row("chunk-extension-without-end", ("a chunk whose extension never ends, at full speed", ""), || {
+        let begin = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;a=";
+        let steps = vec![send(begin), Step::Flood(vec![b'x'; 16 << 10])];
+        one(Clients::new(Count::Of(20, 5), steps).again())
+    })
+    .most(150)
+    .quick(),
+    row("chunk-size-without-end", ("a chunk size of zeros without an end", ""), || {
+        let begin = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let steps = vec![send(begin), Step::Flood(vec![b'0'; 16 << 10])];
+        one(Clients::new(Count::Of(20, 5), steps).again())
+    })
+    .most(150),
+    row("trailers-without-end", ("trailers that never end, at full speed", ""), || {
+        let begin = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+        let steps = vec![send(begin), Step::Flood(b"X-More: and more\r\n".repeat(500))];
+        one(Clients::new(Count::Of(20, 5), steps).again())
+    })
+    .most(150)
+    .quick(),
+    row("empty-lines", ("empty lines before a request that never comes", ""), || {
+        one(Clients::new(Count::Of(20, 5), vec![Step::Flood(b"\r\n".repeat(5000))]).again())
+    })
+    .most(150),
+    row(
+        "puts-kept",
+        ("a crowd of PUTs of 60 KB to an app that reads them and never answers, from one address",
+         "good clients of other addresses are served"),
+        || {
+            let body = "x".repeat(60_000);
+            let head = "PUT /x/hang HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n";
+            one(crowd(&format!("{head}{body}"), Step::Hold))
+        },
+    )
+    .on(FRONT)
+    .serving(Serves::Others)
+    .quick(),
     row(
         "uploads-not-read",
         ("200 uploads of 1 GB at full speed to an app that does not read", ""),
@@ -95,7 +132,7 @@ pub(super) const ROWS: &[Row] = &[
     row("slow-heads", ("a crowd whose heads get a line each 2 s", "they are ended"), || {
         one(crowd(HEAD, Step::Beat(b"X-More: and more\r\n".to_vec(), 2 * SECOND)))
     })
-    .lasting(45, 3)
+    .lasting(45, 2)
     .also(&[Also::Ended])
     .quick(),
     row(
@@ -103,7 +140,7 @@ pub(super) const ROWS: &[Row] = &[
         ("the same from 200 addresses, a byte a second", "they are ended"),
         || one(crowd(HEAD, Step::Drip(b"X-More: and more\r\n".to_vec(), SECOND)).from(ADDRESSES)),
     )
-    .lasting(45, 3)
+    .lasting(45, 2)
     .also(&[Also::Ended]),
     row(
         "slow-heads-first",
@@ -120,7 +157,7 @@ pub(super) const ROWS: &[Row] = &[
     row("heads-of-one-byte", ("a crowd that sends `G` and nothing more", "they are ended"), || {
         one(crowd("G", Step::Hold))
     })
-    .lasting(45, 3)
+    .lasting(45, 2)
     .also(&[Also::Ended])
     .quick(),
     row(
@@ -128,7 +165,7 @@ pub(super) const ROWS: &[Row] = &[
         ("a crowd that sends `P` and nothing more", "they are ended"),
         || one(crowd("P", Step::Hold)),
     )
-    .lasting(45, 3)
+    .lasting(45, 2)
     .also(&[Also::Ended])
     .quick(),
     row(
@@ -136,7 +173,7 @@ pub(super) const ROWS: &[Row] = &[
         ("a crowd that sends `PRI * HTTP/2.0` and nothing more", "they are ended"),
         || one(crowd("PRI * HTTP/2.0\r\n", Step::Hold)),
     )
-    .lasting(45, 3)
+    .lasting(45, 2)
     .also(&[Also::Ended]),
     row(
         "prefaces-that-trickle",
@@ -146,7 +183,7 @@ pub(super) const ROWS: &[Row] = &[
             one(Clients::new(Count::Crowd, vec![preface]))
         },
     )
-    .lasting(45, 3)
+    .lasting(45, 2)
     .also(&[Also::Ended]),
     row(
         "expects-100",
@@ -157,7 +194,7 @@ pub(super) const ROWS: &[Row] = &[
             one(crowd(head, Step::Hold))
         },
     )
-    .lasting(45, 3)
+    .lasting(45, 2)
     .also(&[Also::Ended]),
     row("half-closed-heads", ("a crowd that closes its side within a head", ""), || {
         one(Clients::new(Count::Crowd, vec![send(HEAD), Step::Half, Step::Hold]))
