@@ -14,8 +14,9 @@ use std::rc::Rc;
 
 use clap::{Parser, Subcommand};
 use hostile::ground::{Against, Ground, Memory};
+use hostile::outcome::Outcome;
 use hostile::rows::{Row, all};
-use hostile::trial::{Outcome, Trials, Way};
+use hostile::trial::{Trials, Way};
 use hostile::{Result, broken, ground, table};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -91,10 +92,7 @@ impl Run {
     fn all(&self) -> Result<()> {
         raise_descriptor_limit();
         let programs = ground::programs()?;
-        let sandbox = match self.in_process {
-            true => None,
-            false => Some(Rc::new(ground::boot(&programs)?)),
-        };
+        let sandbox = if self.in_process { None } else { Some(Rc::new(ground::boot(&programs)?)) };
         let mut outcomes: Vec<Outcome> = Vec::new();
         let mut bad = Vec::new();
         for against in [Against::Site, Against::Front, Against::Inherit] {

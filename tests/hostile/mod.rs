@@ -8,6 +8,7 @@
 //! | `app` | the hostile app, which answers by the path |
 //! | `ground`, `loopback`, `machine` | where it happens: processes on this machine, or units on a throwaway one |
 //! | `trial`, `exchange` | brings a row about and judges it |
+//! | `outcome` | what became of it |
 //! | `table` | the table of docs/security.md |
 
 pub(crate) mod app;
@@ -18,6 +19,7 @@ mod good;
 pub(crate) mod ground;
 mod loopback;
 mod machine;
+pub(crate) mod outcome;
 pub(crate) mod rows;
 mod script;
 pub(crate) mod table;

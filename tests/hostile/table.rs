@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::hostile::ground::Memory;
+use crate::hostile::outcome::{Back, Outcome, Shown, megabytes};
 use crate::hostile::rows::{Row, all};
-use crate::hostile::trial::{Outcome, Shown, megabytes};
 use crate::hostile::{Result, broken};
 
 /// Where the table begins in its document, and where it ends.
@@ -57,6 +57,9 @@ fn figures(outcomes: &[&Outcome]) -> [String; 5] {
         most(Memory::Small),
         time(|outcome| Some(outcome.good.p99)),
         time(|outcome| Some(outcome.good.worst)),
-        time(|outcome| outcome.back.flatten()),
+        time(|outcome| match outcome.back {
+            Back::After(time) => Some(time),
+            Back::Not | Back::Unasked => None,
+        }),
     ]
 }

@@ -1,6 +1,5 @@
 //! Brings a row about and judges it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
@@ -12,6 +11,7 @@ use crate::hostile::client::{Tally, attack};
 use crate::hostile::exchange::Ask;
 use crate::hostile::good::{Good, NEIGHBOUR, Sample};
 use crate::hostile::ground::{Against, Ground, Life, Memory};
+use crate::hostile::outcome::{Back, Figures, Outcome, Shown, megabytes};
 use crate::hostile::rows::{Also, Kind, Row, Serves};
 use crate::hostile::script::{Clients, Count};
 use crate::hostile::{Result, broken};
@@ -54,32 +54,6 @@ pub(crate) struct Way {
     pub(crate) back_at_the_end: bool,
 }
 
-/// What became of a row.
-#[derive(Debug, Clone)]
-pub(crate) struct Outcome {
-    pub(crate) name: &'static str,
-    pub(crate) against: Against,
-    pub(crate) memory: Memory,
-    /// The most that an instance held, in bytes.
-    pub(crate) most: u64,
-    /// What the good clients had.
-    pub(crate) good: Figures,
-    /// How long it took until memory was back, if it was; none: that was not waited for.
-    pub(crate) back: Option<Option<Duration>>,
-    tally: Tally,
-    /// What was promised and not kept.
-    pub(crate) wrong: Vec<String>,
-}
-
-/// What good clients had.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Figures {
-    pub(crate) requests: usize,
-    pub(crate) lost: usize,
-    pub(crate) p99: Duration,
-    pub(crate) worst: Duration,
-}
-
 /// What was so before.
 struct Before {
     memory: Vec<u64>,
@@ -115,7 +89,7 @@ impl Trials {
 
     /// What is wrong after all rows, where not each was waited for.
     pub(crate) fn end(self) -> Option<String> {
-        if !self.way.back_at_the_end || self.until_back(Instant::now()).is_some() {
+        if !self.way.back_at_the_end || self.until_back(Instant::now()) != Back::Not {
             return None;
         }
         Some(self.not_back())
@@ -143,7 +117,7 @@ impl Trials {
         for also in row.also {
             wrong.extend(self.check(*also, row, tally)?);
         }
-        let back = if self.way.back_at_the_end { None } else { Some(self.until_back(ended)) };
+        let back = if self.way.back_at_the_end { Back::Unasked } else { self.until_back(ended) };
         let after = if self.way.quick { QUICK_AFTER } else { AFTER };
         std::thread::sleep(after.saturating_sub(ended.elapsed()));
         let most = gauge.stop();
@@ -154,7 +128,7 @@ impl Trials {
         let good = Figures::of(&samples);
         wrong.extend(self.judge_good(row.serves, &samples, good));
         wrong.extend(self.judge_memory(row, most));
-        wrong.extend(back.filter(Option::is_none).map(|_| self.not_back()));
+        wrong.extend((back == Back::Not).then(|| self.not_back()));
         wrong.extend(self.judge_lives(row));
         let Way { against, memory, .. } = self.way;
         Ok(Outcome { name: row.name, against, memory, most, good, back, tally, wrong })
@@ -243,6 +217,8 @@ impl Trials {
                 (open > 0 && !self.way.quick)
                     .then(|| format!("{open} of {} connections were still open", tally.connected))
             }
+            Also::SentAway => (tally.ended == 0)
+                .then(|| format!("none of {} connections was ended", tally.connected)),
             Also::NoFailures => (tally.failed > 0)
                 .then(|| format!("{} of {} answers were failures", tally.failed, tally.answers)),
             Also::Gone(path) => {
@@ -289,16 +265,16 @@ impl Trials {
     }
 
     /// Waits until all instances hold what they held before, and a little.
-    fn until_back(&self, ended: Instant) -> Option<Duration> {
+    fn until_back(&self, ended: Instant) -> Back {
         loop {
             let (now, limit) = (self.ground.memory(), self.way.memory.bytes());
             let is_back = |(now, before): (&u64, &u64)| *now <= before + margin(*before, limit);
             // One that is gone holds nothing, and is no better for it.
             if now.iter().zip(&self.before.memory).all(is_back) && now.iter().all(|it| *it > 0) {
-                return Some(ended.elapsed());
+                return Back::After(ended.elapsed());
             }
             if ended.elapsed() > BACK {
-                return None;
+                return Back::Not;
             }
             std::thread::sleep(LOOK);
         }
@@ -406,65 +382,5 @@ impl Gauge {
     fn stop(self) -> u64 {
         self.end.store(true, Relaxed);
         self.thread.join().unwrap_or(u64::MAX)
-    }
-}
-
-impl Figures {
-    fn of(samples: &[Sample]) -> Self {
-        let mut times: Vec<_> = samples.iter().map(|sample| sample.took).collect();
-        times.sort_unstable();
-        let p99 = times.get((times.len() * 99).div_ceil(100).saturating_sub(1));
-        Self {
-            requests: samples.len(),
-            lost: samples.iter().filter(|sample| sample.lost.is_some()).count(),
-            p99: p99.copied().unwrap_or_default(),
-            worst: times.last().copied().unwrap_or_default(),
-        }
-    }
-}
-
-/// A time as a person reads it.
-pub(crate) struct Shown(pub(crate) Duration);
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_millis() {
-            millis @ ..1000 => write!(f, "{millis} ms"),
-            _ => write!(f, "{:.1} s", self.0.as_secs_f64()),
-        }
-    }
-}
-
-/// Bytes as a person reads them.
-pub(crate) fn megabytes(bytes: u64) -> String {
-    let tenths = bytes * 10 / (1 << 20);
-    format!("{}.{} MB", tenths / 10, tenths % 10)
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, against, memory, most, good, back, tally, wrong } = self;
-        let kept = if wrong.is_empty() { "kept  " } else { "BROKEN" };
-        let back = match back {
-            None => String::new(),
-            Some(None) => ", not back".into(),
-            Some(Some(back)) => format!(", back in {}", Shown(*back)),
-        };
-        write!(
-            f,
-            "{kept} {name} ({against}, {memory}): at most {}{back}; good: {} asked, {} lost, p99 {}, \
-             worst {}; hostile: {} connected, {} refused, {} ended, {} answers, {} of them failures",
-            megabytes(*most),
-            good.requests,
-            good.lost,
-            Shown(good.p99),
-            Shown(good.worst),
-            tally.connected,
-            tally.refused,
-            tally.ended,
-            tally.answers,
-            tally.failed,
-        )?;
-        wrong.iter().try_for_each(|wrong| write!(f, "\n       {wrong}"))
     }
 }

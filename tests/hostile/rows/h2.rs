@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FRONT, Kind, Row, row};
+use super::{Also, FRONT, Kind, Row, row};
 use crate::hostile::frames::{
     self, Ends, WIDE, continuation, data, data_end, goaway, head, hello, open_head, ping, priority,
     request, reset, settings, settings_window, stream, unknown, window_update,
@@ -75,10 +75,10 @@ fn too_many(number: u32) -> Vec<u8> {
 fn bomb(number: u32) -> Vec<u8> {
     let mut block = head("GET", "/small", &[]);
     // With incremental indexing (RFC 7541, 6.2.1): `cookie` is 32 in the static table.
-    block.extend([0x40 | 32]);
+    block.push(0x40 | 0x20);
     block.extend(frames::text(&"x".repeat(3000)));
     // The newest entry of the dynamic table is 62.
-    block.extend([0x80 | 62; 120]);
+    block.extend([0x80 | 0x3e; 120]);
     request(stream(number), &block, Ends::Here)
 }
 
@@ -180,13 +180,14 @@ pub(super) const ROWS: &[Row] = &[
     .lasting(20, 2),
     row(
         "h2-rapid-reset",
-        ("HTTP/2: requests that are taken back at once (CVE-2023-44487)", ""),
+        ("HTTP/2: requests that are taken back at once (CVE-2023-44487)", "they are ended"),
         || {
             let steps = vec![Step::Make(taken_back, IDS / FRAMES)];
             Kind::Attack(vec![clients(Count::Of(20, 5), WIDE, steps).again()])
         },
     )
     .most(150)
+    .also(&[Also::SentAway])
     .quick(),
     row(
         "h2-too-many-streams",
@@ -198,13 +199,14 @@ pub(super) const ROWS: &[Row] = &[
         },
     )
     .quick(),
-    row("h2-continuation-flood", ("HTTP/2: a head that goes on and on (CONTINUATION)", ""), || {
+    row("h2-continuation-flood", ("HTTP/2: a head that goes on and on (CONTINUATION)", "they are ended"), || {
         let more = continuation(1, &[vec![0], frames::text("a"), frames::text("b")].concat());
         let steps =
             vec![Step::Send(open_head(1, &head("GET", "/", &[]))), Step::Flood(many(&more))];
         Kind::Attack(vec![clients(Count::Of(20, 5), WIDE, steps).again()])
     })
     .most(150)
+    .also(&[Also::SentAway])
     .quick(),
     row(
         "h2-heads-without-end",
@@ -259,7 +261,7 @@ pub(super) const ROWS: &[Row] = &[
             Kind::Attack(vec![all.again()])
         },
     ),
-    row("h2-window-overflow", ("HTTP/2: a window beyond 2^31 - 1, again and again", ""), || {
+    row("h2-window-overflow", ("HTTP/2: a window beyond 2^31 - 1, again and again", "they are ended"), || {
         let steps = vec![
             Step::Send(gets("/large", STREAMS)),
             Step::Send(window_update(1, WIDE)),
@@ -268,7 +270,8 @@ pub(super) const ROWS: &[Row] = &[
         ];
         Kind::Attack(vec![clients(Count::Of(20, 5), WIDE, steps).again()])
     })
-    .most(150),
+    .most(150)
+    .also(&[Also::SentAway]),
     row(
         "h2-header-bomb",
         ("HTTP/2: a cookie of 3 KB that each request refers to 120 times", ""),

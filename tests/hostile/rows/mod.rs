@@ -62,6 +62,8 @@ pub(crate) enum Serves {
 pub(crate) enum Also {
     /// The server has ended each connection of the attack before its end.
     Ended,
+    /// The server has ended a connection of the attack: it does not listen for ever.
+    SentAway,
     /// No answer to the attackers says that the server failed.
     NoFailures,
     /// The app sees each client of this path go.

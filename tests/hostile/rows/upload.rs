@@ -81,30 +81,34 @@ pub(super) const ROWS: &[Row] = &[
         one(Clients::new(Count::Of(20, 5), steps).again())
     })
     .most(150),
-    row("chunk-extension-without-end", ("a chunk whose extension never ends, at full speed", ""), || {
+    row("chunk-extension-without-end", ("a chunk whose extension never ends, at full speed", "they are ended"), || {
         let begin = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;a=";
         let steps = vec![send(begin), Step::Flood(vec![b'x'; 16 << 10])];
         one(Clients::new(Count::Of(20, 5), steps).again())
     })
     .most(150)
+    .also(&[Also::SentAway])
     .quick(),
-    row("chunk-size-without-end", ("a chunk size of zeros without an end", ""), || {
+    row("chunk-size-without-end", ("a chunk size of zeros without an end", "they are ended"), || {
         let begin = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
         let steps = vec![send(begin), Step::Flood(vec![b'0'; 16 << 10])];
         one(Clients::new(Count::Of(20, 5), steps).again())
     })
-    .most(150),
-    row("trailers-without-end", ("trailers that never end, at full speed", ""), || {
+    .most(150)
+    .also(&[Also::SentAway]),
+    row("trailers-without-end", ("trailers that never end, at full speed", "they are ended"), || {
         let begin = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
         let steps = vec![send(begin), Step::Flood(b"X-More: and more\r\n".repeat(500))];
         one(Clients::new(Count::Of(20, 5), steps).again())
     })
     .most(150)
+    .also(&[Also::SentAway])
     .quick(),
-    row("empty-lines", ("empty lines before a request that never comes", ""), || {
+    row("empty-lines", ("empty lines before a request that never comes", "they are ended"), || {
         one(Clients::new(Count::Of(20, 5), vec![Step::Flood(b"\r\n".repeat(5000))]).again())
     })
-    .most(150),
+    .most(150)
+    .also(&[Also::SentAway]),
     row(
         "puts-kept",
         ("a crowd of PUTs of 60 KB to an app that reads them and never answers, from one address",
