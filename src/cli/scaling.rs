@@ -42,10 +42,18 @@ pub(super) async fn installing(context: &Context) -> Result<Lock, LockError> {
     }
 }
 
+/// The instances whose units are active now, also those that something stands in for.
+async fn active(app: &AppName, manager: &Systemd) -> Result<BTreeSet<InstanceId>, ManagerError> {
+    let units = manager.names(&[&format!("{app}@*.service")]).await?;
+    Ok(survey::active(app, units).collect())
+}
+
 /// The instances that are up now.
 async fn up(app: &AppName, manager: &Systemd) -> Result<BTreeSet<InstanceId>, ManagerError> {
-    let units = manager.names(&[&format!("{app}@*.service")]).await?;
-    Ok(survey::up(app, units).map(|(id, _)| id).collect())
+    let active = active(app, manager).await?.into_iter();
+    let read = async |id| Ok((id, manager.status(&app.instance(id)).await?.is_up()));
+    let read = join_all(active.map(read)).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(read.into_iter().filter_map(|(id, is_up)| is_up.then_some(id)).collect())
 }
 
 /// What an interruption comes as.
@@ -139,7 +147,7 @@ impl<'a> Work<'a> {
     /// Whether the app runs. Where it does not, an instance of it would open its port.
     pub(super) async fn runs(&self) -> Result<bool, ManagerError> {
         let target = self.manager.status(&self.app().target()).await?;
-        Ok(target.is_up() || !up(self.app(), self.manager).await?.is_empty())
+        Ok(target.is_up() || !active(self.app(), self.manager).await?.is_empty())
     }
 
     /// Has systemd read the links, also where it goes away meanwhile.

@@ -1,6 +1,6 @@
 //! The app as it is right now: what systemd says of its units, and what its instances say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,21 +53,19 @@ impl Survey {
         Ok(Self { app: app.clone(), socket, roll, instances })
     }
 
-    /// Asks systemd with one call however many instances there are, and one for each that is not up:
-    /// what is told of the others is only that they are.
+    /// Asks systemd for each instance that is enabled or up, all at once. The list of its units alone would not
+    /// tell one that is up from one that something stands in for.
     pub(super) async fn instances(
         app: &AppName,
         root: &Path,
         manager: &impl ServiceManager,
     ) -> Result<Vec<(InstanceId, UnitStatus)>, Failure> {
         let units = manager.names(&[&format!("{app}@*.service")]).await?;
-        let mut up: BTreeMap<InstanceId, UnitStatus> = up(app, units).collect();
+        let up = active(app, units);
         let enabled = install::installed_instances(root, app).unwrap_or_default();
-        let down = enabled.into_iter().filter(|id| !up.contains_key(id));
+        let ids: BTreeSet<InstanceId> = enabled.into_iter().chain(up).collect();
         let read = async |id| Ok::<_, Failure>((id, manager.status(&app.instance(id)).await?));
-        let down = try_join_all(down.map(read)).await?;
-        up.extend(down);
-        Ok(up.into_iter().collect())
+        try_join_all(ids.into_iter().map(read)).await
     }
 
     /// Asks each instance that is up for its health, all at once.
@@ -75,8 +73,9 @@ impl Survey {
         let folder = context.control_folder(&self.app);
         let sockets = &ControlSockets { folder, timeout: PROBE_TIMEOUT };
         join_all(self.instances.iter().map(async |(id, status)| match status.main_pid {
-            Some(_) => Some(sockets.probe(*id).await),
-            None => None,
+            // What stands in for it has no control socket.
+            Some(_) if status.standing_in().is_none() => Some(sockets.probe(*id).await),
+            _ => None,
         }))
         .await
     }
@@ -87,11 +86,8 @@ impl Survey {
     }
 }
 
-/// The instances of an app that are up, of some units.
-pub(super) fn up(
-    app: &AppName,
-    units: Vec<UnitStatus>,
-) -> impl Iterator<Item = (InstanceId, UnitStatus)> {
+/// The instances of an app whose unit is active, of a list of units: it may be that of a stand-in.
+pub(super) fn active(app: &AppName, units: Vec<UnitStatus>) -> impl Iterator<Item = InstanceId> {
     let up = units.into_iter().filter(UnitStatus::is_up);
-    up.filter_map(|unit| Some((app.instance_of(unit.name.as_str())?, unit)))
+    up.filter_map(|unit| app.instance_of(unit.name.as_str()))
 }

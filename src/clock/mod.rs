@@ -27,6 +27,12 @@ impl BootTime {
         Self(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
     }
 
+    /// The moment so long after this one.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(Self::after_boot(time).0))
+    }
+
     /// How long ago `earlier` was; zero where it was not.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -64,5 +70,7 @@ mod tests {
         assert_eq!(at(3).since(at(5)), Duration::ZERO);
         assert_eq!(at(5).since(at(3)), Duration::from_secs(2));
         assert_eq!(at(5).milliseconds(), 5_000);
+        assert_eq!(at(5).after(Duration::from_secs(2)), at(7));
+        assert_eq!(at(5).after(Duration::MAX).since(at(5)), Duration::from_micros(u64::MAX - 5_000_000));
     }
 }

@@ -16,6 +16,7 @@ use super::report::Report;
 use super::settings::{Method, Mode, Network, OnFailure};
 use super::share::Share;
 use super::subnet::Subnet;
+use super::retry::Retry;
 use super::threshold::Threshold;
 use super::typed::{Any, OneOrMore, ShellLine, Time, Variable, Word};
 use super::value::{Instances, Size};
@@ -86,14 +87,18 @@ pub(super) struct Limits {
     /// An instance, or the program behind its front, that has been up for this long is recycled too;
     /// `min_uptime` at least. Without it: it may get as old as it likes.
     pub(super) max_age: Option<Time>,
-    /// After this many restarts in a row, each before `min_uptime`, the instance is errored and
-    /// stays down.
+    /// After this many restarts in a row, each before `min_uptime`, the instance is errored:
+    /// `retry_errored` says what follows.
     pub(super) max_restarts: Option<NonZeroU32>,
     /// An instance that was up for this long had a good start: its crashes are counted anew.
     pub(super) min_uptime: Option<Time>,
     /// Pause before a crashed instance is restarted. For an app behind a front: least time between two
     /// starts of it.
     pub(super) restart_delay: Option<Time>,
+    /// An errored instance is tried again after this, "1s" to "1h", then twice as long, up to an hour;
+    /// meanwhile, where none serves, clients get 503 with `Retry-After`. "off": it stays down until it
+    /// is started by hand.
+    pub(super) retry_errored: Option<Retry>,
     /// How long an instance may take until it is ready; above 0.
     pub(super) start_timeout: Option<Time>,
     /// From SIGTERM to the end of the last request, which is cut off then; above 0.
@@ -234,6 +239,7 @@ impl File {
                 max_restarts: from.value("limits.max_restarts"),
                 min_uptime: from.value("limits.min_uptime"),
                 restart_delay: from.value("limits.restart_delay"),
+                retry_errored: from.value("limits.retry_errored"),
                 start_timeout: from.value("limits.start_timeout"),
                 stop_timeout: from.value("limits.stop_timeout"),
                 hold: from.value("limits.hold"),

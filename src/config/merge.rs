@@ -63,6 +63,7 @@ impl Merged {
         set(&mut limits.max_restarts, file.limits.max_restarts);
         set(&mut limits.min_uptime, file.limits.min_uptime);
         set(&mut limits.restart_delay, file.limits.restart_delay);
+        set(&mut limits.retry_errored, file.limits.retry_errored);
         set(&mut limits.start_timeout, file.limits.start_timeout);
         set(&mut limits.stop_timeout, file.limits.stop_timeout);
         set(&mut limits.hold, file.limits.hold);

@@ -22,6 +22,7 @@ mod listen;
 mod merge;
 mod reader;
 mod report;
+mod retry;
 mod schema;
 mod settings;
 mod share;
@@ -42,6 +43,7 @@ pub use deploy::Deploy;
 pub use duration::{format_duration, parse_duration};
 pub use error::{ConfigError, Problem};
 pub use listen::Listen;
+pub use retry::Retry;
 pub use schema::schema;
 pub use settings::{
     Front, Health, Limits, Method, Mode, Network, OnFailure, Program, Reload, Settings, StaticSite,

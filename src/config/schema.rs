@@ -12,6 +12,7 @@ use super::listen::Listen;
 use super::settings::{Method, Mode, Network, OnFailure, Settings};
 use super::share::Share;
 use super::subnet::Subnet;
+use super::retry::Retry;
 use super::threshold::Threshold;
 use super::typed::{Any, OneOrMore, ShellLine, Time, Variable, Word};
 use super::value::{Instances, Size};
@@ -102,6 +103,9 @@ written_as! {
     // `false` is "off"; `true` is nothing.
     Threshold => {
         "type": ["string", "boolean"], "pattern": "^([1-9][0-9]?%|off)$", "not": { "const": true }
+    }
+    Retry => {
+        "type": ["string", "boolean"], "pattern": format!("^({}|off)$", pattern().trim_matches(&['^', '$'])), "not": { "const": true }
     }
     Time => { "type": "string", "pattern": pattern() }
     Listen => { "type": "string", "examples": ["127.0.0.1:3000", "[::1]:3000", "/run/app.sock"] }

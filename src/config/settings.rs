@@ -9,6 +9,7 @@ use super::deploy::Deploy;
 use super::listen::Listen;
 use super::share::Share;
 use super::subnet::Subnet;
+use super::retry::Retry;
 use super::threshold::Threshold;
 use super::value::{Instances, Size};
 use crate::unit::{AppName, UserName};
@@ -143,6 +144,8 @@ pub struct Limits {
     pub min_uptime: Duration,
     /// Pause before systemd restarts a crashed instance.
     pub restart_delay: Duration,
+    /// After which pause an errored instance is tried again.
+    pub retry_errored: Retry,
     /// From start to readiness; past it the start has failed.
     pub start_timeout: Duration,
     /// From SIGTERM to the end of the last request.
@@ -304,6 +307,7 @@ impl Settings {
                 max_restarts: 10,
                 min_uptime: Duration::from_secs(10),
                 restart_delay: Duration::from_millis(100),
+                retry_errored: Retry::default(),
                 start_timeout: Duration::from_secs(30),
                 stop_timeout: Duration::from_secs(10),
                 hold: Duration::from_secs(5),

@@ -12,6 +12,7 @@ use super::listen::Listen;
 use super::settings::{Method, Mode, Network, OnFailure};
 use super::share::Share;
 use super::subnet::Subnet;
+use super::retry::Retry;
 use super::threshold::Threshold;
 use super::value::{Instances, Size, ValueError};
 use crate::unit::{AppName, UserName};
@@ -142,6 +143,20 @@ impl FromToml for Threshold {
             _ => return from_text(value),
         };
         Err(ValueError::new(bare, Self::ALLOWED).hint(Self::hint(bare)))
+    }
+}
+
+impl FromToml for Retry {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ValueError> {
+        match value {
+            DeValue::Boolean(false) => Ok(Self::Off),
+            DeValue::Integer(number) => {
+                let bare = number.as_str();
+                Err(ValueError::new(bare, Self::ALLOWED)
+                    .hint(format!("add a unit: \"{bare}s\" or \"{bare}min\"")))
+            }
+            _ => from_text(value),
+        }
     }
 }
 

@@ -51,6 +51,7 @@ pub fn to_toml(settings: &Settings) -> String {
     file.value("max_restarts", limits.max_restarts);
     file.text("min_uptime", format_duration(limits.min_uptime));
     file.text("restart_delay", format_duration(limits.restart_delay));
+    file.text("retry_errored", limits.retry_errored);
     file.text("start_timeout", format_duration(limits.start_timeout));
     file.text("stop_timeout", format_duration(limits.stop_timeout));
     file.text("hold", format_duration(limits.hold));

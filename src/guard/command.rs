@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Guard, GuardError, State, Verdict};
+use super::state::whole_seconds;
+use super::{Errored, Guard, GuardError, State, Verdict};
 use crate::clock::BootTime;
+use crate::config::{Retry, format_duration};
 use crate::unit::{InstanceId, ServiceResult};
 
 /// How a guard command ends. The caller prints the sentence on stderr and exits with the code.
@@ -26,11 +28,20 @@ impl Outcome {
     }
 }
 
-/// `guard before ID --max-restarts N`, with `dir` from `$RUNTIME_DIRECTORY`.
+/// `guard before ID --max-restarts N --retry-errored D`, with `dir` from `$RUNTIME_DIRECTORY`.
 #[must_use]
-pub fn before(dir: &Path, id: InstanceId, max_restarts: u32) -> Outcome {
-    match Guard::at(dir, id).before_start(max_restarts) {
+pub fn before(dir: &Path, id: InstanceId, max_restarts: u32, retry: Retry) -> Outcome {
+    let now = BootTime::now();
+    match Guard::at(dir, id).before_start(now, max_restarts, retry) {
         Ok(Verdict::Start) => Outcome::FINE,
+        Ok(Verdict::StandIn(Errored { crashes, retry_at })) => Outcome {
+            code: 0,
+            message: Some(format!(
+                "Instance {id} is errored: it crashed {crashes} times in a row, each time too soon. \
+                 It is tried again in {}.",
+                format_duration(whole_seconds(retry_at.since(now)))
+            )),
+        },
         Ok(Verdict::Errored { crashes }) => Outcome {
             code: 1,
             message: Some(format!(
@@ -56,7 +67,8 @@ pub fn ready(dir: &Path, id: InstanceId) -> Outcome {
 #[must_use]
 pub fn after(dir: &Path, id: InstanceId, result: &ServiceResult, min_uptime: Duration) -> Outcome {
     match Guard::at(dir, id).after_stop(BootTime::now(), result, min_uptime) {
-        Ok(State { crashes: 0, .. }) => Outcome::FINE,
+        // A stand-in has ended.
+        Ok(State { crashes: 0, .. } | State { errored: true, .. }) => Outcome::FINE,
         Ok(_) if *result == ServiceResult::ExecCondition => Outcome::FINE,
         Ok(State { crashes, .. }) => Outcome {
             code: 0,

@@ -8,6 +8,9 @@
 //!   itself, `ExecStartPost=romuo-server guard ready ID` behind the gate ([`ready`])
 //! - `ExecStopPost=romuo-server guard after ID` - how did it end? ([`after`])
 //!
+//! An instance that is errored is tried again after a pause ([`Retry`](crate::config::Retry)). Until that is over its
+//! unit runs a stand-in in its place, which asks [`Guard::stand_in`] whether it is to be one.
+//!
 //! The count is in the small file `ID.guard` in the app's runtime folder, which all of these find
 //! in `$RUNTIME_DIRECTORY`. Times are of the clock that runs since boot: setting the wall clock
 //! does not make an uptime.
@@ -21,8 +24,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::command::{Outcome, after, before, ready};
-pub use self::state::{State, Verdict};
+pub use self::state::{ERRORED, Errored, State, Verdict};
 pub use crate::clock::BootTime;
+use crate::config::Retry;
 use crate::unit::{InstanceId, ServiceResult};
 
 /// Ending of the name of its file: `1.guard`.
@@ -69,15 +73,48 @@ impl Guard {
             .unwrap_or_default()
     }
 
-    /// May the instance start? Remembers the answer: an errored instance starts again when it is
-    /// asked for the next time, which only a person does.
+    /// May the instance start? Remembers the answer: an errored instance that is not tried again by itself
+    /// starts when it is asked for the next time, which only a person does.
     ///
     /// # Errors
     /// Where the state cannot be written.
-    pub fn before_start(&self, max_restarts: u32) -> Result<Verdict, GuardError> {
-        let (state, verdict) = self.state().before_start(max_restarts);
+    pub fn before_start(
+        &self,
+        now: BootTime,
+        max_restarts: u32,
+        retry: Retry,
+    ) -> Result<Verdict, GuardError> {
+        let (state, verdict) = self.state().before_start(now, max_restarts, retry);
         self.write(&state)?;
         Ok(verdict)
+    }
+
+    /// Whether what was started is to stand in for the instance; then it does from now on.
+    ///
+    /// # Errors
+    /// Where the state cannot be written.
+    pub fn stand_in(&self) -> Result<Option<Errored>, GuardError> {
+        let state = self.state();
+        let errored = state.stand_in();
+        if errored.is_some() {
+            self.write(&state.standing_in())?;
+        }
+        Ok(errored)
+    }
+
+    /// The stand-in is about to end, as its pause is over.
+    ///
+    /// # Errors
+    /// Where the state cannot be written.
+    pub fn pause_over(&self, now: BootTime) -> Result<(), GuardError> {
+        self.write(&self.state().pause_over(now))
+    }
+
+    /// The guards of all instances of an app but `own`, as they are in the runtime folder `dir`.
+    pub fn siblings(dir: &Path, own: InstanceId) -> impl Iterator<Item = (InstanceId, State)> {
+        let files = fs::read_dir(dir).into_iter().flatten().flatten();
+        let ids = files.filter_map(|file| Self::id_of(&file.path())).filter(move |id| *id != own);
+        ids.map(|id| (id, Self::at(dir, id).state()))
     }
 
     /// The instance got ready.
@@ -124,5 +161,7 @@ impl Guard {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

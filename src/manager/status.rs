@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use crate::guard::ERRORED;
 use crate::unit::{ActiveState, ServiceResult, UnitName};
 
 /// What is known of a unit. Figures are none where systemd has none.
@@ -96,16 +97,29 @@ impl UnitStatus {
         }
     }
 
-    /// Whether it is up: active, or active and reloading.
+    /// Whether it is up: active, or active and reloading. An errored instance is not, though its stand-in, which
+    /// is what systemd sees, is.
     #[must_use]
     pub fn is_up(&self) -> bool {
+        self.is_active() && self.standing_in().is_none()
+    }
+
+    fn is_active(&self) -> bool {
         matches!(self.active, ActiveState::Active | ActiveState::Reloading)
     }
 
-    /// Whether the crash guard or systemd gave it up.
+    /// Why something stands in for the instance, and until when, as the end of a sentence that begins with its
+    /// name; none: nothing does.
+    #[must_use]
+    pub fn standing_in(&self) -> Option<&str> {
+        self.status_text.strip_prefix(ERRORED).filter(|_| self.is_active())
+    }
+
+    /// Whether the crash guard or systemd gave it up, for now or for ever.
     #[must_use]
     pub fn is_errored(&self) -> bool {
         self.active == ActiveState::Failed
+            || self.standing_in().is_some()
             || (self.active == ActiveState::Inactive && self.result == ServiceResult::ExecCondition)
     }
 
@@ -119,6 +133,9 @@ impl UnitStatus {
     /// Why it is down, as the end of a sentence that begins with its name.
     #[must_use]
     pub fn why_down(&self) -> String {
+        if let Some(why) = self.standing_in() {
+            return why.to_owned();
+        }
         match &self.result {
             ServiceResult::Success if !self.loaded => "has no unit file".into(),
             ServiceResult::Success => format!("is {}", self.active),
@@ -135,5 +152,25 @@ impl UnitStatus {
             ServiceResult::ExecCondition => "crashed too often and was given up".into(),
             other => format!("failed ({other})"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_that_something_stands_in_for_is_errored_and_not_up() {
+        let mut unit = UnitStatus::unknown(UnitName::loaded("shop@1.service"));
+        (unit.loaded, unit.active) = (true, ActiveState::Active);
+        unit.status_text = "serving 127.0.0.1:3000: errored: no".into();
+        assert!(unit.is_up() && !unit.is_errored());
+        unit.status_text = "errored: crashed 3 times in a row, each time too soon; next try in 42s".into();
+        assert!(!unit.is_up() && unit.is_errored());
+        assert_eq!(unit.why_down(), "crashed 3 times in a row, each time too soon; next try in 42s");
+        // systemd keeps the line of the last run.
+        unit.active = ActiveState::Inactive;
+        assert!(!unit.is_errored());
+        assert_eq!(unit.why_down(), "is inactive");
     }
 }

@@ -8,7 +8,7 @@ use askama::Template;
 use super::candidate::Release;
 use super::environment;
 use super::seen::{Home, Writable, needs};
-use super::template::{OPEN_FILES, STOP_MARGIN, checked, own_folder};
+use super::template::{OPEN_FILES, STOP_MARGIN, checked, own_folder, pause};
 use super::text::{BarePath, PathWord, PlainPattern, TimeSpan, Word};
 use super::{Host, RenderError};
 use crate::config::{Listen, Network, Program, Settings};
@@ -47,6 +47,8 @@ pub(super) struct Inherit<'a> {
     max_restarts: u32,
     min_uptime: TimeSpan,
     restart_delay: TimeSpan,
+    /// None: an errored instance stays down.
+    retry: Option<TimeSpan>,
     start_timeout: TimeSpan,
     stop_timeout: TimeSpan,
     margin: TimeSpan,
@@ -113,6 +115,7 @@ impl<'a> Inherit<'a> {
             max_restarts: limits.max_restarts,
             min_uptime: TimeSpan(limits.min_uptime),
             restart_delay: TimeSpan(limits.restart_delay),
+            retry: pause(limits.retry_errored),
             start_timeout: TimeSpan(limits.start_timeout.saturating_add(STOP_MARGIN)),
             stop_timeout: TimeSpan(limits.stop_timeout),
             margin: TimeSpan(STOP_MARGIN),

@@ -11,7 +11,7 @@ use super::candidate::Release;
 use super::seen::{Home, Writable, needs};
 use super::text::{BarePath, PathWord, TextError, TimeSpan};
 use super::{Host, RenderError};
-use crate::config::{Listen, Mode, Network, Settings};
+use crate::config::{Listen, Mode, Network, Retry, Settings};
 use crate::release;
 use crate::unit::{AppName, UnitName, UserName};
 
@@ -185,6 +185,8 @@ pub(super) struct Instance<'a> {
     max_restarts: u32,
     min_uptime: TimeSpan,
     restart_delay: TimeSpan,
+    /// None: an errored instance stays down.
+    retry: Option<TimeSpan>,
     start_timeout: TimeSpan,
     stop_timeout: TimeSpan,
     stop_margin: TimeSpan,
@@ -227,6 +229,7 @@ impl<'a> Instance<'a> {
             max_restarts: limits.max_restarts,
             min_uptime: TimeSpan(limits.min_uptime),
             restart_delay: TimeSpan(limits.restart_delay),
+            retry: pause(limits.retry_errored),
             start_timeout: TimeSpan(limits.start_timeout + reload),
             stop_timeout: TimeSpan(limits.stop_timeout.saturating_add(STOP_MARGIN)),
             stop_margin: TimeSpan(STOP_MARGIN),
@@ -235,6 +238,14 @@ impl<'a> Instance<'a> {
             open_files: OPEN_FILES,
             version: host.systemd,
         })
+    }
+}
+
+/// The pause after which an errored instance is tried again; none: never.
+pub(super) fn pause(retry: Retry) -> Option<TimeSpan> {
+    match retry {
+        Retry::After(pause) => Some(TimeSpan(pause)),
+        Retry::Off => None,
     }
 }
 

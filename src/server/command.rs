@@ -10,10 +10,11 @@ use miette::Diagnostic;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::ServerError;
-use super::exec::exec;
+use super::exec::{become_command, exec};
 use super::fronted::ask_for_swap;
 use super::life::runtime_folder;
-use crate::config::{self, Listen, parse_duration};
+use super::standin;
+use crate::config::{self, Listen, Retry, parse_duration};
 use crate::gate;
 use crate::guard;
 use crate::release::Place;
@@ -44,6 +45,11 @@ struct Serve {
 }
 
 impl Serve {
+    /// Stands in for the instance, if it is errored; none: it is not, or is a candidate or started by hand.
+    fn stand_in(&self) -> Option<ExitCode> {
+        standin::instead_of(self.instance?, &runtime_folder()?)
+    }
+
     /// What is run.
     fn place(&self) -> Result<Place, ServerError> {
         let Self { config, instance, release } = self;
@@ -93,13 +99,25 @@ struct Gate {
 
 #[derive(Debug, Subcommand)]
 enum Guard {
-    /// Exit with 1 if the instance is errored, so that it does not start
+    /// Exit with 1 if the instance is errored and stays so, so that it does not start
     Before {
         /// The instance
         id: InstanceId,
         /// So many quick crashes in a row make it errored
         #[arg(long, value_name = "COUNT")]
         max_restarts: u32,
+        /// After this pause an errored instance is tried again; until then it starts as its own stand-in
+        #[arg(long, value_name = "DURATION", default_value = "off")]
+        retry_errored: Retry,
+    },
+    /// Become this command; or stand in for it, if the instance is errored. Units of `mode = "inherit"` do
+    #[command(hide = true)]
+    Exec {
+        /// The instance
+        id: InstanceId,
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
     },
     /// Count its uptime from now on
     Ready {
@@ -133,10 +151,16 @@ pub fn main() -> ExitCode {
         Arguments { verb: Some(Verb::Swap { id }), .. } => swap(id),
         Arguments { verb: Some(Verb::Gate(verb)), .. } => verb.run(),
         Arguments { verb: Some(Verb::Exec(what)), .. } => {
+            if let Some(code) = what.stand_in() {
+                return code;
+            }
             let Err(error) = what.place().and_then(|place| exec(&place));
             failed(error)
         }
         Arguments { serve: Some(what), .. } => {
+            if let Some(code) = what.stand_in() {
+                return code;
+            }
             match what.place().and_then(|place| super::serve(place, what.instance)) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => failed(error),
@@ -192,6 +216,15 @@ fn complain(error: impl Diagnostic + Send + Sync + 'static) {
 impl Gate {
     fn run(self) -> ExitCode {
         let Self { id, listen, path, timeout, start_timeout } = self;
+        if let Some((id, folder)) = id.zip(runtime_folder())
+            && let Some(stands_in) = standin::begins(id, &folder, start_timeout)
+        {
+            if !stands_in {
+                eprintln!("Instance {id} is errored, and nothing stands in for it");
+                return ExitCode::FAILURE;
+            }
+            return ExitCode::SUCCESS;
+        }
         let gate = gate::Gate { listen, path, timeout, within: start_timeout };
         match gate.pass() {
             Ok(passed) => {
@@ -220,7 +253,16 @@ impl Guard {
             return ExitCode::from(2);
         };
         let outcome = match self {
-            Self::Before { id, max_restarts } => guard::before(&folder, id, max_restarts),
+            Self::Before { id, max_restarts, retry_errored } => {
+                guard::before(&folder, id, max_restarts, retry_errored)
+            }
+            Self::Exec { id, command } => {
+                if let Some(code) = standin::instead_of(id, &folder) {
+                    return code;
+                }
+                let Err(error) = become_command(&command);
+                return failed(error);
+            }
             Self::Ready { id } => guard::ready(&folder, id),
             Self::After { id, min_uptime, result } => {
                 guard::after(&folder, id, &result, min_uptime)

@@ -14,6 +14,7 @@
 //! | `side_door` | doors beside the public one |
 //! | `relay` | the door for the siblings of a fronted instance |
 //! | `exec` | an instance that is the app's own program |
+//! | `standin` | what turns clients away for an instance that is errored, until it is tried again |
 //! | `life` | all of it, from the sockets to the last response |
 //! | `signals`, `notify`, `status`, `watchdog`, `logging` | what systemd says, and what it and the journal are told |
 
@@ -46,6 +47,7 @@ mod side_door;
 mod signals;
 mod site;
 mod sockets;
+mod standin;
 mod status;
 mod stream;
 mod tunnel;

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use crate::config::duration::MAX_MICROS;
 use crate::config::{
     Deploy, Front, Health, Instances, Limits, Listen, Method, Mode, Network, OnFailure, Program,
-    Reload, Settings, Share, Size, StaticSite, Threshold, format_duration, parse, parse_duration,
+    Reload, Retry, Settings, Share, Size, StaticSite, Threshold, format_duration, parse, parse_duration,
     to_toml,
 };
 
@@ -55,6 +55,7 @@ prop_compose! {
         max_restarts in 1..=u32::MAX,
         min_uptime in durations(0),
         restart_delay in durations(0),
+        retry_errored in option::of(1_000..=3_600_000_u64),
         start_timeout in durations(1),
         stop_timeout in durations(1),
         hold in durations(0),
@@ -68,6 +69,8 @@ prop_compose! {
             max_restarts,
             min_uptime,
             restart_delay,
+            retry_errored: retry_errored
+                .map_or(Retry::Off, |millis| Retry::After(Duration::from_millis(millis))),
             start_timeout,
             stop_timeout,
             hold,

@@ -71,7 +71,7 @@ proptest! {
         let text = format!("{key} = \"{text}\"");
         if let Err(error) = parse(&text, Path::new("/romuo.toml")) {
             let sentence = error.to_string();
-            let size_alone = ["8M or more", "above 0", "365d at most", "a duration up to", "min_uptime` or more"];
+            let size_alone = ["8M or more", "from \"1s\" to \"1h\"", "above 0", "365d at most", "a duration up to", "min_uptime` or more"];
             prop_assert!(size_alone.iter().any(|allowed| sentence.contains(allowed)), "{sentence}");
         }
     }

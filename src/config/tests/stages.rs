@@ -7,7 +7,7 @@ use std::time::Duration;
 use snapbox::{assert_data_eq, str};
 
 use crate::config::{
-    Deploy, Instances, Method, Mode, Network, Settings, StaticSite, Threshold, detect_version,
+    Deploy, Instances, Method, Mode, Network, Retry, Settings, StaticSite, Threshold, detect_version,
     load, parse, to_toml,
 };
 
@@ -39,6 +39,7 @@ fn what_the_file_says_takes_the_place_of_the_default() {
         max_restarts = 3
         min_uptime = "20s"
         restart_delay = "1s"
+        retry_errored = "5min"
         start_timeout = "1min"
         stop_timeout = "30s"
         [health]
@@ -75,6 +76,7 @@ fn what_the_file_says_takes_the_place_of_the_default() {
     assert_eq!(shop.limits.recycle, "75%".parse().unwrap());
     assert_eq!(shop.limits.max_age, Some(seconds(86_400)));
     assert_eq!((shop.limits.min_uptime, shop.limits.restart_delay), (seconds(20), seconds(1)));
+    assert_eq!(shop.limits.retry_errored, Retry::After(seconds(300)));
     assert_eq!((shop.limits.start_timeout, shop.limits.stop_timeout), (seconds(60), seconds(30)));
     assert_eq!((shop.health.path.as_str(), shop.health.failures), ("/up", 5));
     assert_eq!((shop.health.interval, shop.health.timeout), (seconds(10), seconds(1)));
@@ -101,6 +103,7 @@ fn recycling_is_on_unless_it_is_said_to_be_off() {
     assert_eq!(settings("").limits.max_age, None);
     for off in ["\"off\"", "false"] {
         assert_eq!(settings(&format!("limits.recycle = {off}")).limits.recycle, Threshold::Off);
+        assert_eq!(settings(&format!("limits.retry_errored = {off}")).limits.retry_errored, Retry::Off);
     }
 }
 
@@ -246,6 +249,7 @@ recycle = "90%"
 max_restarts = 10
 min_uptime = "10s"
 restart_delay = "100ms"
+retry_errored = "1min"
 start_timeout = "30s"
 stop_timeout = "10s"
 hold = "5s"

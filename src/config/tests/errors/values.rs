@@ -27,11 +27,12 @@ recycle = 0.9
 max_age = true
 max_restarts = 0
 min_uptime = 10
+retry_errored = 60
 start_timeout = "5"
 "#
         ),
         str![[r#"
-romuo.toml:1:8: `name` is 3, not an app name: a lowercase letter, then lowercase letters, digits, `-` or `_`, 31 at most (and 18 more problems)
+romuo.toml:1:8: `name` is 3, not an app name: a lowercase letter, then lowercase letters, digits, `-` or `_`, 31 at most (and 19 more problems)
 romuo.toml:2:13: `directory` is [], not a path
 romuo.toml:3:8: `user` is true, not a user name: a letter or `_`, then letters, digits, `-` or `_`, 31 at most
 romuo.toml:4:10: `listen` is 3000, not an address such as "127.0.0.1:3000", "[::1]:3000" or "/run/app.sock"
@@ -55,7 +56,9 @@ romuo.toml:19:11: `limits.max_age` is true, not a duration such as "10s", "100ms
 romuo.toml:20:16: `limits.max_restarts` is 0, not a whole number, 1 or more
 romuo.toml:21:14: `limits.min_uptime` is 10, not a duration such as "10s", "100ms" or "1min 30s", 365d at most
   add a unit: "10s", "10ms" or "10min"
-romuo.toml:22:17: `limits.start_timeout` is "5", not a duration such as "10s", "100ms" or "1min 30s", 365d at most
+romuo.toml:22:17: `limits.retry_errored` is 60, not a duration from "1s" to "1h", or "off"
+  add a unit: "60s" or "60min"
+romuo.toml:23:17: `limits.start_timeout` is "5", not a duration such as "10s", "100ms" or "1min 30s", 365d at most
   add a unit: "5s", "5ms" or "5min"
 
 "#]]
