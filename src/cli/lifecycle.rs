@@ -49,11 +49,12 @@ pub(super) async fn start(
     printer: &Printer,
 ) -> Result<Exit, Failure> {
     let manager = Systemd::connect().await?;
-    manager.run(Verb::Start, &app.target()).await?;
     // To systemd one that something stands in for is started already.
     let before = Survey::take(app, context.root(), &manager).await?;
     let errored = before.instances.iter().filter(|(_, unit)| unit.standing_in().is_some());
-    try_join_all(errored.map(async |(_, unit)| manager.run(Verb::Restart, &unit.name).await)).await?;
+    let restarts = errored.map(async |(_, unit)| manager.run(Verb::Restart, &unit.name).await);
+    manager.run(Verb::Start, &app.target()).await?;
+    try_join_all(restarts).await?;
     let survey = expect_all_up(app, context.root(), &manager).await?;
     let (count, listen) = (survey.instances.len(), survey.socket.listen.join(", "));
     printer.say(format!("started {app}: {count} instances serve on {listen}"));

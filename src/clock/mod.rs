@@ -71,6 +71,9 @@ mod tests {
         assert_eq!(at(5).since(at(3)), Duration::from_secs(2));
         assert_eq!(at(5).milliseconds(), 5_000);
         assert_eq!(at(5).after(Duration::from_secs(2)), at(7));
-        assert_eq!(at(5).after(Duration::MAX).since(at(5)), Duration::from_micros(u64::MAX - 5_000_000));
+        assert_eq!(
+            at(5).after(Duration::MAX).since(at(5)),
+            Duration::from_micros(u64::MAX - 5_000_000)
+        );
     }
 }

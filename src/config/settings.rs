@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::deploy::Deploy;
 use super::listen::Listen;
+use super::retry::Retry;
 use super::share::Share;
 use super::subnet::Subnet;
-use super::retry::Retry;
 use super::threshold::Threshold;
 use super::value::{Instances, Size};
 use crate::unit::{AppName, UserName};

@@ -9,10 +9,10 @@ use toml::de::DeValue;
 
 use super::duration::parse_duration;
 use super::listen::Listen;
+use super::retry::Retry;
 use super::settings::{Method, Mode, Network, OnFailure};
 use super::share::Share;
 use super::subnet::Subnet;
-use super::retry::Retry;
 use super::threshold::Threshold;
 use super::value::{Instances, Size, ValueError};
 use crate::unit::{AppName, UserName};

@@ -97,7 +97,8 @@ struct World {
 impl World {
     /// A start is asked for: what is let through is exactly what the promise says.
     fn start(&mut self) -> Result<(), TestCaseError> {
-        let verdict = self.guard.before_start(self.now, self.max_restarts, Retry::After(self.first));
+        let verdict =
+            self.guard.before_start(self.now, self.max_restarts, Retry::After(self.first));
         let verdict = verdict.unwrap();
         self.model.told = false;
         let is_too_often = self.model.crashes >= self.max_restarts + self.model.errored;

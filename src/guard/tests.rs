@@ -111,7 +111,11 @@ fn the_count_is_kept_from_one_process_to_the_next() {
     }
     assert_eq!(before(dir.path(), id, 2, Retry::Off).code, 1);
     assert!(Guard::at(dir.path(), id).state().errored);
-    assert_eq!(before(dir.path(), "2".parse().unwrap(), 2, Retry::Off).code, 0, "the sibling is not concerned");
+    assert_eq!(
+        before(dir.path(), "2".parse().unwrap(), 2, Retry::Off).code,
+        0,
+        "the sibling is not concerned"
+    );
     assert_eq!(before(dir.path(), id, 2, Retry::Off).code, 0);
     assert_eq!(Guard::at(dir.path(), id).state(), started());
 }
@@ -213,7 +217,10 @@ fn the_stand_in_finds_out_by_the_file_that_it_is_one_and_when_it_ends() {
     assert_eq!(siblings, [(id, guard.state())]);
     assert_eq!(Guard::siblings(dir.path(), id).count(), 0);
     guard.pause_over(until.retry_at).unwrap();
-    assert_eq!(after(dir.path(), id, &ServiceResult::Success, MIN_UPTIME), Outcome { code: 0, message: None });
+    assert_eq!(
+        after(dir.path(), id, &ServiceResult::Success, MIN_UPTIME),
+        Outcome { code: 0, message: None }
+    );
     assert_eq!(before(dir.path(), id, 1, retry), Outcome { code: 0, message: None });
     assert_eq!((guard.state().crashes, guard.stand_in().unwrap()), (1, None), "the try");
 }

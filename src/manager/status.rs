@@ -165,9 +165,13 @@ mod tests {
         (unit.loaded, unit.active) = (true, ActiveState::Active);
         unit.status_text = "serving 127.0.0.1:3000: errored: no".into();
         assert!(unit.is_up() && !unit.is_errored());
-        unit.status_text = "errored: crashed 3 times in a row, each time too soon; next try in 42s".into();
+        unit.status_text =
+            "errored: crashed 3 times in a row, each time too soon; next try in 42s".into();
         assert!(!unit.is_up() && unit.is_errored());
-        assert_eq!(unit.why_down(), "crashed 3 times in a row, each time too soon; next try in 42s");
+        assert_eq!(
+            unit.why_down(),
+            "crashed 3 times in a row, each time too soon; next try in 42s"
+        );
         // systemd keeps the line of the last run.
         unit.active = ActiveState::Inactive;
         assert!(!unit.is_errored());

@@ -32,7 +32,9 @@ fn a_killed_instance_loses_what_it_has_in_hand_and_nothing_afterwards() {
 
 #[test]
 fn a_crash_looping_instance_becomes_errored_and_neither_socket_nor_sibling_suffers() {
-    let machine = Machine::serving("[limits]\nmax_restarts = 3\nrestart_delay = \"50ms\"\n");
+    let machine = Machine::serving(
+        "[limits]\nmax_restarts = 3\nrestart_delay = \"50ms\"\nretry_errored = \"off\"\n",
+    );
     machine.drop_in("romuo@1.service", "[Service]\nExecStart=\nExecStart=/bin/false\n");
     let two = machine.pid(2);
     let load = machine.load(Machine::mixed());

@@ -221,7 +221,7 @@ fn an_app_that_ends_at_boot_is_found_at_once_and_counted() {
     let machine = machine(r#"["/usr/bin/node", "-e", "process.exit(7)"]"#, toml, &[]);
     machine.ctl(&["install-units"]).ok();
     machine.ctl(&["start"]).exits(1);
-    machine.until_errored("romuo@1.service");
+    machine.until_standing_in("romuo@1.service");
     let journal = machine.journal();
     let sentence = "the app ended before it answered GET /health on 127.0.0.1:3000";
     assert!(journal.contains(sentence), "{journal}");

@@ -193,7 +193,22 @@ impl Machine {
         self.until_journal_after(time, &format!("{unit} starts"), started)
     }
 
-    /// Waits until an instance is errored. The crash guard says so a moment before systemd, which then
+    /// Waits until an instance is errored and something stands in for it.
+    pub(crate) fn until_standing_in(&self, unit: &str) {
+        self.until_standing_in_after(0, unit);
+    }
+
+    /// The same, after `time`, in microseconds since 1970.
+    pub(crate) fn until_standing_in_after(&self, time: i64, unit: &str) {
+        let errored = self.until_journal_after(time, &format!("{unit} is errored"), |entry| {
+            entry.unit.as_deref() == Some(unit)
+                && entry.message.contains(" is errored: it crashed ")
+        });
+        self.until_started_after(errored.time_us, unit);
+    }
+
+    /// Waits until an instance is errored and stays down: it is not to be tried again, or a drop-in has replaced its
+    /// program, so that nothing can stand in for it. The crash guard says so a moment before systemd, which then
     /// takes the unit down, and `status` tells what systemd says.
     pub(crate) fn until_errored(&self, unit: &str) {
         for said in [" is errored: it crashed ", "Skipped due to 'exec-condition'."] {

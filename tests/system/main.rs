@@ -14,6 +14,7 @@ mod crash;
 mod demo;
 mod deploy;
 mod docs;
+mod errored;
 mod explain;
 mod hostile;
 mod inherit;

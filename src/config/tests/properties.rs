@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use crate::config::duration::MAX_MICROS;
 use crate::config::{
     Deploy, Front, Health, Instances, Limits, Listen, Method, Mode, Network, OnFailure, Program,
-    Reload, Retry, Settings, Share, Size, StaticSite, Threshold, format_duration, parse, parse_duration,
-    to_toml,
+    Reload, Retry, Settings, Share, Size, StaticSite, Threshold, format_duration, parse,
+    parse_duration, to_toml,
 };
 
 /// Durations that the file can say, from `least` microseconds.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use snapbox::{assert_data_eq, str};
 
 use crate::config::{
-    Deploy, Instances, Method, Mode, Network, Retry, Settings, StaticSite, Threshold, detect_version,
-    load, parse, to_toml,
+    Deploy, Instances, Method, Mode, Network, Retry, Settings, StaticSite, Threshold,
+    detect_version, load, parse, to_toml,
 };
 
 /// The settings of a file in /srv/shop that says `text`.
@@ -103,7 +103,10 @@ fn recycling_is_on_unless_it_is_said_to_be_off() {
     assert_eq!(settings("").limits.max_age, None);
     for off in ["\"off\"", "false"] {
         assert_eq!(settings(&format!("limits.recycle = {off}")).limits.recycle, Threshold::Off);
-        assert_eq!(settings(&format!("limits.retry_errored = {off}")).limits.retry_errored, Retry::Off);
+        assert_eq!(
+            settings(&format!("limits.retry_errored = {off}")).limits.retry_errored,
+            Retry::Off
+        );
     }
 }
 

@@ -195,7 +195,10 @@ mod tests {
             &long,
         ] {
             let answer = told(request).await;
-            assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\nretry-after: 42\r\n"), "{answer}");
+            assert!(
+                answer.starts_with("HTTP/1.1 503 Service Unavailable\r\nretry-after: 42\r\n"),
+                "{answer}"
+            );
             assert!(answer.contains("\r\nconnection: close\r\n"));
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{answer}");
@@ -207,7 +210,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_no_request_is_closed_without_a_word() {
-        for sent in [b"".as_slice(), b"\x16\x03\x01\x02\0", b"*1\r\n$4\r\nPING\r\n", b"hello\r\n", b"EHLO-x"] {
+        for sent in [
+            b"".as_slice(),
+            b"\x16\x03\x01\x02\0",
+            b"*1\r\n$4\r\nPING\r\n",
+            b"hello\r\n",
+            b"EHLO-x",
+        ] {
             assert_eq!(told(sent).await, "", "{sent:?}");
         }
     }
@@ -232,7 +241,8 @@ mod tests {
             hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
         let connection = tokio::spawn(connection);
         let request = || Request::get("http://a/").body(Empty::<Bytes>::new()).unwrap();
-        let both = tokio::join!(sender.send_request(request()), sender.clone().send_request(request()));
+        let both =
+            tokio::join!(sender.send_request(request()), sender.clone().send_request(request()));
         for response in [both.0.unwrap(), both.1.unwrap()] {
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(response.headers()[RETRY_AFTER], "42");

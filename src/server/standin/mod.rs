@@ -71,9 +71,9 @@ pub(super) fn instead_of(id: InstanceId, folder: &Path) -> Option<ExitCode> {
             std::io::Result::Ok(())
         })
     });
-    let noted = ended.map_err(|error| error.to_string()).and_then(|()| {
-        guard.pause_over(BootTime::now()).map_err(|error| error.to_string())
-    });
+    let noted = ended
+        .map_err(|error| error.to_string())
+        .and_then(|()| guard.pause_over(BootTime::now()).map_err(|error| error.to_string()));
     Some(match noted {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -152,8 +152,7 @@ async fn take(
 ) -> std::io::Result<(Stream, tokio::sync::OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(std::io::Error::other)?;
     // One that serves now is looked at again with the next tick, which begins this anew.
-    let stream = poll_fn(|cx| {
-        if siblings.serve() { Poll::Pending } else { listeners.poll_accept(cx) }
-    });
+    let stream =
+        poll_fn(|cx| if siblings.serve() { Poll::Pending } else { listeners.poll_accept(cx) });
     Ok((stream.await?, slot))
 }

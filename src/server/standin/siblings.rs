@@ -64,7 +64,8 @@ impl Siblings {
 
     /// In how many seconds the next one of the app is tried.
     pub(super) fn retry_after(&self, own: Errored, now: BootTime) -> u64 {
-        let others = Guard::siblings(&self.folder, self.own).filter_map(|(_, state)| state.stand_in());
+        let others =
+            Guard::siblings(&self.folder, self.own).filter_map(|(_, state)| state.stand_in());
         let next = others.map(|other| other.retry_at).fold(own.retry_at, BootTime::min);
         let (least, most) = RETRY_AFTER;
         next.since(now).as_millis().div_ceil(1000).try_into().unwrap_or(most).clamp(least, most)
@@ -93,13 +94,16 @@ mod tests {
         let write = |text: &str| fs::write(folder.path().join("2.guard"), text).unwrap();
         assert!(Siblings::new(folder.path(), "1".parse().unwrap()).serve(), "not looked yet");
         // Its own state says nothing.
-        fs::write(folder.path().join("1.guard"), r#"{"crashes":0,"errored":false,"ready_at":1}"#).unwrap();
+        fs::write(folder.path().join("1.guard"), r#"{"crashes":0,"errored":false,"ready_at":1}"#)
+            .unwrap();
         assert!(!looked(folder.path()).await.serve(), "alone");
         write(r#"{"crashes":0,"errored":false,"ready_at":1}"#);
         assert!(looked(folder.path()).await.serve());
         write(r#"{"crashes":2,"errored":false,"ready_at":null,"started":true}"#);
         assert!(looked(folder.path()).await.serve());
-        write(r#"{"crashes":3,"errored":true,"ready_at":null,"retry_at":5,"pauses":1,"stands_in":true}"#);
+        write(
+            r#"{"crashes":3,"errored":true,"ready_at":null,"retry_at":5,"pauses":1,"stands_in":true}"#,
+        );
         assert!(!looked(folder.path()).await.serve());
         write(r#"{"crashes":3,"errored":false,"ready_at":null,"started":true,"pauses":1}"#);
         assert!(!looked(folder.path()).await.serve(), "a try that has not come up yet");

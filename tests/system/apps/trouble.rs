@@ -41,7 +41,7 @@ fn an_app_that_crashes_at_boot_shows_why_and_becomes_errored() {
     let app = App::boot("crashes");
     let failed = app.install().exits(1);
     says(&failed, &["crashes@1.service", "DATABASE_URL is not set"]);
-    app.machine.until_errored(&app.unit(1));
+    app.machine.until_standing_in(&app.unit(1));
     says(&app.ctl(&["status"]).exits(3), &["errored"]);
     // It has said so on its standard error.
     says(&app.ctl(&["logs", "--lines", "200", "--stderr"]).exits(0), &["DATABASE_URL is not set"]);
