@@ -159,7 +159,7 @@ pub const OPTIONS: &[Known] = &[
         &[],
         Differently,
         "`limits.restart_delay`, which does not grow; after `limits.max_restarts` quick crashes the \
-         instance stays down",
+         instance is tried again after `limits.retry_errored`, which does",
     ),
     Known::new(
         "source_map_support",

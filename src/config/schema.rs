@@ -105,7 +105,7 @@ written_as! {
         "type": ["string", "boolean"], "pattern": "^([1-9][0-9]?%|off)$", "not": { "const": true }
     }
     Retry => {
-        "type": ["string", "boolean"], "pattern": format!("^({}|off)$", pattern().trim_matches(&['^', '$'])), "not": { "const": true }
+        "type": ["string", "boolean"], "pattern": format!("^({}|off)$", pattern().trim_matches(['^', '$'])), "not": { "const": true }
     }
     Time => { "type": "string", "pattern": pattern() }
     Listen => { "type": "string", "examples": ["127.0.0.1:3000", "[::1]:3000", "/run/app.sock"] }

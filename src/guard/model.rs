@@ -167,7 +167,6 @@ impl World {
                     self.ends(&ServiceResult::ExitCode)?;
                 }
             }
-            Happens::ChildEnds => {}
             Happens::StopAndStart => {
                 self.model = Model::default();
                 self.ends(&ServiceResult::Success)?;
@@ -177,7 +176,8 @@ impl World {
                 self.model = Model::default();
                 self.ends(&ServiceResult::Success)?;
             }
-            Happens::EndsWell => {}
+            // What stands in has no child, and does not recycle itself.
+            Happens::ChildEnds | Happens::EndsWell => {}
         }
         Ok(())
     }

@@ -28,6 +28,10 @@ pub const ERRORED: &str = "errored: ";
 ///
 /// The file outlives an update of romuo: what older versions did not write has a default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "older versions read those of the file that they know"
+)]
 pub struct State {
     /// Quick crashes in a row.
     pub crashes: u32,

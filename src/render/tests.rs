@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -5,7 +6,7 @@ use proptest::prelude::*;
 
 use super::text::{BarePath, PathWord, TimeSpan};
 use super::*;
-use crate::config::{Listen, Network, StaticSite};
+use crate::config::{Listen, Mode, Network, Program, Retry, StaticSite};
 
 fn host() -> Host {
     Host { server: "/usr/bin/romuo-server".into(), ctl: "/usr/bin/romuoctl".into(), systemd: 252 }
@@ -204,6 +205,40 @@ fn ipv6_takes_ipv4_too_unless_that_has_a_listener_of_its_own() {
     assert_eq!(only(&["[::]:80", "0.0.0.0:80"]).as_deref(), Some("ipv6-only"));
 }
 
+#[test]
+fn an_instance_is_stood_in_for_only_where_it_is_tried_again() {
+    let of = |mode: Option<Mode>, retry| {
+        let mut settings = settings();
+        settings.limits.retry_errored = retry;
+        settings.program = mode.map(|mode| Program {
+            command: vec!["/usr/bin/node".into(), "server.js".into()],
+            mode,
+            environment: BTreeMap::new(),
+            env_file: None,
+            writable: Vec::new(),
+            readable: Vec::new(),
+        });
+        let units = render(&settings, &host()).unwrap();
+        let found = directives(&units.files[2].text);
+        let one = |key| values(&found, key).first().map(|&value| value.to_owned());
+        [one("ExecCondition"), one("ExecStart"), one("NotifyAccess")].map(Option::unwrap_or_default)
+    };
+    let server = "/usr/bin/romuo-server";
+    let before = format!("{server} guard before %i --max-restarts 10");
+    let serve = format!("{server} --config %d/romuo.toml --instance %i");
+    let (after, off) = (Retry::After(Duration::from_secs(90)), Retry::Off);
+    for mode in [None, Some(Mode::Front)] {
+        let retried = [format!("{before} --retry-errored 90s"), serve.clone(), "main".into()];
+        assert_eq!(of(mode, after), retried);
+        assert_eq!(of(mode, off), [before.clone(), serve.clone(), "main".into()]);
+    }
+    let exec = format!(":{server} guard exec %i -- /usr/bin/node server.js");
+    let retried = [format!("{before} --retry-errored 90s"), exec, "main".into()];
+    assert_eq!(of(Some(Mode::Inherit), after), retried);
+    let down = [before, ":/usr/bin/node server.js".into(), String::new()];
+    assert_eq!(of(Some(Mode::Inherit), off), down);
+}
+
 /// Paths with all that means something in a unit file, more often than by chance.
 fn any_path() -> impl Strategy<Value = PathBuf> {
     let part = prop_oneof![
@@ -259,7 +294,7 @@ proptest! {
         prop_assert_eq!(expand(values(&found, "WorkingDirectory")[0]), text(&directory));
         prop_assert_eq!(expand(values(&directives(&socket.text), "ListenStream")[0]), text(&unix));
         for (key, rest) in [
-            ("ExecCondition", " guard before %i --max-restarts 10"),
+            ("ExecCondition", " guard before %i --max-restarts 10 --retry-errored 60s"),
             ("ExecStart", " --config %d/romuo.toml --instance %i"),
             ("ExecStopPost", " guard after %i --min-uptime 10s"),
         ] {

@@ -184,6 +184,10 @@ fn swap(id: InstanceId) -> ExitCode {
         eprintln!("romuo-server: swap is for units, which have $RUNTIME_DIRECTORY");
         return ExitCode::from(2);
     };
+    if guard::Guard::at(&folder, id).state().stand_in().is_some() {
+        eprintln!("the app was not swapped: instance {id} is errored; a restart tries it again");
+        return ExitCode::FAILURE;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(ask_for_swap(&folder, id)),

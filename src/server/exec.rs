@@ -6,11 +6,7 @@ use std::process::Command;
 
 use super::error::ServerError;
 use crate::config::Mode;
-use crate::program;
 use crate::release::Place;
-
-/// Where a service speaks to systemd (sd_notify(3)).
-const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
 /// Becomes the program. It keeps the process id, so that it is the one that systemd passed the sockets to
 /// (`$LISTEN_PID`, sd_listen_fds(3)), and the descriptors. Its variables are those of the unit and of its
@@ -28,9 +24,6 @@ pub(super) fn exec(place: &Place) -> Result<Infallible, ServerError> {
     if std::env::var("NODE_ENV").is_ok_and(|env| env == place.installed().env) {
         command.env("NODE_ENV", &settings.env);
     }
-    if !program::notifies(&program.command) {
-        command.env_remove(NOTIFY_SOCKET);
-    }
     let source = command
         .args(arguments)
         .current_dir(&settings.directory)
@@ -42,19 +35,14 @@ pub(super) fn exec(place: &Place) -> Result<Infallible, ServerError> {
     Err(ServerError::Exec { program, directory, source })
 }
 
-/// Becomes a command of a unit: the same process, descriptors, folder and variables, less the way to systemd where
-/// the program does not speak to it. That was for the stand-in alone.
+/// Becomes a command of a unit: the same process, descriptors, folder and variables.
 ///
 /// # Errors
 /// Where it cannot be started.
 pub(super) fn become_command(words: &[String]) -> Result<Infallible, ServerError> {
     let (word, arguments) = words.split_first().ok_or(ServerError::NotInheriting)?;
     let mut command = Command::new(word);
-    command.args(arguments);
-    if !program::notifies(words) {
-        command.env_remove(NOTIFY_SOCKET);
-    }
-    let source = command.exec();
+    let source = command.args(arguments).exec();
     let directory = std::env::current_dir().unwrap_or_default();
     Err(ServerError::Exec { program: word.clone(), directory, source })
 }

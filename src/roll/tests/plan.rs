@@ -56,3 +56,23 @@ fn an_instance_whose_program_is_down_is_rolled_first_and_by_restart() {
     let wanted = [(ids[1], Way::Restart(Reason::Failing)), (ids[0], Way::Swap { before: BEFORE })];
     assert_eq!(order, wanted);
 }
+
+#[test]
+fn an_errored_instance_is_rolled_first_though_something_stands_in_for_it() {
+    let app = AppName::default();
+    let ids: [InstanceId; 2] = ["1".parse().unwrap(), "2".parse().unwrap()];
+    let up = |id| unit(&app, id, ActiveState::Active, ServiceResult::Success);
+    let status_text =
+        "errored: crashed 3 times in a row, each time too soon; next try in 42s".into();
+    let stood_in_for = UnitStatus { status_text, ..up(ids[1]) };
+    for (front, reason) in [(None, Reason::Method), (Some(Front::silent()), Reason::Down)] {
+        let healthy = front.as_ref().map(|_| self::front(None));
+        let plan = Plan::new(vec![
+            Candidate { id: ids[0], unit: up(ids[0]), front: healthy },
+            Candidate { id: ids[1], unit: stood_in_for.clone(), front },
+        ]);
+        assert!(plan.stopped.is_empty());
+        let first = Planned { id: ids[1], way: Way::Restart(reason), serves: false };
+        assert_eq!((&plan.order[0], plan.order[1].serves), (&first, true));
+    }
+}

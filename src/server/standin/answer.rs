@@ -24,12 +24,16 @@ const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Most that is read of a request before it is answered.
 const HEAD: usize = 4 << 10;
 
-/// How long a client may take to send its request, and then to take its answer and hang up; each. One that has a
+/// How long a client may take to send its request, and then to take its answer, and then to hang up. One that has a
 /// request sends it with its connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long an HTTP/2 connection may take from its first byte to its last.
-const H2_PATIENCE: Duration = Duration::from_secs(2);
+/// The same where many are at it: a few round trips on this continent, and whoever is silent on purpose keeps nobody
+/// from an answer for long.
+pub(super) const HURRY: Duration = Duration::from_millis(100);
+
+/// How long the streams of an HTTP/2 connection may be opened, by the patience.
+const H2_PART: u32 = 10;
 
 /// Streams of an HTTP/2 connection at the same time, their windows and buffers, in bytes: what is sent is one
 /// sentence, and what comes is not read.
@@ -45,24 +49,25 @@ enum Speaks {
 }
 
 /// Tells a client that nobody serves, and to come back in `retry_after` seconds.
-pub(super) async fn turn_away<S>(mut stream: S, retry_after: u64)
+pub(super) async fn turn_away<S>(mut stream: S, retry_after: u64, patience: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut head = Vec::new();
     // What has come until then has to do.
-    let _ = timeout(PATIENCE, read_head(&mut stream, &mut head)).await;
+    let _ = timeout(patience, read_head(&mut stream, &mut head)).await;
     match speaks(&head) {
         Speaks::Http1 { is_head } => {
             let answer = http1(retry_after, is_head);
-            if let Ok(Ok(())) = timeout(PATIENCE, stream.write_all(answer.as_bytes())).await {
-                say_farewell(stream).await;
+            if let Ok(Ok(())) = timeout(patience, stream.write_all(answer.as_bytes())).await {
+                say_farewell(stream, patience).await;
             }
         }
         Speaks::Http2 => {
-            let _ = timeout(H2_PATIENCE, http2(head, stream, retry_after)).await;
+            let _ =
+                timeout(2 * patience, http2(head, stream, retry_after, patience / H2_PART)).await;
         }
-        Speaks::Other => say_farewell(stream).await,
+        Speaks::Other => say_farewell(stream, patience).await,
     }
 }
 
@@ -117,8 +122,9 @@ fn http1(retry_after: u64, is_head: bool) -> String {
     )
 }
 
-/// Answers the streams of a connection until its client leaves or is out of time. `first`: what was read of it.
-async fn http2<S>(first: Vec<u8>, stream: S, retry_after: u64)
+/// Answers the streams of a connection until its client leaves, or has had the time to open some. `first`: what was
+/// read of it.
+async fn http2<S>(first: Vec<u8>, stream: S, retry_after: u64, opens: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -144,7 +150,7 @@ where
             .serve_connection(io, service_fn(answer))
     );
     // GOAWAY in two steps around a ping: what the client has sent by then is answered.
-    let begun = timeout(PATIENCE / 10, connection.as_mut()).await;
+    let begun = timeout(opens, connection.as_mut()).await;
     if begun.is_err() {
         connection.as_mut().graceful_shutdown();
         let _ = connection.await;
@@ -153,7 +159,7 @@ where
 
 /// Ends a connection so that the client can read what was sent: closing a socket while the client still sends
 /// would reset the connection (RFC 9112, 9.6).
-async fn say_farewell(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+async fn say_farewell(mut stream: impl AsyncRead + AsyncWrite + Unpin, patience: Duration) {
     let farewell = async {
         stream.shutdown().await?;
         let mut scrap = [0; 1 << 10];
@@ -161,7 +167,7 @@ async fn say_farewell(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         std::io::Result::Ok(())
     };
     // However it ends, the connection is over.
-    let _ = timeout(PATIENCE, farewell).await;
+    let _ = timeout(patience, farewell).await;
 }
 
 #[cfg(test)]
@@ -174,7 +180,7 @@ mod tests {
     /// What comes back of these bytes, until the end.
     async fn told(sent: &[u8]) -> String {
         let (mut client, server) = duplex(64 << 10);
-        let serving = tokio::spawn(turn_away(server, 42));
+        let serving = tokio::spawn(turn_away(server, 42, PATIENCE));
         client.write_all(sent).await.unwrap();
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
@@ -226,16 +232,16 @@ mod tests {
         let (mut client, server) = duplex(64 << 10);
         client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         // Ends although the client neither reads nor closes.
-        turn_away(server, 1).await;
+        turn_away(server, 1, HURRY).await;
         let (mut mute, server) = duplex(16);
         mute.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        turn_away(server, 1).await;
+        turn_away(server, 1, HURRY).await;
     }
 
     #[tokio::test]
     async fn each_stream_of_http2_is_told_the_same_and_the_connection_ends() {
         let (client, server) = duplex(64 << 10);
-        let serving = tokio::spawn(turn_away(server, 42));
+        let serving = tokio::spawn(turn_away(server, 42, PATIENCE));
         let io = TokioIo::new(client);
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();

@@ -104,9 +104,9 @@ async fn live(errored: Errored, mut siblings: Siblings, listeners: &Listeners) {
     notify::ready(&status());
     let watchdog = sd_notify::watchdog_enabled();
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut ticks = interval(watchdog.map_or(TICK, |time| TICK.min(time / 3)));
+    let mut ticks = interval(watchdog.map_or(TICK, |time| TICK.min(time / 6)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut said = Instant::now();
+    let (mut said, mut pinged) = (Instant::now(), Instant::now());
     loop {
         let taken = tokio::select! {
             biased;
@@ -114,7 +114,8 @@ async fn live(errored: Errored, mut siblings: Siblings, listeners: &Listeners) {
                 if BootTime::now() >= errored.retry_at {
                     break;
                 }
-                if watchdog.is_some() {
+                if watchdog.is_some_and(|time| pinged.elapsed() >= time / 3) {
+                    pinged = Instant::now();
                     notify::ping();
                 }
                 if said.elapsed() >= STATUS_EVERY {
@@ -129,8 +130,10 @@ async fn live(errored: Errored, mut siblings: Siblings, listeners: &Listeners) {
         match taken {
             Ok((stream, slot)) => {
                 let retry_after = siblings.retry_after(errored, BootTime::now());
+                let is_crowded = slots.available_permits() < CONNECTIONS / 2;
+                let patience = if is_crowded { answer::HURRY } else { answer::PATIENCE };
                 tokio::spawn(async move {
-                    answer::turn_away(stream, retry_after).await;
+                    answer::turn_away(stream, retry_after, patience).await;
                     drop(slot);
                 });
             }
