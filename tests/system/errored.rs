@@ -1,5 +1,6 @@
 //! Instances that crashed too often: they are tried again, and until then clients are told so.
 
+use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
@@ -32,6 +33,14 @@ import socket
 server = http.server.ThreadingHTTPServer(('', 0), Handler, bind_and_activate=False)
 server.socket = socket.socket(fileno=3)
 server.serve_forever()
+";
+
+/// Holds three hundred connections and never says a word.
+const HOLDS: &str = "
+import signal, socket
+held = [socket.create_connection(('127.0.0.1', 3000)) for _ in range(300)]
+print('held', flush=True)
+signal.pause()
 ";
 
 /// What the app answers.
@@ -158,6 +167,15 @@ fn an_errored_instance_is_said_to_be_one_and_anybody_may_start_it_at_once() {
     let own = process.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap().trim();
     println!("memory of a stand-in: {own}");
     assert!(own.trim_end_matches(" kB").parse::<u64>().unwrap() < 4 << 10, "{own}");
+
+    // Those who hold connections and say nothing keep nobody from an answer.
+    let mut mute = machine.spawn(&["python3", "-c", HOLDS]);
+    let mut said = String::new();
+    BufReader::new(mute.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "held\n");
+    is_turned_away(&asked(&machine, &[]));
+    mute.kill().unwrap();
+    mute.wait().unwrap();
 
     // None of these waits for the hour: there is no job in the way.
     assert_eq!(machine.systemctl(&["list-jobs", "--no-legend"]).ok(), "");

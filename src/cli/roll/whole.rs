@@ -1,6 +1,6 @@
 //! All that a roll is about: which instances, and which way.
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::super::context::Context;
 use super::super::error::Failure;
@@ -48,7 +48,7 @@ impl Whole {
         if let Some(only) = only {
             instances.retain(|(id, _)| only.contains(id));
         }
-        let mut plan = Plan::new(candidates(settings, context, manager, instances).await?);
+        let mut plan = Plan::new(candidates(settings, context, instances).await);
         if let Some(before) = interrupted {
             plan.begin_after(&ids(&before.rolled));
         }
@@ -70,22 +70,19 @@ pub(in super::super) fn gate(settings: &Settings) -> Gate {
 async fn candidates(
     settings: &Settings,
     context: &Context,
-    manager: &Systemd,
     instances: Vec<(InstanceId, UnitStatus)>,
-) -> Result<Vec<Candidate>, Failure> {
+) -> Vec<Candidate> {
     if settings.program_in(Mode::Front).is_none() || settings.reload.method != Method::Swap {
         let candidate = |(id, unit)| Candidate { id, unit, front: None };
-        return Ok(instances.into_iter().map(candidate).collect());
+        return instances.into_iter().map(candidate).collect();
     }
     let app = &settings.name;
     let configuration = &install::config_path(app);
     let (sockets, now) = (&sockets(settings, context), Now::ask());
     let asked = instances.into_iter().map(async |(id, unit)| {
         if !unit.is_up() {
-            return Ok(Candidate { id, unit, front: Some(Front::silent()) });
+            return Candidate { id, unit, front: Some(Front::silent()) };
         }
-        // What a unit that is up was made of is not in the list.
-        let unit = manager.status(&app.instance(id)).await?;
         let (report, swap) = tokio::join!(sockets.probe(id), sockets.may_swap(id));
         let had = swap.as_ref().map(|state| state.drop_ins.as_slice()).unwrap_or_default();
         let front = Front {
@@ -93,7 +90,7 @@ async fn candidates(
             report: report.ok().map(Box::new),
             swap: swap.map_err(|error| error.to_string()),
         };
-        Ok(Candidate { id, unit, front: Some(front) })
+        Candidate { id, unit, front: Some(front) }
     });
-    try_join_all(asked).await
+    join_all(asked).await
 }
