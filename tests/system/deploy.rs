@@ -361,3 +361,26 @@ fn old_releases_go_and_those_in_use_stay() {
     assert!(gone.stderr.contains("has no release"), "{gone:?}");
     assert_eq!((shop.says().as_str(), shop.run()), ("four red", pair(&last[2])));
 }
+
+#[test]
+fn a_deploy_mends_an_app_whose_instances_are_errored() {
+    let shop = Shop::boot();
+    shop.configure("red", "[limits]\nmax_restarts = 2\nretry_errored = \"1h\"\n");
+    shop.version("one", "if (require('fs').existsSync('/srv/broken')) process.exit(1)\n");
+    shop.deploy();
+    shop.0.sandbox.write("/srv/broken", "").unwrap();
+    shop.ctl(&["restart"]).exits(1);
+    for unit in ["shop@1.service", "shop@2.service"] {
+        shop.0.until_standing_in(unit);
+    }
+    assert!(shop.says().starts_with("503 Service Unavailable: "), "{}", shop.says());
+    // What is broken too is found so beside them, as ever.
+    shop.version("two", "process.exit(2)\n");
+    let (code, refused) = shop.json(&["deploy"]);
+    assert_eq!(code, Some(1), "{refused:#}");
+    shop.version("three", "");
+    let three = shop.deploy();
+    assert_eq!(shop.says(), "three red");
+    assert_eq!(shop.run(), pair(&three));
+    shop.is_clean();
+}

@@ -301,3 +301,25 @@ fn a_stand_in_that_is_killed_comes_back_and_its_pause_goes_on() {
     assert!(why.starts_with("crashed 2 times in a row"), "{why}");
     is_turned_away(&asked(&machine, &[]));
 }
+
+#[test]
+fn an_app_that_was_well_and_is_killed_again_and_again_is_errored_and_tried_again() {
+    let machine = installed("front", "retry_errored = \"2s\"\nmin_uptime = \"1h\"\n");
+    machine.ctl(&["start"]).ok();
+    let mut killed = 0;
+    for _ in 0..2 {
+        let app = machine.status()["instances"][0]["app_pid"].to_string();
+        killed = Machine::now();
+        machine.run(&["kill", "-KILL", &app]).ok();
+        // Its front starts it again, but for the last time.
+        machine.until_journal_after(killed, "it is well again, or given up", |entry| {
+            entry.unit.as_deref() == Some("romuo@1.service")
+                && (entry.message == "the app is well"
+                    || entry.message.contains(" and is given up"))
+        });
+    }
+    machine.until_standing_in_after(killed, "romuo@1.service");
+    assert!(asked(&machine, &[]).ends_with(HELLO), "the other one serves");
+    until_it_serves(&machine, killed);
+    assert_eq!(machine.status()["state"], "online");
+}

@@ -8,7 +8,7 @@ use super::super::survey::Survey;
 use super::sockets;
 use crate::config::{Method, Mode, Settings};
 use crate::install;
-use crate::manager::{ServiceManager as _, Systemd, UnitStatus};
+use crate::manager::{Systemd, UnitStatus};
 use crate::roll::{
     Candidate, Front, Gate, HealthProbe as _, Now, Outcome, Plan, Progress, changed,
 };
