@@ -38,9 +38,11 @@ impl Siblings {
         Self { folder: folder.into(), own, well: None, seen: Cell::new(None) }
     }
 
-    /// Asks them, if that is due. Until this has been done once, they count as serving.
+    /// Asks them, if that is due and not known already. Until this has been done once, they count as serving.
     pub(super) async fn look(&mut self) {
-        if self.well.is_none_or(|(asked, _)| asked.elapsed() >= ASK_AFTER) {
+        if self.seen() {
+            self.well = None;
+        } else if self.well.is_none_or(|(asked, _)| asked.elapsed() >= ASK_AFTER) {
             let well = healthy_siblings(&self.folder, self.own).await;
             self.well = Some((Instant::now(), !well.is_empty()));
         }
@@ -52,8 +54,7 @@ impl Siblings {
     }
 
     fn seen(&self) -> bool {
-        if let Some((at, seen)) = self.seen.get().filter(|(at, _)| at.elapsed() < FRESH) {
-            let _ = at;
+        if let Some((_, seen)) = self.seen.get().filter(|(at, _)| at.elapsed() < FRESH) {
             return seen;
         }
         let now = BootTime::now();
