@@ -54,7 +54,7 @@ pub(crate) struct Front {
     closing: Closing,
     /// One permit for each request that may still be held.
     pub(super) held: Semaphore,
-    complaints: Complaints,
+    pub(super) complaints: Complaints,
 }
 
 /// Where a request came in.
@@ -181,7 +181,8 @@ impl Front {
                 {
                     response.extensions_mut().insert(Early);
                 }
-                if entry == Entry::Relay && refusal == DOWN {
+                // Of this kind is only what nobody has seen.
+                if entry == Entry::Relay && refusal.status == StatusCode::SERVICE_UNAVAILABLE {
                     response.headers_mut().insert(UNSERVED, HeaderValue::from_static("1"));
                 }
                 own(response)
@@ -235,21 +236,14 @@ const fn refusal(status: StatusCode, reason: &'static str) -> Refusal {
 const TOO_LARGE: Refusal =
     refusal(StatusCode::PAYLOAD_TOO_LARGE, "the request's body is larger than the server takes");
 
-const BROKEN: Refusal = refusal(StatusCode::BAD_REQUEST, "the request's body broke off");
+/// The client has not sent all of it.
+pub(super) const BROKEN: Refusal = refusal(StatusCode::BAD_REQUEST, "the request's body broke off");
 
 const SLOW: Refusal =
     refusal(StatusCode::REQUEST_TIMEOUT, "the request's body came too slowly");
 
 const UNASKED: Refusal =
     refusal(StatusCode::BAD_GATEWAY, "the app changed to a protocol that was not asked for");
-
-/// The app is down, and nobody else can answer.
-pub(super) const DOWN: Refusal =
-    refusal(StatusCode::SERVICE_UNAVAILABLE, "the app is not running at the moment");
-
-/// The app had the request, and nobody knows what it did with it.
-pub(super) const CUT: Refusal =
-    refusal(StatusCode::BAD_GATEWAY, "the app broke off before it answered");
 
 /// What a body that did not come to its end means for its request.
 pub(super) fn of_body(outcome: Outcome) -> Option<Refusal> {

@@ -5,13 +5,14 @@
 //! | `framing`, `strict` | which requests are refused: what two programs could read in two ways |
 //! | `hop`, `forwarded`, `request_id` | what of a request's and an answer's head is passed on |
 //! | `upload` | a request's body, which has to come at a pace |
-//! | `forward`, `resend`, `body` | a request's way to the app, and a second one where that fails |
+//! | `forward`, `resend`, `attempts`, `body` | a request's way to the app, and a second one where that fails |
 //! | `reply`, `refusal` | the answer, of the app or of the front itself |
 //! | `tunnel`, `websocket`, `events`, `ending` | what goes on for ever, and how it ends well |
 //! | `app` | the app itself, as a child process |
 //! | `route`, `siblings` | which generation of the app takes requests now; the other instances |
 
 mod app;
+mod attempts;
 mod body;
 mod ending;
 mod events;

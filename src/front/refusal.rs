@@ -1,10 +1,12 @@
 //! What the front answers by itself, and how it tells the journal.
 
+use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
 use super::reply::FrontBody;
@@ -45,9 +47,19 @@ impl Refusal {
     }
 }
 
-/// The lines about refusals in the journal, so many and no more.
+/// Bytes of a path that go to the journal: enough to find it in the app.
+const PATH: usize = 256;
+
+/// The lines about requests in the journal, so many of each kind and no more.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints {
+    refusals: Lines,
+    /// Apart, so that no flood of bad requests hides them.
+    crashes: Lines,
+}
+
 #[derive(Debug)]
-pub(crate) struct Complaints(Mutex<Bucket>);
+struct Lines(Mutex<Bucket>);
 
 #[derive(Debug)]
 struct Bucket {
@@ -57,7 +69,7 @@ struct Bucket {
     unsaid: u64,
 }
 
-impl Default for Complaints {
+impl Default for Lines {
     fn default() -> Self {
         Self(Mutex::new(Bucket { left: BURST, since: Instant::now(), unsaid: 0 }))
     }
@@ -66,11 +78,11 @@ impl Default for Complaints {
 impl Complaints {
     /// Tells the journal of a request that the front refused or could not get answered.
     pub(crate) fn refused(&self, refusal: Refusal, id: &HeaderValue, method: &Method, path: &str) {
-        if let Some(unsaid) = self.take(Instant::now()) {
+        if let Some(unsaid) = self.refusals.take(Instant::now()) {
             tracing::warn!(
                 request = id.to_str().unwrap_or_default(),
-                %method,
-                path,
+                method = shown(method.as_str()),
+                path = shown(path),
                 status = refusal.status.as_u16(),
                 unsaid,
                 "{}",
@@ -81,18 +93,55 @@ impl Complaints {
 
     /// Tells the journal of a connection whose bytes were no request.
     pub(crate) fn unreadable(&self, reason: &dyn std::fmt::Display) {
-        if let Some(unsaid) = self.take(Instant::now()) {
+        if let Some(unsaid) = self.refusals.take(Instant::now()) {
             tracing::warn!(unsaid, "refused what is no HTTP request: {reason}");
         }
     }
 
     /// Tells the journal of a file of a site that is there and cannot be read.
     pub(crate) fn unread(&self, reason: &dyn std::fmt::Display) {
-        if let Some(unsaid) = self.take(Instant::now()) {
+        if let Some(unsaid) = self.refusals.take(Instant::now()) {
             tracing::error!(unsaid, "could not read a file of the site: {reason}");
         }
     }
 
+    /// Tells the journal which request the app had in hand when it ended; not what is behind the `?`, where
+    /// secrets may be. `how`: the end of a sentence that begins with "the app".
+    pub(crate) fn crashed(&self, how: &str, parts: &Parts) {
+        if let Some(unsaid) = self.crashes.take(Instant::now()) {
+            let id = parts.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+            let (method, path) = (shown(parts.method.as_str()), shown(parts.uri.path()));
+            tracing::warn!(
+                request = id.unwrap_or_default(),
+                method,
+                path,
+                unsaid,
+                "the app {how} with {method} {path} in hand"
+            );
+        }
+    }
+}
+
+/// A method or a path as it may stand in the journal: of printable ASCII, and not too long. What else a client
+/// sends could make a terminal show something that is not there.
+fn shown(path: &str) -> String {
+    let mut text = String::new();
+    for byte in path.bytes() {
+        if text.len() >= PATH {
+            text.push_str("...");
+            break;
+        }
+        if byte.is_ascii_graphic() {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+impl Lines {
     /// Whether a line may go out now; with it, how many were left out before it.
     fn take(&self, now: Instant) -> Option<u64> {
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,8 +166,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_path_in_the_journal_is_plain_and_bounded() {
+        assert_eq!(shown("/a%20b;c"), "/a%20b;c");
+        assert_eq!(shown("/\u{202e}x\u{7f}"), "/%E2%80%AEx%7F");
+        assert!(shown(&"/\u{e4}".repeat(PATH)).len() <= PATH + 5);
+    }
+
+    #[test]
     fn a_flood_of_refusals_is_counted_and_not_told_one_by_one() {
-        let complaints = Complaints::default();
+        let complaints = Lines::default();
         let start = Instant::now();
         for _ in 0..BURST {
             assert_eq!(complaints.take(start), Some(0));

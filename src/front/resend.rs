@@ -1,31 +1,31 @@
 //! To the app, and again where it was in vain.
 //!
-//! What the app cannot have seen goes again, whatever it is. What it may have seen goes again only if
-//! doing it twice is as good as once (RFC 9110, 9.2.2). In both cases the body has to be there still.
-//! It goes to the app itself if that is up, else to a sibling, else it is held until the app is back.
+//! [`Attempts`] says how often and to whom; here it is done. The body has to be there still. While the
+//! app is down a request is held until it is back.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use http::request::Parts;
-use http::{Method, Request};
 use tokio::sync::SemaphorePermit;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use super::attempts::{Attempts, End, Next};
 use super::body::{RequestBody, Source};
-use super::forward::{CUT, DOWN, Entry, Front, UNSERVED, of_body};
+use super::forward::{BROKEN, Entry, Front, UNSERVED, of_body};
 use super::refusal::Refusal;
-use super::route::Lease;
+use super::route::{Generation, Lease};
 use super::siblings::Siblings;
-use crate::upstream::{Answer, Failed, Sent};
-
-/// How often a request goes again that somebody may have seen: a request that kills each app that it
-/// meets must not get all of them.
-const RESENDS: u32 = 2;
+use crate::upstream::{Answer, Failed, Sent, UpstreamError};
 
 /// How long a request that is held waits before it looks again whether a sibling is healthy, or whether
 /// an app that took no connections takes some.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long after a connection broke off it is known whether the app's process has ended with it. The
+/// kernel tells of both at nearly the same moment; a second attempt in between would be lost as well.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// An answer, and the right to its generation; none: it is a sibling's.
 pub(super) struct Passed {
@@ -37,11 +37,10 @@ pub(super) struct Passed {
 struct Spare {
     parts: Parts,
     source: Option<Arc<Source>>,
-    /// How many may have seen it.
-    seen_by: u32,
-    /// The generation that may have seen it last.
-    last: Option<u32>,
 }
+
+/// An attempt that brought no answer, and whose it was.
+type Lost = (Failed<RequestBody>, Arc<Generation>);
 
 impl Front {
     /// Gets the answer to a request, wherever from.
@@ -53,8 +52,7 @@ impl Front {
         let (parts, body) = request.into_parts();
         let source = body.source();
         let Some(lease) = self.route.lease() else {
-            let copy = Spare { parts, source, seen_by: 0, last: None };
-            return Box::pin(self.pass_elsewhere(copy, None, entry)).await;
+            return Box::pin(self.pass_on(Spare { parts, source }, None, entry)).await;
         };
         // A request without a body comes back whole when it fails; the head of another one may be gone.
         let spare = source.as_ref().map(|_| parts.clone());
@@ -68,104 +66,150 @@ impl Front {
             }
             Err(mut failed) => {
                 let head = failed.request.take().map(|request| request.into_parts().0);
-                let parts = head.or(spare).ok_or(CUT)?;
-                let copy = Spare { parts, source, seen_by: 0, last: None };
-                Box::pin(self.pass_again(copy, &failed, lease, entry)).await
-            }
-        }
-    }
-
-    /// Sends it to the same app on a connection of its own: the one that failed may have been one
-    /// that the app closed at this moment.
-    async fn pass_again(
-        &self,
-        mut copy: Spare,
-        failed: &Failed<RequestBody>,
-        lease: Lease,
-        entry: Entry,
-    ) -> Result<Passed, Refusal> {
-        copy.judge(failed, Some(lease.generation().number))?;
-        match lease.generation().pool.send(copy.request()?, true).await {
-            Ok(answer) => Ok(copy.passed(answer, Some(lease))),
-            Err(failed) => {
-                let dead = lease.generation().number;
-                copy.judge(&failed, Some(dead))?;
+                // One of the two is there: what is not given back had a body.
+                let parts = head.or(spare).ok_or(BROKEN)?;
+                let lost = Some((failed, Arc::clone(lease.generation())));
                 drop(lease);
-                self.pass_elsewhere(copy, Some(dead), entry).await
+                Box::pin(self.pass_on(Spare { parts, source }, lost, entry)).await
             }
         }
     }
 
-    /// Sends it to a sibling, or holds it until the app is back. `dead`: the generation that has
-    /// just failed.
-    async fn pass_elsewhere(
+    /// Goes on with a request: to the same app, to a sibling, or to the app when it is back.
+    async fn pass_on(
         &self,
-        mut copy: Spare,
-        mut dead: Option<u32>,
+        spare: Spare,
+        mut lost: Option<Lost>,
         entry: Entry,
     ) -> Result<Passed, Refusal> {
-        if entry == Entry::Relay {
-            return Err(DOWN);
-        }
+        let mut attempts = Attempts::of(&spare.parts.method);
         let deadline = Instant::now() + self.hold;
         let mut held: Option<SemaphorePermit<'_>> = None;
+        let mut tried = None;
+        // The connection may have been one that the app closed at this moment.
+        let mut is_stale = lost.is_some();
         loop {
-            if let Some(siblings) = &self.siblings
-                && let Some(passed) = to_sibling(siblings, &mut copy).await?
-            {
-                return Ok(passed);
-            }
-            if held.is_none() {
-                held = Some(self.held.try_acquire().map_err(|_| DOWN)?);
-            }
-            tokio::select! {
-                () = self.route.until_other(dead) => {}
-                () = sleep_until(deadline.min(Instant::now() + LOOK_AGAIN)) => {}
+            let next = match lost.take() {
+                None => attempts.next(),
+                Some((failed, generation)) => {
+                    tried = Some(generation.number);
+                    let end = self.end_of(&spare, &failed, &generation).await?;
+                    attempts.judge(end, spare.is_whole())?
+                }
+            };
+            let at_once =
+                next == Next::Own || next == Next::Anywhere && std::mem::take(&mut is_stale);
+            if !at_once {
+                if next == Next::Anywhere {
+                    if entry == Entry::Relay {
+                        // Whoever brought it has others to ask.
+                        return Err(self.give_up(&attempts));
+                    }
+                    if let Some(siblings) = &self.siblings
+                        && let Some(passed) = self.to_sibling(siblings, &spare, &mut attempts).await?
+                    {
+                        return Ok(passed);
+                    }
+                }
+                if Instant::now() >= deadline {
+                    return Err(self.give_up(&attempts));
+                }
+                if held.is_none() {
+                    held = Some(self.held.try_acquire().map_err(|_| self.give_up(&attempts))?);
+                }
+                tokio::select! {
+                    () = self.route.until_other(tried) => {}
+                    () = sleep_until(deadline.min(Instant::now() + LOOK_AGAIN)) => {}
+                }
             }
             if let Some(lease) = self.route.lease() {
-                match lease.generation().pool.send(copy.request()?, false).await {
-                    Ok(answer) => return Ok(copy.passed(answer, Some(lease))),
-                    Err(failed) => {
-                        dead = Some(lease.generation().number);
-                        copy.judge(&failed, dead)?;
+                let again = spare.request().ok_or_else(|| self.give_up(&attempts))?;
+                match lease.generation().pool.send(again, at_once).await {
+                    Ok(answer) => return Ok(spare.passed(answer, Some(lease))),
+                    Err(failed) => lost = Some((failed, Arc::clone(lease.generation()))),
+                }
+            }
+        }
+    }
+
+    /// Sends it to the first healthy sibling that takes it; none: none does.
+    async fn to_sibling(
+        &self,
+        siblings: &Siblings,
+        spare: &Spare,
+        attempts: &mut Attempts,
+    ) -> Result<Option<Passed>, Refusal> {
+        for sibling in siblings.healthy().await {
+            let again = || spare.request().ok_or_else(|| self.give_up(attempts));
+            let mut sent = sibling.pool.send(again()?, false).await;
+            if matches!(&sent, Err(failed) if failed.sent == Sent::Nothing) {
+                sent = sibling.pool.send(again()?, true).await;
+            }
+            match sent {
+                Ok(answer) if answer.parts.headers.contains_key(UNSERVED) => {}
+                Ok(answer) => return Ok(Some(spare.passed(answer, None))),
+                Err(failed) => {
+                    spare.check_body(&failed)?;
+                    if failed.sent != Sent::Nothing {
+                        attempts.judge(End::Sibling, spare.is_whole())?;
                     }
                 }
             }
-            if Instant::now() >= deadline {
-                return Err(DOWN);
-            }
+            siblings.doubt(&sibling).await;
         }
+        Ok(None)
     }
-}
 
-/// Sends it to the first healthy sibling that takes it; none: none does.
-async fn to_sibling(siblings: &Siblings, copy: &mut Spare) -> Result<Option<Passed>, Refusal> {
-    for sibling in siblings.healthy().await {
-        let mut sent = sibling.pool.send(copy.request()?, false).await;
-        if matches!(&sent, Err(failed) if failed.sent == Sent::Nothing) {
-            sent = sibling.pool.send(copy.request()?, true).await;
+    /// How an attempt ended. Waits until it can be told whether the app has ended with it.
+    ///
+    /// # Errors
+    /// What the client is told where it is the request that was at fault.
+    async fn end_of(
+        &self,
+        spare: &Spare,
+        failed: &Failed<RequestBody>,
+        generation: &Generation,
+    ) -> Result<End, Refusal> {
+        spare.check_body(failed)?;
+        if failed.sent == Sent::Nothing {
+            return Ok(End::Unsent);
         }
-        match sent {
-            Ok(answer) if answer.parts.headers.contains_key(UNSERVED) => {}
-            Ok(answer) => return Ok(Some(copy.passed(answer, None))),
-            Err(failed) => copy.judge(&failed, None)?,
+        if let UpstreamError::Malformed(why) = failed.error {
+            return Ok(End::Malformed(why));
         }
-        siblings.doubt(&sibling).await;
+        tokio::select! {
+            biased;
+            () = generation.ended() => {
+                if let Some(how) = generation.crash() {
+                    self.complaints.crashed(how, &spare.parts);
+                }
+                Ok(End::Died)
+            }
+            () = sleep(SETTLE) => Ok(match failed.error {
+                UpstreamError::Cut => End::Cut,
+                _ => End::Closed,
+            }),
+        }
     }
-    Ok(None)
+
+    fn give_up(&self, attempts: &Attempts) -> Refusal {
+        attempts.given_up(self.route.lease().is_some())
+    }
 }
 
 impl Spare {
-    /// The request once more.
-    ///
-    /// # Errors
-    /// Where part of its body is gone.
-    fn request(&self) -> Result<Request<RequestBody>, Refusal> {
+    /// The request once more; none: part of its body is gone.
+    fn request(&self) -> Option<Request<RequestBody>> {
         let body = match &self.source {
-            Some(source) => source.again().ok_or(CUT)?,
+            Some(source) => source.again()?,
             None => RequestBody::default(),
         };
-        Ok(Request::from_parts(self.parts.clone(), body))
+        Some(Request::from_parts(self.parts.clone(), body))
+    }
+
+    /// Whether it can be sent once more.
+    fn is_whole(&self) -> bool {
+        self.source.as_ref().is_none_or(|source| source.again().is_some())
     }
 
     /// It has been answered, so it will not go again.
@@ -176,33 +220,14 @@ impl Spare {
         Passed { answer, lease }
     }
 
-    /// Whether it may go again after this. `generation`: of the app that failed; none: a sibling's.
+    /// Whether the request itself was whole, as far as it came.
     ///
     /// # Errors
-    /// What the client is told otherwise.
-    fn judge(
-        &mut self,
-        failed: &Failed<RequestBody>,
-        generation: Option<u32>,
-    ) -> Result<(), Refusal> {
+    /// What its client is told otherwise.
+    fn check_body(&self, failed: &Failed<RequestBody>) -> Result<(), Refusal> {
         if let Some(refusal) = self.source.as_ref().and_then(|source| of_body(source.outcome())) {
             return Err(refusal);
         }
-        if failed.sent == Sent::Nothing {
-            return Ok(());
-        }
-        // An app on its way down may break off more than once.
-        if generation.is_none() || generation != self.last {
-            self.seen_by += 1;
-            self.last = generation;
-        }
-        let again = is_idempotent(&self.parts.method) && self.seen_by <= RESENDS;
-        if again { Ok(()) } else { Err(CUT) }
+        if matches!(failed.error, UpstreamError::Body(_)) { Err(BROKEN) } else { Ok(()) }
     }
-}
-
-fn is_idempotent(method: &Method) -> bool {
-    let methods =
-        [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];
-    methods.contains(method)
 }

@@ -6,7 +6,7 @@
 //! generation could be found unused and be stopped in between.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
@@ -25,6 +25,9 @@ pub(crate) struct Generation {
     /// Told whenever the last lease is given back.
     unused: Notify,
     retired: CancellationToken,
+    /// How its process ended, once it has.
+    end: OnceLock<String>,
+    ended: CancellationToken,
 }
 
 impl Generation {
@@ -36,6 +39,8 @@ impl Generation {
             leases: AtomicUsize::new(0),
             unused: Notify::new(),
             retired: CancellationToken::new(),
+            end: OnceLock::new(),
+            ended: CancellationToken::new(),
         })
     }
 
@@ -59,6 +64,24 @@ impl Generation {
     /// next good moment; requests are finished.
     pub(crate) fn retire(&self) {
         self.retired.cancel();
+    }
+
+    /// Says that its process has ended; how, as the end of a sentence that begins with "the app".
+    pub(crate) fn end(&self, how: &str) {
+        // Only the first end is one.
+        let _ = self.end.set(how.to_owned());
+        self.ended.cancel();
+    }
+
+    /// How its process ended, if it has ended by itself: not one that was told to.
+    pub(crate) fn crash(&self) -> Option<&str> {
+        let how = self.end.get().filter(|_| !self.retired.is_cancelled());
+        how.map(String::as_str)
+    }
+
+    /// Waits until its process has ended.
+    pub(crate) fn ended(&self) -> WaitForCancellationFuture<'_> {
+        self.ended.cancelled()
     }
 
     /// Waits until it is to end.
@@ -105,10 +128,11 @@ impl Route {
         *self.current() = None;
     }
 
-    /// The generation that takes requests now, with this request counted.
+    /// The generation that takes requests now, with this request counted. None as well where its process
+    /// has just ended.
     pub(crate) fn lease(&self) -> Option<Lease> {
         let current = self.current();
-        let generation = current.as_ref()?;
+        let generation = current.as_ref().filter(|it| it.end.get().is_none())?;
         // Under the lock: whoever has replaced this generation sees the count.
         generation.leases.fetch_add(1, Ordering::AcqRel);
         Some(Lease(Arc::clone(generation)))

@@ -12,10 +12,33 @@ const HEAD_SIZE: usize = 64 << 10;
 /// Lines of an answer's head, at most.
 const HEADERS: usize = 128;
 
-/// What came is no answer.
+/// What came is no answer; why not, as a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(pub(super) &'static str);
+pub struct Malformed(&'static str);
+
+impl Malformed {
+    /// Made by `malformed!`, which begins the sentence.
+    pub(crate) const fn new(sentence: &'static str) -> Self {
+        Self(sentence)
+    }
+
+    /// Why it is no answer.
+    pub(crate) const fn sentence(self) -> &'static str {
+        self.0
+    }
+}
+
+/// A [`Malformed`] whose sentence ends with this.
+macro_rules! malformed {
+    ($why:literal) => {
+        $crate::upstream::answer::Malformed::new(concat!(
+            "the app's answer is not HTTP/1.1: ",
+            $why
+        ))
+    };
+}
+pub(super) use malformed;
 
 /// How the end of an answer's body is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +70,12 @@ pub(super) fn take(read: &mut BytesMut, to_head: bool) -> Result<Option<Head>, M
     let length = match response.parse(read) {
         Ok(httparse::Status::Complete(length)) if length <= HEAD_SIZE => length,
         Ok(httparse::Status::Partial) if read.len() < HEAD_SIZE => return Ok(None),
-        Ok(_) => return Err(Malformed("its head is too large")),
-        Err(httparse::Error::TooManyHeaders) => return Err(Malformed("it has too many headers")),
-        Err(_) => return Err(Malformed("its head cannot be read")),
+        Ok(_) => return Err(malformed!("its head is too large")),
+        Err(httparse::Error::TooManyHeaders) => return Err(malformed!("it has too many headers")),
+        Err(_) => return Err(malformed!("its head cannot be read")),
     };
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.ok_or(Malformed("its status is none"))?;
+    let status = status.ok_or(malformed!("its status is none"))?;
     let version = if response.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
     // The values stay where they are: each is a slice of the one buffer.
     let start = read.as_ptr().addr();
@@ -83,7 +106,7 @@ fn headers(head: &Bytes, places: &[(usize, usize, usize, usize)]) -> Result<Head
     let mut headers = HeaderMap::with_capacity(places.len());
     for (name, name_length, value, value_length) in places {
         let name = HeaderName::from_bytes(&head[*name..name + name_length])
-            .map_err(|_| Malformed("the name of a header cannot be read"))?;
+            .map_err(|_| malformed!("the name of a header cannot be read"))?;
         // An empty value lies nowhere in particular.
         let value = if *value_length == 0 {
             Bytes::new()
@@ -91,7 +114,7 @@ fn headers(head: &Bytes, places: &[(usize, usize, usize, usize)]) -> Result<Head
             head.slice(*value..value + value_length)
         };
         let value = HeaderValue::from_maybe_shared(value)
-            .map_err(|_| Malformed("the value of a header cannot be read"))?;
+            .map_err(|_| malformed!("the value of a header cannot be read"))?;
         headers.append(name, value);
     }
     Ok(headers)
@@ -110,16 +133,16 @@ fn framing(
         Some(coding) => {
             let only = headers.get_all(TRANSFER_ENCODING).iter().count() == 1;
             if !only || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-                return Err(Malformed("its transfer coding is not `chunked`"));
+                return Err(malformed!("its transfer coding is not `chunked`"));
             }
             if version < Version::HTTP_11 {
-                return Err(Malformed("HTTP/1.0 has no transfer coding"));
+                return Err(malformed!("HTTP/1.0 has no transfer coding"));
             }
             true
         }
     };
     if chunked && length.is_some() {
-        return Err(Malformed("it has a length and a transfer coding"));
+        return Err(malformed!("it has a length and a transfer coding"));
     }
     let has_none = to_head
         || status.is_informational()
@@ -141,9 +164,9 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
             .ok()
             .filter(|text| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit()));
         let one = digits.and_then(|digits| digits.parse::<u64>().ok());
-        let one = one.ok_or(Malformed("its length is no number"))?;
+        let one = one.ok_or(malformed!("its length is no number"))?;
         if length.is_some_and(|length| length != one) {
-            return Err(Malformed("it has two lengths"));
+            return Err(malformed!("it has two lengths"));
         }
         length = Some(one);
     }

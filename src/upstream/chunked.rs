@@ -6,7 +6,7 @@ use http::header::{
     HeaderMap, HeaderName, HeaderValue, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
 };
 
-use super::answer::Malformed;
+use super::answer::{Malformed, malformed};
 
 /// Digits of a chunk's size: more do not fit into 64 bits.
 const DIGITS: u8 = 16;
@@ -95,7 +95,7 @@ impl State {
         Ok(match (self, byte) {
             (Self::Size { size, digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 if digits == DIGITS {
-                    return Err(Malformed("the size of a chunk has too many digits"));
+                    return Err(malformed!("the size of a chunk has too many digits"));
                 }
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
                 Self::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }
@@ -108,7 +108,7 @@ impl State {
             }
             (Self::Extension { size, length }, byte) if byte != b'\n' && byte != 0 => {
                 if length == EXTENSION {
-                    return Err(Malformed("the extension of a chunk is too long"));
+                    return Err(malformed!("the extension of a chunk is too long"));
                 }
                 Self::Extension { size, length: length + 1 }
             }
@@ -116,7 +116,7 @@ impl State {
             (Self::SizeEnd { size }, b'\n') => Self::Data(size),
             (Self::DataCr, b'\r') => Self::DataLf,
             (Self::DataLf, b'\n') => Self::default(),
-            _ => return Err(Malformed("a chunk cannot be read")),
+            _ => return Err(malformed!("a chunk cannot be read")),
         })
     }
 }
@@ -131,10 +131,10 @@ fn trailers(read: &mut BytesMut) -> Result<Option<HeaderMap>, Malformed> {
     let (length, lines) = match httparse::parse_headers(read, &mut lines) {
         Ok(httparse::Status::Complete(parsed)) => parsed,
         Ok(httparse::Status::Partial) if read.len() < TRAILERS => return Ok(None),
-        _ => return Err(Malformed("the trailers cannot be read")),
+        _ => return Err(malformed!("the trailers cannot be read")),
     };
     if read[..length].split_inclusive(|byte| *byte == b'\n').any(|line| !line.ends_with(b"\r\n")) {
-        return Err(Malformed("the lines of the trailers do not end as they must"));
+        return Err(malformed!("the lines of the trailers do not end as they must"));
     }
     let mut trailers = HeaderMap::new();
     for line in lines {

@@ -20,7 +20,7 @@ pub(crate) enum UpstreamError {
     #[error("the app closed the connection in the middle of its answer")]
     Cut,
     /// What came is no answer.
-    #[error("the app's answer is not HTTP/1.1: {0}")]
+    #[error("{0}")]
     Malformed(#[from] Malformed),
     /// The request's body did not come to its end.
     #[error("the request's body broke off: {0}")]

@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use http_body::Body;
 use tokio_util::io::poll_read_buf;
 
-use super::answer::{self, Head, Malformed};
+use super::answer::{self, Head, malformed};
 use super::error::{Sent, UpstreamError};
 use super::sending::{BodyError, Sending};
 use super::socket::Socket;
@@ -76,7 +76,7 @@ where
                 }
                 self.interim += 1;
                 if self.interim > INTERIM {
-                    return Poll::Ready(Err(Malformed("it never comes to its end").into()));
+                    return Poll::Ready(Err(malformed!("it never comes to its end").into()));
                 }
                 if head.parts.status == StatusCode::CONTINUE {
                     self.sending.go_on();

@@ -25,6 +25,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::Malformed;
 pub use answer::is_head;
 pub(crate) use body::{Answer, AnswerBody};
 pub(crate) use error::{Failed, Sent, UpstreamError};

@@ -73,6 +73,8 @@ pub(super) async fn live(
                     reason
                 }
             };
+            // First of all: the requests that it had in hand wait to hear it.
+            generation.end(&end);
             // Whatever it was: nothing of it stays.
             child.kill();
             end
