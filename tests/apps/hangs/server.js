@@ -1,7 +1,8 @@
-// Stops answering for ever when it is asked to, as an app does whose regular expression goes wild.
+// Stops answering for ever when it is asked to, as an app does whose regular expression goes wild; or ends.
 const http = require('node:http')
 
 http.createServer((request, response) => {
   if (request.method === 'POST') for (;;) { /* never yields */ }
+  if (request.url.startsWith('/die')) process.exit(1)
   response.end('It serves.\n')
 }).listen(process.env.PORT)

@@ -129,6 +129,35 @@ fn a_stopped_app_is_found_and_replaced_and_no_get_is_lost() {
 }
 
 #[test]
+fn a_request_that_kills_its_app_gets_two_processes_of_one_instance_and_is_named() {
+    let app = App::serving("hangs");
+    let (mains, before) = (app.mains(), app.children());
+    let begun = Machine::now();
+    let die = ["curl", "-s", "-m", "30", "-w", "%{http_code}", "http://127.0.0.1:3000/die?token=1"];
+    let answer = app.machine.run(&die).ok();
+    assert!(answer.contains("ended with the request in hand") && answer.ends_with("502"), "{answer}");
+    app.machine.until_journal_after(begun, "it is named", |entry| {
+        entry.message.starts_with("the app exited with code 1 after ")
+            && entry.message.ends_with(" with GET /die in hand")
+    });
+    app.machine.until_journal_after(begun, "it is well again", |entry| {
+        entry.message == "the app is well"
+    });
+    let restarts = || {
+        let health = app.ctl(&["health", "-o", "json"]).output.stdout;
+        let health: serde_json::Value = serde_json::from_str(&health).unwrap();
+        [0, 1].map(|at| health["instances"][at]["app"]["restarts"].as_u64().unwrap())
+    };
+    let mut of_each = restarts();
+    of_each.sort_unstable();
+    assert_eq!(of_each, [0, 2]);
+    assert!(!app.machine.journal().contains("token=1"), "what may be secret is not told");
+    assert_eq!(app.mains(), mains, "the fronts outlive it");
+    let after = app.children();
+    assert_eq!(before.iter().zip(&after).filter(|(before, after)| before != after).count(), 1);
+}
+
+#[test]
 fn an_app_that_leaks_is_killed_at_its_limit_and_comes_back() {
     let app = App::serving("leaks");
     if !app.machine.sandbox.memory_limits_work() {
