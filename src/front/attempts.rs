@@ -95,7 +95,9 @@ impl Attempts {
         let reason = match self.last {
             End::Unsent if !is_running => "the app is not running at the moment",
             End::Unsent => "the app takes no connections at the moment",
-            End::Died if !is_running => "the app ended with the request in hand, and is not back yet",
+            End::Died if !is_running => {
+                "the app ended with the request in hand, and is not back yet"
+            }
             _ => return self.refusal(),
         };
         let status =
@@ -238,7 +240,10 @@ mod tests {
     fn the_app_is_said_to_be_down_only_where_it_is() {
         let mut attempts = Attempts::of(&Method::GET);
         let down = attempts.given_up(false);
-        assert_eq!((down.status.as_u16(), down.reason), (503, "the app is not running at the moment"));
+        assert_eq!(
+            (down.status.as_u16(), down.reason),
+            (503, "the app is not running at the moment")
+        );
         assert_eq!(attempts.given_up(true).reason, "the app takes no connections at the moment");
         attempts.judge(End::Died, true).unwrap();
         let back = "the app ended with the request in hand, and is not back yet";

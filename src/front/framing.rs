@@ -5,8 +5,11 @@
 //! do so (RFC 9112, 2.2 and 6.3), but a front must not: what stands before it may have read the same
 //! bytes in the other way, and that is what request smuggling lives on. So the bytes are followed on
 //! their way into hyper, and each head is judged by what it really was.
+//!
+//! What is said of a request does not depend on how its bytes are cut into reads. Where the end of one
+//! cannot be told, or could be told in two ways, the connection is lost: nothing after it is served.
 
-/// Bytes of a line that are kept when it does not come in one piece: `Content-Length:` and twenty
+/// Bytes of a line of a head that are looked at: `Transfer-Encoding:` or `Content-Length:` and twenty
 /// digits fit.
 const LINE: usize = 48;
 
@@ -31,16 +34,69 @@ enum Place {
     Head,
     /// In a body; so many bytes are to come.
     Body(u64),
-    ChunkSize,
-    /// In a chunk; so many bytes are to come.
-    Chunk(u64),
-    /// In the line end after a chunk.
-    ChunkEnd,
-    Trailer,
+    /// In a chunked body.
+    Chunked(Chunk),
     /// At the end of a request.
     End,
     /// Nobody knows.
     Lost,
+}
+
+/// Where in a chunked body the bytes are (RFC 9112, 7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chunk {
+    /// In the size; whether a digit of it came.
+    Size { size: u64, any: bool },
+    /// Behind the size: white space, or an extension.
+    Extension { size: u64 },
+    /// Behind the CR of the size's line.
+    SizeEnd { size: u64 },
+    /// In the data; so many bytes are to come.
+    Data(u64),
+    /// Behind the data.
+    DataEnd,
+    /// Behind the CR that follows the data.
+    DataLf,
+    /// At the begin of a line of the trailers.
+    Trailers,
+    /// In a line of the trailers.
+    Trailer,
+    /// Behind the CR of a line of the trailers.
+    TrailerEnd,
+    /// Behind the CR of the last line.
+    LastLf,
+}
+
+impl Chunk {
+    const FIRST: Self = Self::Size { size: 0, any: false };
+
+    /// The place after one more byte, which is not one of the data. hyper, which decides where the body
+    /// ends, goes the same way; what is stricter here is lost.
+    fn next(self, byte: u8) -> Place {
+        let next = match (self, byte) {
+            (Self::Size { size, .. }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                let digit = char::from(byte).to_digit(16).unwrap_or_default();
+                let Some(size) = size.checked_mul(16) else { return Place::Lost };
+                Self::Size { size: size | u64::from(digit), any: true }
+            }
+            (Self::Size { size, any: true }, b';' | b' ' | b'\t') => Self::Extension { size },
+            (Self::Size { size, any: true } | Self::Extension { size }, b'\r') => {
+                Self::SizeEnd { size }
+            }
+            (Self::Extension { size }, byte) if byte != b'\n' => Self::Extension { size },
+            (Self::SizeEnd { size: 0 }, b'\n') => Self::Trailers,
+            (Self::SizeEnd { size }, b'\n') => Self::Data(size),
+            (Self::DataEnd, b'\r') => Self::DataLf,
+            (Self::DataLf, b'\n') => Self::FIRST,
+            (Self::Trailers, b'\r') => Self::LastLf,
+            (Self::Trailer, b'\r') => Self::TrailerEnd,
+            (Self::TrailerEnd, b'\n') => Self::Trailers,
+            (Self::LastLf, b'\n') => return Place::End,
+            (Self::Trailers | Self::Trailer, byte) if byte != b'\n' => Self::Trailer,
+            _ => return Place::Lost,
+        };
+        Place::Chunked(next)
+    }
 }
 
 /// Follows the bytes of the requests of one connection.
@@ -84,24 +140,28 @@ impl Framing {
             } else {
                 // hyper wants more of a request that is whole by this count.
                 self.place = Place::Lost;
+                self.seen.lost = true;
             }
         }
         let mut rest = bytes;
-        while !rest.is_empty() && self.place != Place::End {
+        while let Some(byte) = rest.first() {
             match self.place {
+                Place::Start | Place::Head => self.line(&mut rest),
                 Place::Body(left) => {
                     let left = take(&mut rest, left);
                     self.place = if left == 0 { Place::End } else { Place::Body(left) };
                 }
-                Place::Chunk(left) => {
+                Place::Chunked(Chunk::Data(left)) => {
                     let left = take(&mut rest, left);
-                    self.place = if left == 0 { Place::ChunkEnd } else { Place::Chunk(left) };
+                    let next = if left == 0 { Chunk::DataEnd } else { Chunk::Data(left) };
+                    self.place = Place::Chunked(next);
                 }
-                Place::Lost => {
-                    self.seen.lost = true;
-                    rest = &[];
+                Place::Chunked(chunk) => {
+                    self.place = chunk.next(*byte);
+                    rest = &rest[1..];
                 }
-                _ => self.line(&mut rest),
+                Place::End => break,
+                Place::Lost => rest = &[],
             }
         }
         bytes.len() - rest.len()
@@ -109,8 +169,10 @@ impl Framing {
 
     /// What the head was made of that hyper has just read.
     pub(crate) fn head(&mut self) -> Seen {
+        // A second one without a request that ended in between: hyper has found an end that is none here.
+        let lost = self.taken || self.seen.lost;
         self.taken = true;
-        self.seen
+        Seen { lost, ..self.seen }
     }
 
     /// Whether a request has begun and is not whole yet.
@@ -118,7 +180,7 @@ impl Framing {
         !matches!(self.place, Place::Start | Place::End)
     }
 
-    /// Takes up to the end of a line.
+    /// Takes up to the end of a line of a head.
     fn line(&mut self, rest: &mut &[u8]) {
         let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
             self.keep(rest);
@@ -128,20 +190,11 @@ impl Framing {
         let (line, after) = (&rest[..end], &rest[end + 1..]);
         *rest = after;
         if self.had == 0 {
-            self.judge(line, line.len());
+            self.judge(&line[..line.len().min(LINE)], line.len(), line.last() != Some(&b'\r'));
         } else {
             self.keep(line);
             let (kept, had) = (self.line, self.had);
-            let kept = &kept[..had.min(LINE)];
-            // What did not fit is not looked at, but for its end.
-            if had > LINE && self.last == b'\r' {
-                let mut whole = [0; LINE + 1];
-                whole[..LINE].copy_from_slice(kept);
-                whole[LINE] = b'\r';
-                self.judge(&whole, had);
-            } else {
-                self.judge(kept, had);
-            }
+            self.judge(&kept[..had.min(LINE)], had, self.last != b'\r');
         }
         self.had = 0;
     }
@@ -155,27 +208,19 @@ impl Framing {
         self.last = bytes.last().copied().unwrap_or(self.last);
     }
 
-    /// Takes a line without its LF. `full`: its bytes, more than are given where it was long.
-    fn judge(&mut self, line: &[u8], full: usize) {
-        let (line, bare) = match line.strip_suffix(b"\r") {
-            Some(line) => (line, false),
-            None => (line, true),
-        };
+    /// Takes a line of a head without its LF. `line`: the beginning of it, `full`: all of its bytes;
+    /// `bare`: there was no CR before the LF.
+    fn judge(&mut self, line: &[u8], full: usize, bare: bool) {
+        let is_empty = full == usize::from(!bare);
+        self.seen.bare_lf |= bare;
         match self.place {
-            Place::Start => {
-                self.seen.bare_lf |= bare;
-                // Empty lines before a request are nothing (RFC 9112, 2.2).
-                if !line.is_empty() {
-                    self.place = Place::Head;
-                }
-            }
+            // Empty lines before a request are nothing (RFC 9112, 2.2).
+            Place::Start if !is_empty => self.place = Place::Head,
+            Place::Head if is_empty => self.place = self.after_head(),
             Place::Head => {
-                self.seen.bare_lf |= bare;
-                if line.is_empty() {
-                    self.place = self.after_head();
-                } else if value(line, b"content-length").is_some() {
+                if let Some(value) = value(line, b"content-length") {
                     self.seen.lengths = self.seen.lengths.saturating_add(1);
-                    match value(line, b"content-length").and_then(decimal) {
+                    match decimal(value) {
                         Some(length) if full <= LINE => self.length = length,
                         // hyper refuses it, or it is too long to be read here.
                         _ => self.seen.lost = true,
@@ -184,17 +229,6 @@ impl Framing {
                     self.seen.encodings = self.seen.encodings.saturating_add(1);
                 }
             }
-            Place::ChunkSize => {
-                self.place = match hexadecimal(line) {
-                    Some(0) => Place::Trailer,
-                    Some(size) => Place::Chunk(size),
-                    None => Place::Lost,
-                }
-            }
-            Place::ChunkEnd => {
-                self.place = if line.is_empty() { Place::ChunkSize } else { Place::Lost };
-            }
-            Place::Trailer if line.is_empty() => self.place = Place::End,
             _ => {}
         }
     }
@@ -203,7 +237,7 @@ impl Framing {
         if self.seen.lost {
             Place::Lost
         } else if self.seen.encodings > 0 {
-            Place::ChunkSize
+            Place::Chunked(Chunk::FIRST)
         } else if self.seen.lengths > 0 && self.length > 0 {
             Place::Body(self.length)
         } else {
@@ -231,90 +265,5 @@ fn decimal(value: &[u8]) -> Option<u64> {
     digits.then(|| std::str::from_utf8(value).ok()?.parse().ok())?
 }
 
-/// The size in the first line of a chunk, whatever follows it (RFC 9112, 7.1.1).
-fn hexadecimal(line: &[u8]) -> Option<u64> {
-    let end = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
-    u64::from_str_radix(std::str::from_utf8(&line[..end]).ok()?, 16).ok()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What each request of the bytes was made of, fed in pieces of `size`.
-    fn heads(bytes: &[u8], size: usize) -> Vec<Seen> {
-        let mut framing = Framing::default();
-        let mut heads = Vec::new();
-        for mut piece in bytes.chunks(size) {
-            while !piece.is_empty() {
-                let count = framing.advance(piece);
-                assert!(count > 0);
-                piece = &piece[count..];
-                if matches!(framing.place, Place::End | Place::Lost) && !framing.taken {
-                    heads.push(framing.head());
-                }
-            }
-        }
-        heads
-    }
-
-    fn in_pieces(bytes: &[u8]) -> Vec<Seen> {
-        let whole = heads(bytes, bytes.len());
-        for size in 1..bytes.len() {
-            assert_eq!(heads(bytes, size), whole, "in pieces of {size}");
-        }
-        whole
-    }
-
-    const PLAIN: Seen = Seen { lengths: 0, encodings: 0, bare_lf: false, lost: false };
-    const SIZED: Seen = Seen { lengths: 1, ..PLAIN };
-    const CHUNKED: Seen = Seen { encodings: 1, ..PLAIN };
-
-    #[test]
-    fn each_request_is_told_from_the_next() {
-        let bytes = b"\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n\
-            POST / HTTP/1.1\r\ncontent-LENGTH:  8 \r\n\r\nGET\r\n\r\n1\
-            POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\
-            A;x=\"y\"\r\n0123456\r\n9\r\n0\r\nContent-Length: 1\r\n\r\n\
-            GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
-        assert_eq!(in_pieces(bytes), [PLAIN, SIZED, CHUNKED, SIZED]);
-    }
-
-    #[test]
-    fn both_kinds_of_length_and_several_of_one_are_seen() {
-        let both = Seen { lengths: 1, encodings: 1, ..PLAIN };
-        for bytes in [
-            "POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
-        ] {
-            assert_eq!(in_pieces(bytes.as_bytes()), [both]);
-        }
-        let twice = "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx";
-        assert_eq!(in_pieces(twice.as_bytes()), [Seen { lengths: 2, ..PLAIN }]);
-    }
-
-    #[test]
-    fn a_bare_lf_is_seen_and_long_lines_are_no_matter() {
-        let bare = Seen { bare_lf: true, ..PLAIN };
-        assert_eq!(in_pieces(b"GET / HTTP/1.1\nHost: x\r\n\r\n"), [bare]);
-        assert_eq!(in_pieces(b"GET / HTTP/1.1\r\nHost: x\r\n\n"), [bare]);
-        let long = format!("GET /{0} HTTP/1.1\r\nX: {0}\r\n\r\n", "a".repeat(LINE));
-        assert_eq!(in_pieces(long.as_bytes()), [PLAIN]);
-    }
-
-    #[test]
-    fn what_cannot_be_followed_is_lost_for_good() {
-        for bytes in [
-            "POST / HTTP/1.1\r\nContent-Length: +4\r\n\r\nabcd",
-            "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\nabcd",
-        ] {
-            assert!(in_pieces(bytes.as_bytes())[0].lost, "{bytes}");
-        }
-        let mut framing = Framing::default();
-        let bad = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
-        assert_eq!(framing.advance(bad), bad.len());
-        assert!(!framing.head().lost);
-        framing.advance(b"GET / HTTP/1.1\r\n\r\n");
-        assert!(framing.head().lost);
-    }
-}
+mod tests;

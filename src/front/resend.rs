@@ -106,7 +106,8 @@ impl Front {
                         return Err(self.give_up(&attempts));
                     }
                     if let Some(siblings) = &self.siblings
-                        && let Some(passed) = self.to_sibling(siblings, &spare, &mut attempts).await?
+                        && let Some(passed) =
+                            self.to_sibling(siblings, &spare, &mut attempts).await?
                     {
                         return Ok(passed);
                     }

@@ -135,12 +135,16 @@ fn a_request_that_kills_its_app_gets_two_processes_of_one_instance_and_is_named(
     let begun = Machine::now();
     let die = ["curl", "-s", "-m", "30", "-w", "%{http_code}", "http://127.0.0.1:3000/die?token=1"];
     let answer = app.machine.run(&die).ok();
-    assert!(answer.contains("ended with the request in hand") && answer.ends_with("502"), "{answer}");
+    let answered = Machine::now();
+    assert!(
+        answer.contains("ended with the request in hand") && answer.ends_with("502"),
+        "{answer}"
+    );
     app.machine.until_journal_after(begun, "it is named", |entry| {
         entry.message.starts_with("the app exited with code 1 after ")
             && entry.message.ends_with(" with GET /die in hand")
     });
-    app.machine.until_journal_after(begun, "it is well again", |entry| {
+    app.machine.until_journal_after(answered, "it is well again", |entry| {
         entry.message == "the app is well"
     });
     let restarts = || {

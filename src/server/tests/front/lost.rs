@@ -84,7 +84,10 @@ async fn an_answer_that_breaks_off_is_cut_and_not_repeated() {
 }
 
 /// What became of a request to an app that answers each one so: the answer, and how often it was asked.
-async fn outcome(request: &str, deed: impl Fn(&Asked) -> Deed + Send + Sync + 'static) -> (Answer, usize) {
+async fn outcome(
+    request: &str,
+    deed: impl Fn(&Asked) -> Deed + Send + Sync + 'static,
+) -> (Answer, usize) {
     let app = App::with(deed).await;
     let server = Fronted::of(&app);
     let mut client = server.connect().await;
@@ -103,7 +106,10 @@ async fn an_app_that_closes_without_an_answer_gets_a_request_twice_at_the_most()
     ] {
         let (answer, seen) = outcome(request, |_| Deed::Close(Vec::new())).await;
         assert_eq!((answer.code(), seen), (502, hits), "{request}");
-        assert!(answer.body.contains(&format!("the app closed the connection {says} (")), "{answer:?}");
+        assert!(
+            answer.body.contains(&format!("the app closed the connection {says} (")),
+            "{answer:?}"
+        );
     }
 }
 
