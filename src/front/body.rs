@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::trailers;
 use super::upload::{Upload, UploadError};
 
 /// Bytes of a body that are kept, at most; forms and calls of an API are smaller. At the worst each
@@ -141,7 +142,7 @@ impl Inner {
             // Trailers are not kept, so there is no second time. Nothing follows them.
             self.kept = None;
             self.ended = true;
-            return Poll::Ready(Some(Ok(frame)));
+            return Poll::Ready(trailers::of_request(frame).map(Ok));
         };
         self.came += data.len() as u64;
         if self.came > self.limit {

@@ -121,6 +121,12 @@ impl Front {
         self.complaints.unreadable(reason);
     }
 
+    /// How many requests wait for the app to come back.
+    #[cfg(test)]
+    pub(crate) fn held_now(&self) -> usize {
+        HELD - self.held.available_permits()
+    }
+
     /// Closes what has been idle for too long, each second, for ever.
     pub(crate) async fn tidy_for_ever(&self) {
         let mut ticks = interval(TIDY);

@@ -63,15 +63,18 @@ pub(crate) fn tell(headers: &mut HeaderMap, peer: &Peer) {
     }
 }
 
-/// Removes what nobody may say: names with `_`, which many programs take for the same name with `-`
-/// (CGI made it so) and which would get past every rule for that; and, of a peer that is not trusted,
-/// what it says of others.
+/// Whether it is a name that nobody may use: one with `_`, which many programs take for the same name
+/// with `-` (CGI made it so) and which would get past every rule for that; and, of a peer that is not
+/// trusted, those by which it speaks of others.
+pub(super) fn is_doubtful(name: &HeaderName, trusted: bool) -> bool {
+    let text = name.as_str();
+    text.as_bytes().contains(&b'_')
+        || !trusted && (text.starts_with(PREFIX) || *name == FORWARDED || *name == REAL_IP)
+}
+
+/// Removes what this peer may not say.
 fn drop_doubtful(headers: &mut HeaderMap, trusted: bool) {
-    let doubtful = |name: &HeaderName| {
-        let text = name.as_str();
-        text.as_bytes().contains(&b'_')
-            || !trusted && (text.starts_with(PREFIX) || *name == FORWARDED || *name == REAL_IP)
-    };
+    let doubtful = |name: &HeaderName| is_doubtful(name, trusted);
     if headers.keys().any(doubtful) {
         let names: Vec<HeaderName> =
             headers.keys().filter(|name| doubtful(name)).cloned().collect();

@@ -66,6 +66,11 @@ pub(crate) fn strip_answer(status: StatusCode, headers: &mut HeaderMap, is_http1
     }
 }
 
+/// Whether a header of this name is for one connection only, whatever `Connection` names.
+pub(super) fn is_of_connection(name: &HeaderName) -> bool {
+    *name == CONNECTION || RARE.contains(name)
+}
+
 fn strip(headers: &mut HeaderMap) {
     let mut lines = headers.get_all(CONNECTION).iter();
     if let Some(line) = lines.next() {

@@ -3,7 +3,7 @@
 //! | part | holds |
 //! |---|---|
 //! | `framing`, `strict` | which requests are refused: what two programs could read in two ways |
-//! | `hop`, `forwarded`, `request_id` | what of a request's and an answer's head is passed on |
+//! | `hop`, `forwarded`, `request_id`, `trailers` | what of a request's and an answer's head and trailers is passed on |
 //! | `upload` | a request's body, which has to come at a pace |
 //! | `forward`, `resend`, `attempts`, `body` | a request's way to the app, and a second one where that fails |
 //! | `reply`, `refusal` | the answer, of the app or of the front itself |
@@ -27,6 +27,7 @@ mod resend;
 mod route;
 mod siblings;
 mod strict;
+mod trailers;
 mod tunnel;
 mod upload;
 mod websocket;

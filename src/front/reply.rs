@@ -10,6 +10,7 @@ use super::body::RequestBody;
 use super::ending::Ending;
 use super::events::Events;
 use super::route::Lease;
+use super::trailers;
 use crate::upstream::{AnswerBody, UpstreamError};
 
 /// The body of an answer.
@@ -108,7 +109,9 @@ impl Passed {
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         Poll::Ready(match (frame, &mut self.events) {
-            (Some(Ok(frame)), _) if frame.is_trailers() && !self.trailers => None,
+            (Some(Ok(frame)), _) if frame.is_trailers() => {
+                trailers::of_answer(frame).filter(|_| self.trailers).map(Ok)
+            }
             (Some(Ok(frame)), Some(stream)) => Some(Ok(match frame.into_data() {
                 Ok(data) => Frame::data(stream.pass(data)),
                 Err(frame) => frame,

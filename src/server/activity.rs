@@ -13,12 +13,15 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::bounds::{HEAD_SIZE, SMALL_HEAD, SMALL_READ, UPLOAD_MEMORY};
 use super::stream::Stream;
 use crate::budget::{Account, Extra, Permit, Queue};
 use crate::front::{Framing, Seen, Tunnel};
+
+/// How often a client that has closed its side and takes its answer slowly is looked after, at most.
+const LEAST_PATIENCE: Duration = Duration::from_millis(50);
 
 /// The state of one connection. Everything is written and read by the connection's own task, but
 /// for the streams of HTTP/2, which run in tasks of their own; so nothing needs an order.
@@ -46,6 +49,8 @@ pub(super) struct Activity {
     ended: AtomicBool,
     /// Who is to learn of that when the response is complete.
     half_closed: Mutex<Option<Waker>>,
+    /// How long a client that has closed its side may wait for a byte, in milliseconds.
+    patience: AtomicU64,
     /// An answer to the last request has begun, or is about to.
     answered: AtomicBool,
     /// That answer is of no use to a client that has closed its side.
@@ -85,6 +90,7 @@ impl Default for Activity {
             half_closed: Mutex::default(),
             answered: AtomicBool::default(),
             needs_client: AtomicBool::default(),
+            patience: AtomicU64::default(),
             framing: None,
             released: Mutex::default(),
             tunnel: Mutex::default(),
@@ -190,6 +196,12 @@ impl Activity {
             && !self.is_within_request()
     }
 
+    /// Says how long a client that has closed its side may wait for a next byte before it counts as gone.
+    pub(super) fn expect_back(&self, patience: Duration) {
+        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        self.patience.store(patience, Relaxed);
+    }
+
     /// Whether an answer to the last request has begun.
     pub(super) fn is_answered(&self) -> bool {
         self.answered.load(Relaxed)
@@ -285,6 +297,8 @@ pub(super) struct Watched {
     stream: Option<Stream>,
     activity: Arc<Activity>,
     room: Option<Room>,
+    /// Some: the client has closed its side with a request in hand.
+    leaving: Option<Leaving>,
 }
 
 /// What an HTTP/1 connection holds of the budget beyond its least.
@@ -299,6 +313,15 @@ struct Room {
     body: Option<Extra>,
 }
 
+/// A client that has closed its side: it still waits for its answer, or is gone. Nobody can tell before
+/// something is sent to it.
+#[derive(Debug)]
+struct Leaving {
+    /// Bytes that had moved when the time began to run.
+    moved: u64,
+    over: Pin<Box<Sleep>>,
+}
+
 impl Watched {
     /// Of an HTTP/1 connection.
     pub(super) fn of_http1(
@@ -308,12 +331,12 @@ impl Watched {
         account: Arc<Account>,
     ) -> Self {
         let room = Room { account, head: None, queue: None, body: None };
-        Self { first, stream: Some(stream), activity, room: Some(room) }
+        Self { first, stream: Some(stream), activity, room: Some(room), leaving: None }
     }
 
     /// Of an HTTP/2 connection, whose windows bound what comes.
     pub(super) fn of_http2(first: Bytes, stream: Stream, activity: Arc<Activity>) -> Self {
-        Self { first, stream: Some(stream), activity, room: None }
+        Self { first, stream: Some(stream), activity, room: None, leaving: None }
     }
 
     /// Bytes that may be read now, at most. Ready when there is room for them.
@@ -331,6 +354,26 @@ impl Watched {
             room.head = Some(permit);
         }
         Poll::Ready(usize::MAX)
+    }
+
+    /// Ready when a client that has closed its side counts as gone: nothing was to be sent to it for too
+    /// long.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let activity = &self.activity;
+        let patience = Duration::from_millis(activity.patience.load(Relaxed));
+        let leaving = self.leaving.get_or_insert_with(|| Leaving {
+            moved: activity.moved(),
+            over: Box::pin(sleep(patience)),
+        });
+        loop {
+            ready!(leaving.over.as_mut().poll(cx));
+            // One that takes its answer slowly is there: the kernel would say otherwise.
+            if leaving.moved == activity.moved() && !activity.unflushed.load(Relaxed) {
+                return Poll::Ready(());
+            }
+            leaving.moved = activity.moved();
+            leaving.over.as_mut().reset(Instant::now() + patience.max(LEAST_PATIENCE));
+        }
     }
 
     /// Takes back what of the bytes from `before` on belongs to a next request: each head is to be
@@ -394,7 +437,7 @@ impl AsyncRead for Watched {
         if count == 0 && self.activity.is_half_closed() {
             // hyper would end the connection. It is to ask again when the response is complete.
             *lock(&self.activity.half_closed) = Some(cx.waker().clone());
-            return Poll::Pending;
+            return self.poll_gone(cx).map(Ok);
         }
         Poll::Ready(Ok(()))
     }

@@ -111,6 +111,10 @@ pub(super) struct Bounds {
     /// How long the client may be silent after the last response without closing its side. Closing
     /// at once would reset the connection if it still sends, and a reset takes away the response.
     pub(super) farewell: Duration,
+    /// How long a client that has closed its side may still wait for a next byte of its answer. A client
+    /// that is gone looks the same until it is written to. nginx and Node take every such client for gone;
+    /// this leaves those who close after their request, as `nc -N` does, the time of a usual page.
+    pub(super) hang_up: Duration,
     /// Public connections at the same time; further ones wait in the kernel's queue, where the
     /// other instances take them.
     pub(super) connections: usize,
@@ -140,6 +144,7 @@ impl Bounds {
             stall,
             silence: Duration::from_secs(600),
             farewell: Duration::from_secs(1),
+            hang_up: Duration::from_millis(500),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
             answer: if with_app { APP_ANSWER } else { own_answer(memory) },
             tunnel_idle,

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -22,7 +23,7 @@ use super::figures::Giver;
 use super::router::{self, short};
 use super::stream::Stream;
 use crate::budget::{Account, Extra, Lane};
-use crate::front::{Early, FrontBody, Peer, Seen, Upload};
+use crate::front::{Early, Entry, FrontBody, Peer, Seen, Upload};
 
 /// Answers that a connection still gets here while siblings take over what is idle, without being idle
 /// once in between. Then it is told to go: a client that always has its next request on the way would
@@ -47,6 +48,11 @@ impl Exchange {
         account: &Arc<Account>,
         stream: &Stream,
     ) -> Arc<Self> {
+        activity.expect_back(match &host.handler {
+            // A sibling closes nothing before it has its answer, unless its own client has left.
+            Handler::Front(_, Entry::Relay) => Duration::ZERO,
+            _ => host.bounds.hang_up,
+        });
         let peer = match &host.handler {
             Handler::Router(_) => None,
             Handler::Front(front, _) => Some(front.peer(stream.peer())),

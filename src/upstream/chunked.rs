@@ -2,8 +2,11 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST,
-    HeaderMap, HeaderName, HeaderValue, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+    AGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, COOKIE, DATE, EXPECT, EXPIRES, HOST, HeaderMap, HeaderName, HeaderValue,
+    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LOCATION,
+    MAX_FORWARDS, PRAGMA, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, RETRY_AFTER, SET_COOKIE,
+    TE, TRAILER, TRANSFER_ENCODING, VARY, WARNING, WWW_AUTHENTICATE,
 };
 
 use super::answer::{Malformed, malformed};
@@ -150,21 +153,42 @@ fn trailers(read: &mut BytesMut) -> Result<Option<HeaderMap>, Malformed> {
     Ok(Some(trailers))
 }
 
-/// What must not come after a body, as it would have changed how the body is read, or who may have it
-/// (RFC 9110, 6.5.1).
+/// What must not come after a body (RFC 9110, 6.5.1): what says how a message is read and where it
+/// goes, who asks and may have it, and what is to be done with it; all that is decided before the body.
 pub(super) fn is_forbidden(name: &HeaderName) -> bool {
     [
+        AGE,
         AUTHORIZATION,
+        CACHE_CONTROL,
         CONNECTION,
         CONTENT_ENCODING,
         CONTENT_LENGTH,
         CONTENT_RANGE,
         CONTENT_TYPE,
+        COOKIE,
+        DATE,
+        EXPECT,
+        EXPIRES,
         HOST,
+        IF_MATCH,
+        IF_MODIFIED_SINCE,
+        IF_NONE_MATCH,
+        IF_RANGE,
+        IF_UNMODIFIED_SINCE,
+        LOCATION,
+        MAX_FORWARDS,
+        PRAGMA,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        RANGE,
+        RETRY_AFTER,
         SET_COOKIE,
         TE,
         TRAILER,
         TRANSFER_ENCODING,
+        VARY,
+        WARNING,
+        WWW_AUTHENTICATE,
     ]
     .contains(name)
 }

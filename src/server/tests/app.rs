@@ -13,6 +13,8 @@ pub(super) struct Asked {
     /// Request line and headers.
     pub(super) head: String,
     pub(super) body: Vec<u8>,
+    /// The lines after a chunked body.
+    pub(super) trailers: String,
 }
 
 impl Asked {
@@ -144,7 +146,7 @@ fn wants_to_be_told(bytes: &[u8]) -> bool {
 fn whole(bytes: &[u8]) -> Option<(Asked, usize)> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let mut asked = Asked { head, body: Vec::new() };
+    let mut asked = Asked { head, body: Vec::new(), trailers: String::new() };
     let mut used = end;
     if let Some(length) = asked.all("content-length").first() {
         let length: usize = length.parse().unwrap();
@@ -161,6 +163,7 @@ fn whole(bytes: &[u8]) -> Option<(Asked, usize)> {
                 let mut rest = &bytes[used - 2..];
                 let end = rest.windows(4).position(|window| window == b"\r\n\r\n")?;
                 rest = &rest[..end];
+                asked.trailers = String::from_utf8_lossy(rest).trim().to_owned();
                 used += rest.len() + 2;
                 break;
             }

@@ -53,6 +53,7 @@ fn wide() -> Bounds {
         stall: NEVER,
         silence: NEVER,
         farewell: NEVER,
+        hang_up: NEVER,
         connections: 100,
         pace: Pace { rate: 0, grace: NEVER, silence: NEVER },
         answer: Cost { buffers: 0, piece: 64 << 10 },

@@ -1,6 +1,7 @@
 //! What of the heads and of the form of requests and answers is passed on.
 
 use bytes::Bytes;
+use http_body::Frame;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -99,6 +100,72 @@ async fn trailers_go_to_a_client_that_takes_them() {
         let answer = client.rest().await;
         assert!(answer.to_ascii_lowercase().ends_with(&format!("hello\r\n{end}")), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn trailers_of_a_request_say_nothing_that_its_head_may_not_say() {
+    const LINES: [(&str, &str); 8] = [
+        ("checksum", "7"),
+        ("x-forwarded-for", "6.6.6.6"),
+        ("x-real-ip", "6.6.6.6"),
+        ("forwarded", "for=6.6.6.6"),
+        ("x_forwarded_for", "6.6.6.6"),
+        ("x-request-id", "mine"),
+        ("host", "evil"),
+        ("authorization", "Basic eA=="),
+    ];
+    let app = App::start().await;
+    // Whoever asks: the loopback is trusted here.
+    let server = Fronted::of(&app);
+    let lines: String = LINES.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let mut client = server.connect().await;
+    let head =
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: checksum\r\n\r\n";
+    client.send(format!("{head}2\r\nhi\r\n0\r\n{lines}\r\n")).await;
+    assert_eq!(client.answer().await.code(), 200);
+
+    let stream = server.connect().await.into_stream();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut trailers = http::HeaderMap::new();
+    for (name, value) in LINES {
+        trailers.append(name, value.parse().unwrap());
+    }
+    let frames = [Frame::data(Bytes::from("hi")), Frame::trailers(trailers)];
+    let frames = frames.map(Ok::<_, std::io::Error>);
+    let body = http_body_util::StreamBody::new(futures_util::stream::iter(frames));
+    let request = http::Request::post("http://x/").body(body).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+
+    for asked in app.seen() {
+        assert_eq!((&asked.body[..], asked.trailers.as_str()), (&b"hi"[..], "checksum: 7"));
+    }
+    assert_eq!(app.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn trailers_of_an_answer_say_nothing_about_the_app_s_connection() {
+    let text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, Keep-Alive\r\n\r\n\
+        5\r\nhello\r\n0\r\nX-Sum: 1\r\nKeep-Alive: timeout=5\r\nSet-Cookie: a=1\r\nUpgrade: x\r\n\r\n";
+    let app = App::with(answers(text)).await;
+    let server = Fronted::of(&app);
+    let mut client = server.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: te, close\r\n\r\n").await;
+    let answer = client.rest().await.to_ascii_lowercase();
+    assert!(answer.ends_with("hello\r\n0\r\nx-sum: 1\r\n\r\n"), "{answer:?}");
+
+    let stream = server.connect().await.into_stream();
+    let (mut sender, connection) =
+        http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get("http://x/").header("te", "trailers").body(Empty::new());
+    let response = sender.send_request(request.unwrap()).await.unwrap();
+    let collected = response.into_body().collect().await.unwrap();
+    let trailers = collected.trailers().unwrap();
+    assert_eq!((trailers.len(), &trailers["x-sum"]), (1, &http::HeaderValue::from_static("1")));
 }
 
 #[tokio::test]

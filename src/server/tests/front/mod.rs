@@ -1,6 +1,7 @@
 //! The server as the front of an app.
 
 mod counted;
+mod hangups;
 mod heads;
 mod lasting;
 mod limits;

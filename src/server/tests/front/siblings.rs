@@ -13,12 +13,12 @@ use crate::server::sockets::SocketFile;
 use crate::unit::InstanceId;
 
 /// An instance of an app with two: a control socket, a relay door, and a front.
-struct Instance {
-    fronted: Fronted,
+pub(super) struct Instance {
+    pub(super) fronted: Fronted,
     _files: [SocketFile; 2],
 }
 
-fn instance(folder: &Path, id: u16) -> Instance {
+pub(super) fn instance(folder: &Path, id: u16) -> Instance {
     let id: InstanceId = id.to_string().parse().unwrap();
     let fronted = Fronted::closed(wide(), |_| {}, Some(Siblings::new(folder, id)));
     let figures = Arc::new(Figures::new(&settings(), Some(id), fronted.drain.clone()));
