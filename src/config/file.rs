@@ -103,7 +103,8 @@ pub(super) struct Limits {
     pub(super) start_timeout: Option<Time>,
     /// From SIGTERM to the end of the last request, which is cut off then; above 0.
     pub(super) stop_timeout: Option<Time>,
-    /// How long a request waits for an app that is down and comes back, before it gets 503.
+    /// How long a request waits for an app that is down and comes back, before it gets 503 (502 if the app
+    /// ended with it in hand).
     pub(super) hold: Option<Time>,
     /// Most that the body of a request may have; beyond it: 413.
     pub(super) body: Option<Size>,

@@ -150,7 +150,8 @@ pub struct Limits {
     pub start_timeout: Duration,
     /// From SIGTERM to the end of the last request.
     pub stop_timeout: Duration,
-    /// How long a request waits for an app that is down and comes back, before it gets 503.
+    /// How long a request waits for an app that is down and comes back, before it gets 503 (502 if the app
+    /// ended with it in hand).
     pub hold: Duration,
     /// Most that the body of a request may have; beyond it: 413.
     pub body: Size,

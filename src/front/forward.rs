@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::header::{COOKIE, HOST, HeaderName, HeaderValue, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
@@ -18,9 +18,9 @@ use super::ending::Closing;
 use super::events;
 use super::forwarded::{self, Peer};
 use super::framing::Seen;
-use super::hop::{self, Asked};
+use super::hop;
 use super::refusal::{Complaints, Early, Refusal};
-use super::reply::FrontBody;
+use super::reply::{Asked, FrontBody};
 use super::request_id::{self, REQUEST_ID};
 use super::resend::Passed;
 use super::route::Route;
@@ -54,7 +54,7 @@ pub(crate) struct Front {
     closing: Closing,
     /// One permit for each request that may still be held.
     pub(super) held: Semaphore,
-    pub(super) complaints: Complaints,
+    pub(super) complaints: Arc<Complaints>,
 }
 
 /// Where a request came in.
@@ -81,7 +81,9 @@ pub(crate) struct Answered {
 /// What has to be known of a request when its answer comes.
 struct Context {
     id: HeaderValue,
-    asked: Asked,
+    method: Method,
+    uri: Uri,
+    asked: hop::Asked,
     is_http1: bool,
     entry: Entry,
 }
@@ -102,7 +104,7 @@ impl Front {
             limit: settings.limits.body.bytes(),
             closing: Closing { begun: ending, linger: settings.reload.linger },
             held: Semaphore::new(HELD),
-            complaints: Complaints::default(),
+            complaints: Arc::default(),
         }
     }
 
@@ -173,12 +175,13 @@ impl Front {
             parts.headers.get(REQUEST_ID).cloned().unwrap_or_else(request_id::new)
         };
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let context = Context { id, asked, is_http1, entry };
+        let mut context = Context { id, method, uri, asked, is_http1, entry };
         let passed = self.pass(Request::from_parts(parts, body), entry).await;
-        match passed.and_then(|passed| self.finish(passed, &context)) {
+        match passed.and_then(|passed| self.finish(passed, &mut context)) {
             Ok(answered) => answered,
             Err(refusal) => {
-                self.complaints.refused(refusal, &context.id, &method, uri.path());
+                let Context { method, uri, .. } = &context;
+                self.complaints.refused(refusal, &context.id, method, uri.path());
                 // The client may be in the middle of its body.
                 let close = is_http1 && refusal.status != StatusCode::SERVICE_UNAVAILABLE;
                 let mut response = refusal.answer(&context.id, close);
@@ -203,8 +206,8 @@ impl Front {
         own(refusal.answer(&id, parts.version < Version::HTTP_2))
     }
 
-    /// Makes the client's answer from the app's.
-    fn finish(&self, passed: Passed, context: &Context) -> Result<Answered, Refusal> {
+    /// Makes the client's answer from the app's. It takes from the context what goes along with one.
+    fn finish(&self, passed: Passed, context: &mut Context) -> Result<Answered, Refusal> {
         let Passed { answer, lease } = passed;
         let (mut parts, body) = (answer.parts, answer.body);
         parts.version = Version::HTTP_11;
@@ -226,7 +229,13 @@ impl Front {
             return Ok(Answered { response, tunnel: Some(Box::new(tunnel)) });
         }
         let ending = events::is_stream(&parts.headers).then(|| self.closing.ending(lease.as_ref()));
-        let body = FrontBody::passed(body, lease, context.asked.trailers, ending);
+        let asked = Asked {
+            complaints: Arc::clone(&self.complaints),
+            id: context.id.clone(),
+            method: std::mem::take(&mut context.method),
+            uri: std::mem::take(&mut context.uri),
+        };
+        let body = FrontBody::passed(body, asked, lease, context.asked.trailers, ending);
         Ok(own(Response::from_parts(parts, body)))
     }
 }
@@ -262,7 +271,7 @@ pub(super) fn of_body(outcome: Outcome) -> Option<Refusal> {
 }
 
 /// Makes a request of the app's connection from one of the client's.
-fn prepare(parts: &mut Parts, may_upgrade: bool) -> Asked {
+fn prepare(parts: &mut Parts, may_upgrade: bool) -> hop::Asked {
     if let Some(authority) = parts.uri.authority() {
         // Of the absolute form (RFC 9112, 3.2.2), or of HTTP/2.
         if let Ok(host) = HeaderValue::from_str(authority.as_str()) {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
 use super::reply::FrontBody;
@@ -107,10 +106,10 @@ impl Complaints {
 
     /// Tells the journal which request the app had in hand when it ended; not what is behind the `?`, where
     /// secrets may be. `how`: the end of a sentence that begins with "the app".
-    pub(crate) fn crashed(&self, how: &str, parts: &Parts) {
+    pub(crate) fn crashed(&self, how: &str, id: Option<&HeaderValue>, method: &Method, path: &str) {
         if let Some(unsaid) = self.crashes.take(Instant::now()) {
-            let id = parts.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-            let (method, path) = (shown(parts.method.as_str()), shown(parts.uri.path()));
+            let id = id.and_then(|id| id.to_str().ok());
+            let (method, path) = (shown(method.as_str()), shown(path));
             tracing::warn!(
                 request = id.unwrap_or_default(),
                 method,

@@ -1,14 +1,17 @@
 //! The body of an answer on its way to the client.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::{HeaderValue, Method, Uri};
 use http_body::{Body, Frame, SizeHint};
 
 use super::body::RequestBody;
 use super::ending::Ending;
 use super::events::Events;
+use super::refusal::Complaints;
 use super::route::Lease;
 use super::trailers;
 use crate::upstream::{AnswerBody, UpstreamError};
@@ -29,11 +32,22 @@ enum Kind {
 #[derive(Debug)]
 struct Passed {
     body: AnswerBody<RequestBody>,
+    /// Whose answer it is, for the case that the app ends in the middle of it. None: that was told.
+    asked: Option<Asked>,
     /// The app is not stopped before the answer is whole. None: a sibling's.
-    _lease: Option<Lease>,
+    lease: Option<Lease>,
     /// Whether the client takes trailers.
     trailers: bool,
     events: Option<Box<Stream>>,
+}
+
+/// A request as the journal names it.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) complaints: Arc<Complaints>,
+    pub(super) id: HeaderValue,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
 }
 
 /// A stream of events that is ended between two of them when it is time.
@@ -60,9 +74,10 @@ impl FrontBody {
         matches!(&self.0, Kind::Passed(Passed { events: Some(_), .. }))
     }
 
-    /// The app's. `ending`: it is a stream of events, to be ended when that is ready.
-    pub(crate) fn passed(
+    /// The app's, to what was asked. `ending`: it is a stream of events, to be ended when that is ready.
+    pub(super) fn passed(
         body: AnswerBody<RequestBody>,
+        asked: Asked,
         lease: Option<Lease>,
         trailers: bool,
         ending: Option<Ending>,
@@ -70,7 +85,8 @@ impl FrontBody {
         let stream = |ending| {
             Box::new(Stream { events: Events::default(), ending, due: false, over: false })
         };
-        Self(Kind::Passed(Passed { body, _lease: lease, trailers, events: ending.map(stream) }))
+        let (asked, events) = (Some(asked), ending.map(stream));
+        Self(Kind::Passed(Passed { body, asked, lease, trailers, events }))
     }
 }
 
@@ -100,6 +116,20 @@ impl Stream {
 }
 
 impl Passed {
+    /// Tells the journal if the app has ended in the middle of the answer.
+    fn broke_off(&mut self) {
+        let (Some(lease), Some(asked)) = (&self.lease, self.asked.take()) else { return };
+        let generation = Arc::clone(lease.generation());
+        tokio::spawn(async move {
+            if generation.has_ended().await
+                && let Some(how) = generation.crash()
+            {
+                let Asked { complaints, id, method, uri } = asked;
+                complaints.crashed(how, Some(&id), &method, uri.path());
+            }
+        });
+    }
+
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -108,6 +138,9 @@ impl Passed {
             return Poll::Ready(None);
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Err(_)) = frame {
+            self.broke_off();
+        }
         Poll::Ready(match (frame, &mut self.events) {
             (Some(Ok(frame)), _) if frame.is_trailers() => {
                 trailers::of_answer(frame).filter(|_| self.trailers).map(Ok)

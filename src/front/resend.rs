@@ -9,12 +9,13 @@ use std::time::Duration;
 use http::Request;
 use http::request::Parts;
 use tokio::sync::SemaphorePermit;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::attempts::{Attempts, End, Next};
 use super::body::{RequestBody, Source};
 use super::forward::{BROKEN, Entry, Front, UNSERVED, of_body};
 use super::refusal::Refusal;
+use super::request_id::REQUEST_ID;
 use super::route::{Generation, Lease};
 use super::siblings::Siblings;
 use crate::upstream::{Answer, Failed, Sent, UpstreamError};
@@ -22,10 +23,6 @@ use crate::upstream::{Answer, Failed, Sent, UpstreamError};
 /// How long a request that is held waits before it looks again whether a sibling is healthy, or whether
 /// an app that took no connections takes some.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// How long after a connection broke off it is known whether the app's process has ended with it. The
-/// kernel tells of both at nearly the same moment; a second attempt in between would be lost as well.
-const SETTLE: Duration = Duration::from_millis(100);
 
 /// An answer, and the right to its generation; none: it is a sibling's.
 pub(super) struct Passed {
@@ -178,19 +175,14 @@ impl Front {
         if let UpstreamError::Malformed(why) = failed.error {
             return Ok(End::Malformed(why));
         }
-        tokio::select! {
-            biased;
-            () = generation.ended() => {
-                if let Some(how) = generation.crash() {
-                    self.complaints.crashed(how, &spare.parts);
-                }
-                Ok(End::Died)
+        if generation.has_ended().await {
+            if let Some(how) = generation.crash() {
+                let Parts { method, uri, headers, .. } = &spare.parts;
+                self.complaints.crashed(how, headers.get(REQUEST_ID), method, uri.path());
             }
-            () = sleep(SETTLE) => Ok(match failed.error {
-                UpstreamError::Cut => End::Cut,
-                _ => End::Closed,
-            }),
+            return Ok(End::Died);
         }
+        Ok(if matches!(failed.error, UpstreamError::Cut) { End::Cut } else { End::Closed })
     }
 
     fn give_up(&self, attempts: &Attempts) -> Refusal {

@@ -7,11 +7,17 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use crate::upstream::{Address, Pool};
+
+/// How long after a connection broke off it is known whether the app's process has ended with it. The
+/// kernel tells of both at nearly the same moment; a second attempt in between would be lost as well.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// One life of the app's process, and the requests it has.
 #[derive(Debug)]
@@ -79,9 +85,10 @@ impl Generation {
         how.map(String::as_str)
     }
 
-    /// Waits until its process has ended.
-    pub(crate) fn ended(&self) -> WaitForCancellationFuture<'_> {
-        self.ended.cancelled()
+    /// Whether its process has ended with a connection that broke off just now. Waits until that can be
+    /// told.
+    pub(crate) async fn has_ended(&self) -> bool {
+        timeout(SETTLE, self.ended.cancelled()).await.is_ok()
     }
 
     /// Waits until it is to end.

@@ -104,7 +104,7 @@ fn what_cannot_be_followed_is_lost_for_good() {
 fn zeros_before_the_size_of_a_chunk_are_no_matter_however_they_are_cut() {
     let zeros = "0".repeat(60);
     let bytes = format!(
-        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{zeros}5\r\nhello\r\n{zeros}\r\n\r\n\
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{zeros}5\r\n\r\n\r\nx\r\n{zeros}\r\n\r\n\
         POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     );
     assert_eq!(in_pieces(bytes.as_bytes()), [CHUNKED, Seen { lengths: 1, ..CHUNKED }]);

@@ -159,6 +159,18 @@ fn a_request_that_kills_its_app_gets_two_processes_of_one_instance_and_is_named(
     assert_eq!(app.mains(), mains, "the fronts outlive it");
     let after = app.children();
     assert_eq!(before.iter().zip(&after).filter(|(before, after)| before != after).count(), 1);
+
+    // One whose answer had begun is named too, and not sent again.
+    let begun = Machine::now();
+    let half = ["curl", "-s", "-m", "30", "http://127.0.0.1:3000/half?token=1"];
+    assert_eq!(app.machine.run(&half).exits(18).stdout, "half");
+    app.machine.until_journal_after(begun, "it is named", |entry| {
+        entry.message.ends_with(" with GET /half in hand")
+    });
+    app.machine.until_journal_after(begun, "it is well again", |entry| {
+        entry.message == "the app is well"
+    });
+    assert_eq!(restarts().iter().sum::<u64>(), 3);
 }
 
 #[test]
