@@ -84,13 +84,12 @@ impl Chunk {
                 Self::SizeEnd { size }
             }
             (Self::Extension { size }, byte) if byte != b'\n' => Self::Extension { size },
-            (Self::SizeEnd { size: 0 }, b'\n') => Self::Trailers,
+            (Self::SizeEnd { size: 0 } | Self::TrailerEnd, b'\n') => Self::Trailers,
             (Self::SizeEnd { size }, b'\n') => Self::Data(size),
             (Self::DataEnd, b'\r') => Self::DataLf,
             (Self::DataLf, b'\n') => Self::FIRST,
             (Self::Trailers, b'\r') => Self::LastLf,
             (Self::Trailer, b'\r') => Self::TrailerEnd,
-            (Self::TrailerEnd, b'\n') => Self::Trailers,
             (Self::LastLf, b'\n') => return Place::End,
             (Self::Trailers | Self::Trailer, byte) if byte != b'\n' => Self::Trailer,
             _ => return Place::Lost,

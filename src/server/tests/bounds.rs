@@ -113,3 +113,15 @@ async fn a_client_may_close_its_sending_side_after_the_request() {
     gate.open.notify_one();
     assert_eq!(client.answer().await.body, "at last");
 }
+
+#[tokio::test]
+async fn a_client_that_has_closed_its_side_and_hears_nothing_for_too_long_counts_as_gone() {
+    let (router, gate) = Gate::router();
+    let server = Server::start(router, Bounds { hang_up: SOON, ..wide() }, NEVER);
+    let mut client = server.connect().await;
+    client.send("GET /gated HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    gate.begun.notified().await;
+    client.close_sending().await;
+    server.drained().await;
+    assert_eq!(client.rest_of_bytes().await, b"");
+}

@@ -167,9 +167,8 @@ fn a_request_that_kills_its_app_gets_two_processes_of_one_instance_and_is_named(
     app.machine.until_journal_after(begun, "it is named", |entry| {
         entry.message.ends_with(" with GET /half in hand")
     });
-    app.machine.until_journal_after(begun, "it is well again", |entry| {
-        entry.message == "the app is well"
-    });
+    app.machine
+        .until_journal_after(begun, "it is well again", |entry| entry.message == "the app is well");
     assert_eq!(restarts().iter().sum::<u64>(), 3);
 }
 

@@ -113,6 +113,14 @@ fn ends_of_follower(bytes: &[u8], cut: usize) -> (Vec<usize>, Vec<Seen>) {
     (ends, heads)
 }
 
+/// Good requests: frequent enough for what comes after them to matter.
+static GOOD: [&str; 4] = [
+    "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+];
+
 /// What requests are made of, and what is nearly that.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let pieces: Vec<String> = [
@@ -174,13 +182,6 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
         format!("X: {}\r\n", "x".repeat(45)),
     ])
     .collect();
-    // Good requests are frequent enough for what comes after them to matter.
-    static GOOD: [&str; 4] = [
-        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
-        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-    ];
     let piece = prop_oneof![
         2 => prop::sample::select(&GOOD[..]).prop_map(str::to_owned),
         5 => prop::sample::select(pieces),

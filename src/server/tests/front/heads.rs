@@ -117,7 +117,7 @@ async fn trailers_of_a_request_say_nothing_that_its_head_may_not_say() {
     let app = App::start().await;
     // Whoever asks: the loopback is trusted here.
     let server = Fronted::of(&app);
-    let lines: String = LINES.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines = LINES.map(|(name, value)| format!("{name}: {value}\r\n")).concat();
     let mut client = server.connect().await;
     let head =
         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: checksum\r\n\r\n";
