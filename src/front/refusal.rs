@@ -104,9 +104,9 @@ impl Complaints {
         }
     }
 
-    /// Tells the journal which request the app had in hand when it ended; not what is behind the `?`, where
-    /// secrets may be. `how`: the end of a sentence that begins with "the app".
-    pub(crate) fn crashed(&self, how: &str, id: Option<&HeaderValue>, method: &Method, path: &str) {
+    /// Tells the journal which request the app had in hand when it crashed; not what is behind the `?`,
+    /// where secrets may be.
+    pub(crate) fn crashed(&self, id: Option<&HeaderValue>, method: &Method, path: &str) {
         if let Some(unsaid) = self.crashes.take(Instant::now()) {
             let id = id.and_then(|id| id.to_str().ok());
             let (method, path) = (shown(method.as_str()), shown(path));
@@ -115,7 +115,7 @@ impl Complaints {
                 method,
                 path,
                 unsaid,
-                "the app {how} with {method} {path} in hand"
+                "the app had {method} {path} in hand when it crashed"
             );
         }
     }

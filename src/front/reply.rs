@@ -121,11 +121,9 @@ impl Passed {
         let (Some(lease), Some(asked)) = (&self.lease, self.asked.take()) else { return };
         let generation = Arc::clone(lease.generation());
         tokio::spawn(async move {
-            if generation.has_ended().await
-                && let Some(how) = generation.crash()
-            {
+            if generation.has_ended().await && generation.has_crashed() {
                 let Asked { complaints, id, method, uri } = asked;
-                complaints.crashed(how, Some(&id), &method, uri.path());
+                complaints.crashed(Some(&id), &method, uri.path());
             }
         });
     }

@@ -176,9 +176,9 @@ impl Front {
             return Ok(End::Malformed(why));
         }
         if generation.has_ended().await {
-            if let Some(how) = generation.crash() {
+            if generation.has_crashed() {
                 let Parts { method, uri, headers, .. } = &spare.parts;
-                self.complaints.crashed(how, headers.get(REQUEST_ID), method, uri.path());
+                self.complaints.crashed(headers.get(REQUEST_ID), method, uri.path());
             }
             return Ok(End::Died);
         }

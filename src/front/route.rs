@@ -5,8 +5,8 @@
 //! [`Lease`], which reads the generation and counts the request in one step: were it two, the old
 //! generation could be found unused and be stopped in between.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -31,8 +31,8 @@ pub(crate) struct Generation {
     /// Told whenever the last lease is given back.
     unused: Notify,
     retired: CancellationToken,
-    /// How its process ended, once it has.
-    end: OnceLock<String>,
+    /// Whether its process has ended: what each lease asks.
+    is_over: AtomicBool,
     ended: CancellationToken,
 }
 
@@ -45,7 +45,7 @@ impl Generation {
             leases: AtomicUsize::new(0),
             unused: Notify::new(),
             retired: CancellationToken::new(),
-            end: OnceLock::new(),
+            is_over: AtomicBool::new(false),
             ended: CancellationToken::new(),
         })
     }
@@ -72,17 +72,15 @@ impl Generation {
         self.retired.cancel();
     }
 
-    /// Says that its process has ended; how, as the end of a sentence that begins with "the app".
-    pub(crate) fn end(&self, how: &str) {
-        // Only the first end is one.
-        let _ = self.end.set(how.to_owned());
+    /// Says that its process has ended.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
         self.ended.cancel();
     }
 
-    /// How its process ended, if it has ended by itself: not one that was told to.
-    pub(crate) fn crash(&self) -> Option<&str> {
-        let how = self.end.get().filter(|_| !self.retired.is_cancelled());
-        how.map(String::as_str)
+    /// Whether its process has ended by itself: one that was told to has not crashed.
+    pub(crate) fn has_crashed(&self) -> bool {
+        self.is_over.load(Ordering::Acquire) && !self.retired.is_cancelled()
     }
 
     /// Whether its process has ended with a connection that broke off just now. Waits until that can be
@@ -139,7 +137,7 @@ impl Route {
     /// has just ended.
     pub(crate) fn lease(&self) -> Option<Lease> {
         let current = self.current();
-        let generation = current.as_ref().filter(|it| it.end.get().is_none())?;
+        let generation = current.as_ref().filter(|it| !it.is_over.load(Ordering::Acquire))?;
         // Under the lock: whoever has replaced this generation sees the count.
         generation.leases.fetch_add(1, Ordering::AcqRel);
         Some(Lease(Arc::clone(generation)))

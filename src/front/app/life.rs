@@ -74,7 +74,7 @@ pub(super) async fn live(
                 }
             };
             // First of all: the requests that it had in hand wait to hear it.
-            generation.end(&end);
+            generation.end();
             // Whatever it was: nothing of it stays.
             child.kill();
             end

@@ -141,8 +141,7 @@ fn a_request_that_kills_its_app_gets_two_processes_of_one_instance_and_is_named(
         "{answer}"
     );
     app.machine.until_journal_after(begun, "it is named", |entry| {
-        entry.message.starts_with("the app exited with code 1 after ")
-            && entry.message.ends_with(" with GET /die in hand")
+        entry.message == "the app had GET /die in hand when it crashed"
     });
     app.machine.until_journal_after(answered, "it is well again", |entry| {
         entry.message == "the app is well"
@@ -165,7 +164,7 @@ fn a_request_that_kills_its_app_gets_two_processes_of_one_instance_and_is_named(
     let half = ["curl", "-s", "-m", "30", "http://127.0.0.1:3000/half?token=1"];
     assert_eq!(app.machine.run(&half).exits(18).stdout, "half");
     app.machine.until_journal_after(begun, "it is named", |entry| {
-        entry.message.ends_with(" with GET /half in hand")
+        entry.message == "the app had GET /half in hand when it crashed"
     });
     app.machine
         .until_journal_after(begun, "it is well again", |entry| entry.message == "the app is well");

@@ -151,7 +151,7 @@ async fn a_request_that_kills_its_app_gets_one_more_of_it_and_no_third() {
         let life = server.open(number, &app);
         asked.recv().await.unwrap();
         server.route.close();
-        life.end("was killed");
+        life.end();
         app.kill().await;
     }
     let third = App::start().await;
@@ -172,7 +172,7 @@ async fn a_request_whose_app_died_is_not_held_for_ever() {
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     asked.recv().await.unwrap();
     server.route.close();
-    life.end("was killed");
+    life.end();
     app.kill().await;
     let answer = client.answer().await;
     assert_eq!(answer.code(), 502);

@@ -70,7 +70,7 @@ async fn what_was_in_flight_in_a_crash_goes_to_no_sibling_but_to_its_own_app_whe
     client.send("GET /g HTTP/1.1\r\nHost: x\r\n\r\n").await;
     asked.recv().await.unwrap();
     one.fronted.route.close();
-    life.end("was killed");
+    life.end();
     crashing.kill().await;
     let own = App::with(answers("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nown")).await;
     one.fronted.open(2, &own);
@@ -98,7 +98,7 @@ async fn an_app_that_dies_of_what_a_sibling_brought_has_it_once_more_and_nobody_
             three.fronted.open(1, &others[1]);
         }
         two.fronted.route.close();
-        life.end("was killed");
+        life.end();
         dying.kill().await;
         let (next, next_asked) = stuck().await;
         life = two.fronted.open(number, &next);
