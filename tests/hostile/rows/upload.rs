@@ -95,7 +95,8 @@ pub(super) const ROWS: &[Row] = &[
         one(Clients::new(Count::Of(20, 5), steps).again())
     })
     .most(150)
-    .also(&[Also::SentAway]),
+    .also(&[Also::SentAway])
+    .quick(),
     row("trailers-without-end", ("trailers that never end, at full speed", "they are ended"), || {
         let begin = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
         let steps = vec![send(begin), Step::Flood(b"X-More: and more\r\n".repeat(500))];
