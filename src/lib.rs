@@ -9,6 +9,7 @@
 //! | [`account`] | the users of the machine, and programs that run as one of them |
 //! | [`clock`] | the clocks that no one sets |
 //! | [`config`] | `romuo.toml`: what the file says -> merged with the defaults -> [`config::Settings`] |
+//! | [`mod@lock`] | locks that nobody can hold but who may write them |
 //! | [`health`] | the wire type of `/health` and the probe that asks for it |
 //! | [`gate`] | the readiness of an app that takes the sockets itself: asks the kernel who answers |
 //! | [`guard`] | the crash guard: counts quick crashes, says when an instance is errored |
@@ -43,6 +44,7 @@ pub mod health;
 pub mod install;
 pub mod journal;
 pub mod load;
+pub mod lock;
 pub mod manager;
 pub mod program;
 pub mod recycle;

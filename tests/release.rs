@@ -14,7 +14,7 @@ use rustix::process::{Signal, geteuid, set_parent_process_death_signal};
 
 use romuo::release::{
     AddedFile, Additions, CONFIG_FILE, Entry, ReleaseError, ReleaseId, Rules, Source, Staged,
-    Store, Verdict, login,
+    Store, Verdict,
 };
 
 /// Set to the folder of the test where this program is started again as a part of it.
@@ -55,7 +55,7 @@ fn entry(id: &ReleaseId) -> Entry {
     Entry {
         id: id.clone(),
         staged_at: "2026-11-26T00:11:00Z".parse().unwrap(),
-        by: login(),
+        by: romuo::account::login(),
         source: Source::Folder,
         commit: None,
         verdict: Verdict::Staged,

@@ -16,8 +16,9 @@ use crate::unit::AppName;
 /// install, the recycling of an instance. A person does not notice it, and a look costs next to nothing.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// How long the lock may be taken without a roll: an instance that looks at it has it for a moment.
-const A_LOOK: Duration = Duration::from_millis(500);
+/// How long the lock is waited for: longer than a roll with a long watch takes. Somebody has to look at
+/// who has it then.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// Waits until nobody else has the right to `what` the app, and takes it; as long as it is there, no
 /// instance begins to recycle. `told` hears who is waited for.
@@ -36,13 +37,16 @@ pub(super) async fn lock(
         if let Some(lock) = taken.map_err(failed)? {
             return Ok(lock);
         }
-        // An instance that looks whether it is taken has it for a moment.
-        if begun.elapsed() > A_LOOK && !is_told {
+        if !is_told {
             if no_wait {
                 return Err(refusal(context, app));
             }
             told(&format!("waiting: {}", who(context, app)));
             is_told = true;
+        }
+        if begun.elapsed() > LONGEST {
+            let (app, who) = (app.clone(), who(context, app));
+            return Err(Failure::StillTaken { what, app, who });
         }
         sleep(LOOK_EVERY).await;
     }
@@ -73,10 +77,11 @@ pub(super) fn is_rolling(context: &Context, app: &AppName) -> bool {
 
 fn who_rolls(context: &Context, app: &AppName) -> String {
     let progress = Progress::read(&context.progress_path(app));
-    progress.map_or_else(
-        || "it has only just begun".to_owned(),
-        |progress| progress.who(BootTime::now()),
-    )
+    match progress {
+        Some(progress) => progress.who(BootTime::now()),
+        None => RollLock::holder(&context.control_folder(app))
+            .map_or_else(|| "it has only just begun".to_owned(), |holder| holder.to_string()),
+    }
 }
 
 /// Waits for an instance that is being recycled: it is down, or about to be.

@@ -231,6 +231,10 @@ pub(super) enum Failure {
     #[diagnostic(help("it needs root, for example by sudo, and room on /run"))]
     RollLock { what: &'static str, app: AppName, source: std::io::Error },
 
+    #[error("cannot {what} {app}: {who}, and did not end in an hour")]
+    #[diagnostic(help("look at that process, and end it if it hangs; then try again"))]
+    StillTaken { what: &'static str, app: AppName, who: String },
+
     #[error("the instances of {app} cannot be asked: {source}")]
     #[diagnostic(help(
         "it needs root, for example by sudo; `romuoctl status` shows the rest to everyone"

@@ -36,7 +36,7 @@ pub(super) async fn installing(context: &Context) -> Result<Lock, LockError> {
     let begun = Instant::now();
     loop {
         match install::lock(context.root()) {
-            Err(LockError::Taken(_)) if begun.elapsed() < INSTALL => sleep(LOOK_EVERY).await,
+            Err(LockError::Taken { .. }) if begun.elapsed() < INSTALL => sleep(LOOK_EVERY).await,
             result => return result,
         }
     }

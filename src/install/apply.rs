@@ -5,13 +5,12 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
-
-use super::layout::{CONFIG_FOLDER, below};
+use super::layout::{CONFIG_FOLDER, LOCK, below};
 use super::plan::{Change, Plan};
+use crate::lock::Holder;
 
 /// Mode of the folders that are made on the way.
 const FOLDER_MODE: u32 = 0o755;
@@ -20,25 +19,26 @@ const FOLDER_MODE: u32 = 0o755;
 #[derive(Debug)]
 pub struct Lock {
     root: PathBuf,
-    folder: File,
-}
-
-impl Drop for Lock {
-    /// Lets go of it outright: closing the file is not enough while a process that another thread is
-    /// starting at this moment holds a copy of it (flock(2)).
-    fn drop(&mut self) {
-        // It cannot fail on a file that is locked.
-        let _ = rustix::fs::flock(&self.folder, FlockOperation::Unlock);
-    }
+    /// Its file goes with it: an image is not to have it, and a removal leaves nothing.
+    lock: crate::lock::Lock,
 }
 
 /// Why the lock was not taken.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum LockError {
     /// Another romuoctl has it.
-    #[error("another romuoctl is changing what is installed in {path}", path = .0.display())]
-    #[diagnostic(help("wait until it is done, then try again"))]
-    Taken(PathBuf),
+    #[error(
+        "another romuoctl is changing what is installed in {path}{who}",
+        path = folder.display(),
+        who = holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default()
+    )]
+    #[diagnostic(help("wait until it is done, or end it where it hangs, then try again"))]
+    Taken {
+        /// The folder of configurations.
+        folder: PathBuf,
+        /// Who it is; none: nobody can tell.
+        holder: Option<Holder>,
+    },
     /// The folder cannot be opened or made.
     #[error("cannot lock {path}: {source}", path = path.display())]
     #[diagnostic(help("installing needs root: try it with sudo, or another --root"))]
@@ -69,25 +69,29 @@ pub struct ApplyError {
     pub rollback: Option<io::Error>,
 }
 
-/// Takes the lock for a root (flock(2) on the folder of configurations, which is made where it is
+/// Takes the lock for a root (a file in the folder of configurations, which is made where it is
 /// missing). Plan and apply under one lock: then nothing changes between the two.
 ///
 /// # Errors
 /// Where another romuoctl holds it, or the folder cannot be opened.
 pub fn lock(root: &Path) -> Result<Lock, LockError> {
-    let path = below(root, Path::new(CONFIG_FOLDER));
-    let error = |source| LockError::Open { path: path.clone(), source };
+    let folder = below(root, Path::new(CONFIG_FOLDER));
+    let path = folder.join(LOCK);
+    let error = |source| LockError::Open { path: folder.clone(), source };
     loop {
-        make_folders(&path, &mut Vec::new()).map_err(error)?;
-        let folder = File::open(&path).map_err(error)?;
-        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(LockError::Taken(path)),
-            result => result.map_err(|errno| error(errno.into()))?,
-        }
-        // A removal may have taken the folder away between the two: then this is not it any more.
-        let locked = folder.metadata().map_err(error)?;
-        if fs::metadata(&path).is_ok_and(|there| there.ino() == locked.ino()) {
-            return Ok(Lock { root: root.into(), folder });
+        make_folders(&folder, &mut Vec::new()).map_err(error)?;
+        match crate::lock::Lock::take(&path) {
+            Ok(Some(lock)) => {
+                lock.say("installing");
+                return Ok(Lock { root: root.into(), lock: lock.leaving_nothing() });
+            }
+            Ok(None) => {
+                let holder = Holder::of(&path);
+                return Err(LockError::Taken { folder, holder });
+            }
+            // A removal has taken the folder away between the two.
+            Err(gone) if gone.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(error(source)),
         }
     }
 }
@@ -106,6 +110,10 @@ pub fn apply(lock: &Lock, plan: &Plan) -> Result<(), ApplyError> {
         work.clear_leftovers();
     }
     if result.is_ok() {
+        if plan.changes.iter().any(|change| matches!(change, Change::RemoveFolder { .. })) {
+            // It lies in one of them. All that is left to do may be done twice.
+            lock.lock.remove_file();
+        }
         work.remove_folders(plan);
     }
     result.map_err(|(doing, source)| ApplyError { doing, source, rollback })

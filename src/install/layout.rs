@@ -7,6 +7,9 @@ use crate::unit::{AppName, InstanceId, UnitName};
 /// Folder of the installed configurations.
 pub(super) const CONFIG_FOLDER: &str = "/etc/romuo";
 
+/// The lock of who changes what is installed, in the folder of configurations; it goes with its holder.
+pub(super) const LOCK: &str = ".install.lock";
+
 /// Folder of an administrator's units (systemd.unit(5), "System Unit Search Path").
 const UNIT_FOLDER: &str = "/etc/systemd/system";
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use super::found::{Found, ReadError, installed_instances, names};
-use super::layout::{
+use super::layout::{LOCK, 
     CONFIG_FOLDER, CONFIG_MODE, UNIT_MODE, boot_link, config_path, environment_path, instance_link,
     unit_folder, unit_path, units, wants_folder,
 };
@@ -332,6 +332,9 @@ impl<'a> Planner<'a> {
     fn remove_folder(&mut self, path: PathBuf) -> Result<(), ReadError> {
         let names = names(self.root, &path)?;
         let goes = |name: &String| {
+            if name == LOCK {
+                return true;
+            }
             let inner = path.join(name);
             self.plan.changes.iter().any(|change| change.path() == inner)
         };

@@ -398,7 +398,7 @@ fn what_a_power_cut_left_behind_is_no_obstacle() {
 fn two_installations_at_once_are_one_too_many() {
     let lab = Lab::new();
     let first = lock(lab.path()).unwrap();
-    assert!(matches!(lock(lab.path()), Err(LockError::Taken(_))));
+    assert!(matches!(lock(lab.path()), Err(LockError::Taken { holder: Some(_), .. })));
     drop(first);
     lock(lab.path()).unwrap();
 }

@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,12 @@ const SIZE_MAX: u64 = 256;
 
 /// How much longer than it is allowed a stop and a start may take: systemd's own margins.
 const MARGIN: Duration = Duration::from_secs(10);
+
+/// Longest time that an instance reads and writes the file: many times what that takes.
+const A_LOOK: Duration = Duration::from_secs(1);
+
+/// Pause between two attempts at the file.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The turns of an app.
 #[derive(Debug, Clone)]
@@ -95,8 +101,14 @@ impl Turns {
     /// Where the file cannot be read or written.
     pub fn give_back(&self, id: InstanceId) -> io::Result<()> {
         let mut file = self.open()?;
-        // For as long as another instance looks.
-        flock(&file, FlockOperation::LockExclusive)?;
+        // For as long as another instance looks; whatever else has it must not keep one from getting ready.
+        let until = Instant::now() + A_LOOK;
+        while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            if Instant::now() >= until {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
         let result = read(&mut file).and_then(|turn| match turn {
             Some(turn) if turn.instance == id.to_string() => write(&mut file, b""),
             _ => Ok(()),

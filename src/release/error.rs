@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::id::ReleaseId;
-use super::lock::Holder;
+use crate::lock::Holder;
 
 /// Why something could not be done with the releases of an app. Every release is as it was before.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -152,6 +152,7 @@ fn hint(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "every release is as it was; make space, or keep fewer releases"
         }
+        io::ErrorKind::TimedOut => "look at that process, end it if it hangs, and try again",
         io::ErrorKind::PermissionDenied => "releases belong to root: try it with sudo",
         _ => "every release is as it was",
     }

@@ -5,13 +5,15 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::error::ReleaseError;
+use crate::lock::{A_MOMENT, Lock};
 use crate::unit::InstanceId;
 
 /// Mode of the folders: whoever an instance runs as goes through them.
 pub(super) const FOLDER_MODE: u32 = 0o755;
+
+/// Whoever replaces a link has this in its folder.
+const LINK_LOCK: &str = ".links.lock";
 
 /// Makes a folder and those above it, whatever the umask.
 pub(super) fn make(path: &Path) -> io::Result<()> {
@@ -31,12 +33,13 @@ pub(super) fn make(path: &Path) -> io::Result<()> {
 /// Makes `path` a link to `target`, in one step that leaves the old or the new.
 pub(super) fn replace_link(path: &Path, target: &Path) -> io::Result<()> {
     // Two that do so in one folder at once would take each other's new link.
-    let folder = Locked::wait(File::open(path.parent().unwrap_or(path))?)?;
+    let folder = path.parent().unwrap_or(path);
+    let _lock = Lock::wait(&folder.join(LINK_LOCK), A_MOMENT)?.leaving_nothing();
     let new = beside(path);
     clear(&new)?;
     symlink(target, &new)?;
     fs::rename(&new, path)?;
-    folder.0.sync_all()
+    File::open(folder)?.sync_all()
 }
 
 /// Gives a file a new text, in one step that leaves the old or the new. The caller has the lock.
@@ -81,25 +84,6 @@ pub(super) fn numbered(folder: &Path) -> Result<Vec<(InstanceId, PathBuf)>, Rele
         }
     }
     Ok(found)
-}
-
-/// A file or folder that only one process has at a time, for as long as this lives.
-pub(super) struct Locked(File);
-
-impl Locked {
-    /// Waits for it: others have it for as long as a link or a small file is written.
-    pub(super) fn wait(file: File) -> io::Result<Self> {
-        flock(&file, FlockOperation::LockExclusive)?;
-        Ok(Self(file))
-    }
-}
-
-impl Drop for Locked {
-    /// Outright: a process that is being started at this moment may hold a copy of it (flock(2)).
-    fn drop(&mut self) {
-        // It cannot fail on a file that is locked.
-        let _ = flock(&self.0, FlockOperation::Unlock);
-    }
 }
 
 /// The name beside `path` under which the new one lies for a moment; the same each time, so that the

@@ -1,7 +1,7 @@
 //! Who shipped what, and what came of it.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::error::ReleaseError;
-use super::folders::{self, Locked};
+use super::folders;
 use super::id::{Commit, ReleaseId};
 use super::lock::DeployLock;
+use crate::lock::{A_MOMENT, Lock};
 use crate::unit::NameError;
 
 /// The version of the file that is written here, and the newest that is understood.
@@ -247,12 +248,12 @@ impl History {
         folders::replace_file(&self.path, &text, MODE).map_err(write)
     }
 
-    fn lock(&self) -> Result<Locked, ReleaseError> {
+    fn lock(&self) -> Result<Lock, ReleaseError> {
         let path = self.path.with_extension("json.lock");
         let folder = path.parent().unwrap_or(&path);
         folders::make(folder).map_err(ReleaseError::io("make", folder))?;
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(ReleaseError::io("lock", &path))?;
-        Locked::wait(file).map_err(ReleaseError::io("lock", &path))
+        let lock = Lock::wait(&path, A_MOMENT).map_err(ReleaseError::io("lock", &path))?;
+        lock.say("writing the history");
+        Ok(lock)
     }
 }

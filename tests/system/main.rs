@@ -32,3 +32,4 @@ mod roll;
 mod scale;
 mod script;
 mod stopped;
+mod strangers;

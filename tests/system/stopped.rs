@@ -48,12 +48,22 @@ fn an_app_that_takes_the_sockets_does_not_fail_behind_its_gate() {
     stopped_during(&machine, "ExecStartPost", "restart");
 }
 
+/// Has the lock of a roll, and shows it as a roller does, until it is killed.
+const ROLLER: &str = "import fcntl, os, signal, socket
+os.umask(0o077)
+lock = open('/run/romuo/romuo.roll.lock', 'w')
+fcntl.flock(lock, fcntl.LOCK_EX)
+sign = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+sign.bind('/run/romuo/romuo.roll.sock')
+print('taken', flush=True)
+signal.pause()
+";
+
 #[test]
 fn a_roll_that_waits_is_ended_by_a_cancel_and_by_a_stop_before_anything_is_touched() {
     let machine = Machine::serving("");
     let before = [machine.pid(1), machine.pid(2)];
-    let lock = "/run/romuo/romuo.roll.lock";
-    let mut holder = machine.spawn(&["flock", lock, "sh", "-c", "echo taken; exec sleep infinity"]);
+    let mut holder = machine.spawn(&["python3", "-c", ROLLER]);
     let mut taken = String::new();
     BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut taken).unwrap();
     let waiting = |verb: &[&str]| {

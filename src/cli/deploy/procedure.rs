@@ -29,7 +29,7 @@ use crate::install;
 use crate::manager::Systemd;
 use crate::release::{
     AddedFile, Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, Purpose, ReleaseId, Request,
-    Rules, Source, Store, Verdict, login,
+    Rules, Source, Store, Verdict,
 };
 use crate::render::Host;
 use crate::roll::Outcome;
@@ -267,7 +267,7 @@ impl<'a> Procedure<'a> {
         self.store.history().add(Entry {
             id: id.clone(),
             staged_at: Timestamp::now(),
-            by: login(),
+            by: crate::account::login(),
             source: checkout.source.clone(),
             commit: checkout.commit.clone(),
             verdict: Verdict::Staged,

@@ -2,7 +2,7 @@
 
 use rustix::process::getuid;
 
-use crate::account::Account;
+use super::Account;
 
 /// The login name of who started this process: behind sudo(8) that of who called it. It is a note for
 /// people, not a proof: a user could set `SUDO_USER`.
