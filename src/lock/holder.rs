@@ -63,8 +63,8 @@ impl Holder {
     /// Who the kernel says has the file locked; none: nobody, or it is not told here.
     pub(super) fn seen(file: &File) -> Option<Self> {
         let file = file.metadata().ok()?;
-        let id = format!("{:02x}:{:02x}:{}", major(file.dev()), minor(file.dev()), file.ino());
-        let pid = holder_in(&fs::read_to_string(LOCKS).ok()?, &id)?;
+        let device = format!("{:02x}:{:02x}", major(file.dev()), minor(file.dev()));
+        let pid = holder_in(&fs::read_to_string(LOCKS).ok()?, &device, file.ino())?;
         let process = PathBuf::from(format!("/proc/{pid}"));
         let uid = process.metadata().ok()?.uid();
         let user = Account::of(uid).map_or_else(|| format!("user {uid}"), |account| account.name);
@@ -95,15 +95,28 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The process that has the file `id` locked by flock(2), in the text of `/proc/locks`. Those who wait
-/// for it are marked with an arrow.
-fn holder_in(locks: &str, id: &str) -> Option<u32> {
-    locks.lines().find_map(|line| {
-        let mut fields = line.split_whitespace().skip(1);
-        (fields.next()? == "FLOCK").then_some(())?;
-        let (pid, file) = (fields.nth(2)?, fields.next()?);
-        (file == id).then(|| pid.parse().ok())?
-    })
+/// The process that has a file locked by flock(2), in the text of `/proc/locks`. Those who wait for it are
+/// marked with an arrow. Where files lie on layers (overlayfs, btrfs) the kernel names another device
+/// there than stat(2) does: then the number has to do, if only one file with it is locked.
+fn holder_in(locks: &str, device: &str, inode: u64) -> Option<u32> {
+    let number = inode.to_string();
+    let with_number: Vec<_> = locks
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            (fields.next()? == "FLOCK").then_some(())?;
+            let pid = fields.nth(2)?.parse().ok()?;
+            let (device, found) = fields.next()?.rsplit_once(':')?;
+            (found == number).then_some((device, pid))
+        })
+        .collect();
+    match with_number.iter().find(|(found, _)| *found == device) {
+        Some((_, pid)) => Some(*pid),
+        None => match with_number.as_slice() {
+            [(_, pid)] => Some(*pid),
+            _ => None,
+        },
+    }
 }
 
 #[cfg(test)]
@@ -116,9 +129,14 @@ mod tests {
                      2: FLOCK  ADVISORY  WRITE 12 00:19:77 0 EOF\n\
                      2: -> FLOCK  ADVISORY  WRITE 13 00:19:7 0 EOF\n\
                      3: FLOCK  ADVISORY  READ 14 00:19:7 0 EOF\n";
-        assert_eq!(holder_in(locks, "00:19:7"), Some(14));
-        assert_eq!(holder_in(locks, "00:19:77"), Some(12));
-        assert_eq!(holder_in(locks, "00:1a:7"), None);
+        assert_eq!(holder_in(locks, "00:19", 7), Some(14));
+        assert_eq!(holder_in(locks, "00:19", 77), Some(12));
+        assert_eq!(holder_in(locks, "00:19", 70), None);
+        assert_eq!(holder_in(locks, "00:1a", 77), Some(12), "on layers");
+        let two = "1: FLOCK  ADVISORY  WRITE 12 00:19:7 0 EOF\n\
+                   2: FLOCK  ADVISORY  WRITE 13 00:20:7 0 EOF\n";
+        assert_eq!(holder_in(two, "00:20", 7), Some(13));
+        assert_eq!(holder_in(two, "00:21", 7), None);
     }
 
     #[test]
