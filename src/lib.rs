@@ -5,6 +5,7 @@
 //!
 //! | room | holds |
 //! |---|---|
+//! | [`text`] | text of others, as it may be printed |
 //! | [`mod@unit`] | names of apps, instances and units; the states systemd reports |
 //! | [`account`] | the users of the machine, and programs that run as one of them |
 //! | [`clock`] | the clocks that no one sets |
@@ -54,5 +55,6 @@ pub mod roll;
 pub mod sandbox;
 pub mod server;
 pub mod ship;
+pub mod text;
 pub mod unit;
 pub mod upstream;

@@ -11,6 +11,7 @@ use super::output::{BAD, BUSY, GOOD, Printer, styled};
 use super::survey::Survey;
 use crate::health::{AppReport, ProbeError, Report, Status};
 use crate::manager::{Systemd, UnitStatus};
+use crate::text::shown;
 use crate::unit::{AppName, InstanceId};
 
 #[derive(Debug, clap::Args)]
@@ -137,21 +138,21 @@ impl InstanceHealth {
                 };
                 format!(
                     "instance {}: {}, up {}, {} requests, {} of {} MB, version {}, {}{app}",
-                    report.instance.as_deref().unwrap_or("-"),
+                    shown(report.instance.as_deref().unwrap_or("-")),
                     styled(style, word),
-                    report.uptime,
+                    shown(&report.uptime),
                     report.requests,
                     report.memory.used,
                     report.memory.total,
-                    report.version,
-                    report.env,
+                    shown(&report.version),
+                    shown(&report.env),
                 )
             }
             Self::Silent { instance, reason, .. } => {
-                format!("instance {instance}: {}, {reason}", styled(BAD, "down"))
+                format!("instance {instance}: {}, {}", styled(BAD, "down"), shown(reason))
             }
             Self::Unasked { instance, status, reason } => {
-                format!("instance {instance}: {status}, {reason}")
+                format!("instance {instance}: {status}, {}", shown(reason))
             }
         }
     }

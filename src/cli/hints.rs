@@ -11,6 +11,7 @@ use super::survey::Survey;
 use crate::clock::monotonic;
 use crate::journal::{Entry, Hint, Hints, Network, Query};
 use crate::manager::UnitStatus;
+use crate::text::shown;
 
 /// How many lines of an instance are searched: several crashes with their stack traces.
 const LINES: u32 = 200;
@@ -33,8 +34,9 @@ pub(super) struct Explained {
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let noun = if self.instances.len() == 1 { "instance" } else { "instances" };
-        write!(f, "{noun} {}: {}", self.instances.join(", "), self.hint)?;
-        write!(f, "\n  it said: {}", self.hint.line)
+        let (ids, hint) = (self.instances.join(", "), self.hint.to_string());
+        write!(f, "{noun} {ids}: {}", shown(&hint))?;
+        write!(f, "\n  it said: {}", shown(&self.hint.line))
     }
 }
 

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
-use super::output::{BAD, BUSY, Format, GOOD, Printer, styled};
+use super::output::{BAD, BELOW, BUSY, Format, GOOD, Printer, styled};
 use crate::adopt::{self, Fate, Import, Imported, Line, Report};
+use crate::text::{shown, shown_below};
 
 /// Turns an ecosystem file of PM2 or a Procfile into `romuo.toml`, and lists what became of each of
 /// its options. Several apps become several files, NAME.toml.
@@ -99,7 +100,7 @@ impl ImportFile {
 
 fn notes(notes: &[String], printer: &Printer) {
     for note in notes {
-        printer.tell(format!("- {note}"));
+        printer.tell(format!("- {}", shown_below(note, BELOW)));
     }
 }
 
@@ -113,7 +114,7 @@ fn table(lines: &[Line]) -> Table {
     table.set_header(["option", "value", "", "what became of it"]);
     for Line { option, value, fate, becomes } in lines {
         let fate = styled(style(*fate), fate.as_str());
-        table.add_row([option.as_str(), value, &fate, becomes]);
+        table.add_row([&shown(option), &shown(value), fate.as_str(), &shown(becomes)]);
     }
     table
 }

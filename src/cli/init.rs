@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
-use super::output::{Format, Printer};
+use super::output::{BELOW, Format, Printer};
 use crate::adopt::{self, AdoptError};
+use crate::text::shown_below;
 
 /// Looks at the folder of an app and writes a commented `romuo.toml` that works.
 #[derive(Debug, clap::Args)]
@@ -63,9 +64,9 @@ impl Init {
             (Format::Text, true) => printer.answer(&answer, text.trim_end()),
             (Format::Text, false) => {}
         }
-        printer.tell(format!("found {}", survey.found));
+        printer.tell(format!("found {}", shown_below(&survey.found.to_string(), BELOW)));
         for note in &survey.notes {
-            printer.tell(format!("- {note}"));
+            printer.tell(format!("- {}", shown_below(note, BELOW)));
         }
         if !self.dry_run {
             let next = "read it, then `romuoctl install-units --dry-run` shows what it comes to, and \

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle;
-use super::output::Printer;
+use super::output::{BELOW, Printer};
 use crate::config::{self, Settings};
 use crate::install::{self, Change, Install, Lock, Plan, Resolved, VersionError};
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::release::{Pin, Store, runs_releases};
 use crate::render::{self, Host};
+use crate::text::{shown_below, shown_path};
 use crate::unit::AppName;
 
 #[derive(Debug, clap::Args)]
@@ -152,7 +153,7 @@ impl UninstallUnits {
         }
         show(printer, &plan, false, &format!("{app} is not installed"), None);
         for path in &plan.left {
-            printer.say(format!("left in place: {}", path.display()));
+            printer.say(format!("left in place: {}", shown_path(path)));
         }
         Ok(Exit::Done)
     }
@@ -243,13 +244,13 @@ fn show(printer: &Printer, plan: &Plan, diff: bool, empty: &str, resolved: Optio
     }
     printer.answer(&shown, text.trim_end());
     for path in &plan.unread {
-        printer.say(format!("not compared, because only root may read it: {}", path.display()));
+        printer.say(format!("not compared, because only root may read it: {}", shown_path(path)));
     }
     for sentence in opened {
-        printer.say(format!("the app {sentence}"));
+        printer.say(format!("the app {}", shown_below(sentence, BELOW)));
     }
     for note in notes {
-        printer.say(note);
+        printer.say(shown_below(note, BELOW));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::config::{self, Settings};
 use crate::install::Ports;
 use crate::journal::{self, Hints, Network};
 use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
+use crate::text;
 use crate::unit::{AppName, InstanceId, UnitName};
 
 /// How many journal lines of a failed instance are shown.
@@ -151,10 +152,10 @@ pub(super) struct LastLines {
 impl LastLines {
     /// A sentence, and below it the journal lines that explain it, and what they mean.
     pub(super) fn below(&self, sentence: String) -> String {
-        let lines = self.lines.iter().map(|line| format!("  {line}"));
+        let lines = self.lines.iter().map(|line| format!("  {}", text::shown_below(line, "    ")));
         std::iter::once(sentence)
             .chain(lines)
-            .chain(self.hints.iter().cloned())
+            .chain(self.hints.iter().map(|hint| text::shown(hint).into_owned()))
             .collect::<Vec<_>>()
             .join("\n")
     }

@@ -10,6 +10,7 @@ use super::error::{Exit, Failure};
 use super::output::{BAD, BUSY, Format, Printer, styled};
 use crate::config;
 use crate::journal::{Entry, Hint, Hints, Network, Query, Stream};
+use crate::text;
 use crate::unit::{AppName, InstanceId};
 
 /// As many lines as `pm2 logs` shows.
@@ -73,9 +74,12 @@ impl Logs {
         let mut out = anstream::stdout();
         while let Some(entry) = entries.next().await? {
             let line = match printer.format {
-                Format::Text => text(&app, &entry, &zone),
-                Format::Json => serde_json::to_string(&entry)
-                    .map_err(|error| Failure::Defect(error.to_string()))?,
+                Format::Text => shown(&app, &entry, &zone),
+                Format::Json => {
+                    let line = serde_json::to_string(&entry);
+                    let line = line.map_err(|error| Failure::Defect(error.to_string()))?;
+                    text::json(&line).into_owned()
+                }
             };
             // The reader went away (`| head`): nothing is left to be done.
             if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
@@ -99,17 +103,19 @@ fn network(context: &Context) -> Network {
 
 /// Says what a line means; beside the lines, for whoever reads them.
 fn explain(printer: &Printer, hint: &Hint) {
-    if !printer.quiet {
-        let _ = writeln!(anstream::stderr(), "{} {hint}", styled(BUSY, "hint:"));
-    }
+    printer.tell(format!("{} {}", styled(BUSY, "hint:"), text::shown(&hint.to_string())));
 }
 
-fn text(app: &AppName, entry: &Entry, zone: &TimeZone) -> String {
-    let time = styled(style(app, entry), entry.time(zone));
+/// Further lines of an entry begin below its text: without a time, none looks like an entry of its own.
+fn shown(app: &AppName, entry: &Entry, zone: &TimeZone) -> String {
+    let time = entry.time(zone);
+    let below = format!("{:1$} | ", "", time.len());
+    let message = text::shown_below(&entry.message, &below);
+    let time = styled(style(app, entry), time);
     if entry.priority <= ERROR {
-        format!("{time} | {}", styled(BAD, &entry.message))
+        format!("{time} | {}", styled(BAD, message))
     } else {
-        format!("{time} | {}", entry.message)
+        format!("{time} | {message}")
     }
 }
 

@@ -10,6 +10,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use serde::Serialize;
 
 use super::error::Failure;
+use crate::text;
 
 /// What is printed on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,6 +20,9 @@ pub(super) enum Format {
     /// One JSON value, for scripts.
     Json,
 }
+
+/// What further lines of one text begin with, so that they are not taken for another one.
+pub(super) const BELOW: &str = "  ";
 
 /// Prints.
 #[derive(Debug)]
@@ -43,16 +47,18 @@ impl Printer {
     pub(super) fn answer(&self, value: &impl Serialize, text: impl Display) {
         let mut out = anstream::stdout();
         let _ = match self.format {
-            Format::Text => writeln!(out, "{text}"),
-            Format::Json => serde_json::to_writer(&mut out, value)
+            Format::Text => writeln!(out, "{}", text::printed(&text.to_string())),
+            Format::Json => serde_json::to_string(value)
                 .map_err(Into::into)
-                .and_then(|()| writeln!(out)),
+                .and_then(|value| writeln!(out, "{}", text::json(&value))),
         };
     }
 
     /// Says what was done, unless asked to be quiet. On standard output, or on standard error where
     /// that is kept for JSON.
     pub(super) fn say(&self, text: impl Display) {
+        let text = text.to_string();
+        let text = text::printed(&text);
         let _ = match (self.quiet, self.format) {
             (true, _) => Ok(()),
             (false, Format::Text) => writeln!(anstream::stdout(), "{text}"),
@@ -63,8 +69,13 @@ impl Printer {
     /// Tells what there is to know beside the answer, on standard error, unless asked to be quiet.
     pub(super) fn tell(&self, text: impl Display) {
         if !self.quiet {
-            let _ = writeln!(anstream::stderr(), "{text}");
+            let _ = writeln!(anstream::stderr(), "{}", text::printed(&text.to_string()));
         }
+    }
+
+    /// Tells of something that is not as it should be, and may say several lines of others.
+    pub(super) fn warn(&self, text: impl Display) {
+        self.tell(format!("warning: {}", text::shown_below(&text.to_string(), BELOW)));
     }
 }
 
@@ -73,16 +84,28 @@ pub(super) fn failure(failure: &Failure) {
     let _ = writeln!(anstream::stderr(), "{}", render(failure));
 }
 
-/// A failure as text, with colours, which the stream strips where they are not wanted.
+/// A failure as text, with colours, which the stream strips where they are not wanted. They come last:
+/// until then nothing in it is a style, whoever said it.
 pub(super) fn render(diagnostic: &dyn Diagnostic) -> String {
-    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
         .with_links(false)
         .with_wrap_lines(false)
         .with_show_related_as_nested(true);
     let mut text = String::new();
-    match handler.render_report(&mut text, diagnostic) {
-        Ok(()) => text.trim_end().to_owned(),
-        Err(_) => diagnostic.to_string(),
+    if handler.render_report(&mut text, diagnostic).is_err() {
+        text = diagnostic.to_string();
+    }
+    let text = text::printed_plain(text.trim_end());
+    text.split('\n').map(coloured).collect::<Vec<_>>().join("\n")
+}
+
+/// A line of a failure, with the sign that it begins with in its colour.
+fn coloured(line: &str) -> String {
+    let signs = [("×", BAD), ("⚠", BUSY), ("help:", AnsiColor::Cyan.on_default())];
+    let begin = line.trim_start();
+    match signs.iter().find(|(sign, _)| begin.starts_with(sign)) {
+        Some((sign, style)) => line.replacen(sign, &styled(*style, sign), 1),
+        None => line.to_owned(),
     }
 }
 

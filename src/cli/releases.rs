@@ -14,6 +14,7 @@ use super::output::Printer;
 use super::survey::Survey;
 use crate::manager::Systemd;
 use crate::release::{Entry, Pin, ReleaseId, Store};
+use crate::text::shown;
 use crate::unit::InstanceId;
 
 /// How a time is shown, in the zone of the machine.
@@ -118,8 +119,8 @@ impl fmt::Display for Shown {
             table.add_row([
                 entry.id.to_string(),
                 staged.strftime(TIME).to_string(),
-                entry.by.clone(),
-                entry.source.to_string(),
+                shown(&entry.by).into_owned(),
+                shown(&entry.source.to_string()).into_owned(),
                 if *kept { verdict } else { format!("{verdict}, removed") },
                 took.unwrap_or_default(),
                 instances.join(", "),
@@ -137,7 +138,7 @@ impl fmt::Display for Shown {
             let sentence = reason.lines().next().unwrap_or_default();
             // That of a rehearsal begins with the release.
             let said = sentence.strip_prefix(&format!("release {id} ")).unwrap_or(sentence);
-            write!(f, "\n{id}: {said}")?;
+            write!(f, "\n{id}: {}", shown(said))?;
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::clock::BootTime;
 use crate::manager::{ManagerError, ServiceManager, Systemd, Verb};
 use crate::recycle::RollLock;
 use crate::roll::Outcome;
+use crate::text::shown;
 use crate::unit::{ActiveState, AppName, JobResult, UnitName};
 
 /// Time between two frames of the spinner.
@@ -54,7 +55,7 @@ impl Reload {
         let Some(outcome) = outcome else {
             if result == JobResult::Done {
                 // It could not be kept; systemd knows the sentence.
-                printer.say(manager.status(&app.roll()).await?.status_text);
+                printer.say(shown(&manager.status(&app.roll()).await?.status_text));
                 return Ok(Exit::Done);
             }
             return Err(no_verdict(&app, &manager, &result).await);
@@ -93,7 +94,7 @@ pub(super) async fn ask(
     let result = loop {
         tokio::select! {
             result = &mut job => break result,
-            Some(text) = texts.next() => spinner.set_message(text),
+            Some(text) = texts.next() => spinner.set_message(shown(&text).into_owned()),
         }
     };
     spinner.finish_and_clear();

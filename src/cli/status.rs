@@ -18,6 +18,7 @@ use crate::health::Recycled;
 use crate::manager::{Systemd, UnitStatus};
 use crate::recycle::RollLock;
 use crate::roll::Progress;
+use crate::text::shown;
 use crate::unit::InstanceId;
 
 #[derive(Debug, clap::Args)]
@@ -145,7 +146,7 @@ impl AppStatus {
         }
         table.load_style(presets::NOTHING).set_header(header);
         for instance in &self.instances {
-            let release = instance.release.clone().unwrap_or_default();
+            let release = shown(instance.release.as_deref().unwrap_or_default()).into_owned();
             table.add_row(instance.row().into_iter().chain(differ.then_some(release)));
         }
         for column in [2, 3, 4, 5, 6, 7] {
@@ -161,13 +162,13 @@ impl fmt::Display for AppStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.app, self.state)?;
         if let Some(release) = &self.release {
-            write!(f, ", release {release}")?;
+            write!(f, ", release {}", shown(release))?;
         }
         if !self.listen.is_empty() {
-            write!(f, ", listening on {}", self.listen.join(", "))?;
+            write!(f, ", listening on {}", shown(&self.listen.join(", ")))?;
         }
         if let Some(roll) = &self.roll {
-            write!(f, "\nlast roll: {roll}")?;
+            write!(f, "\nlast roll: {}", shown(roll))?;
         }
         if self.instances.is_empty() {
             return f.write_str("\nno instances; `romuoctl install-units` enables them");
@@ -175,14 +176,14 @@ impl fmt::Display for AppStatus {
         write!(f, "\n\n{}", self.table())?;
         let errored = self.instances.iter().filter(|i| i.state == State::Errored);
         for Instance { id, unit, why, .. } in errored {
-            let why = why.as_deref().unwrap_or("failed");
+            let why = shown(why.as_deref().unwrap_or("failed"));
             write!(f, "\n{unit} {why}; `romuoctl logs --instance {id}` shows what it said, ")?;
             write!(f, "`romuoctl restart {id}` tries again")?;
         }
         for Instance { unit, recycled, .. } in &self.instances {
             if let Some(Recycled { count, last }) = recycled {
                 let times = if *count == 1 { "once".into() } else { format!("{count} times") };
-                write!(f, "\n{unit} was recycled {times}, last: {last}")?;
+                write!(f, "\n{unit} was recycled {times}, last: {}", shown(last))?;
             }
         }
         self.hints.iter().try_for_each(|hint| write!(f, "\n{hint}"))

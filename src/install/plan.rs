@@ -4,9 +4,9 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use super::found::{Found, ReadError, installed_instances, names};
-use super::layout::{LOCK, 
-    CONFIG_FOLDER, CONFIG_MODE, UNIT_MODE, boot_link, config_path, environment_path, instance_link,
-    unit_folder, unit_path, units, wants_folder,
+use super::layout::{
+    CONFIG_FOLDER, CONFIG_MODE, LOCK, UNIT_MODE, boot_link, config_path, environment_path,
+    instance_link, unit_folder, unit_path, units, wants_folder,
 };
 use super::refusal::{PlanError, Refusal};
 use super::scale::Scale;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::{Account, login};
 use crate::clock::BootTime;
 use crate::config::format_duration;
+use crate::text::shown;
 
 /// Longest text that is read of a lock, in bytes: a user name, a few words and two numbers.
 const TEXT_MAX: u64 = 4096;
@@ -69,7 +70,7 @@ impl Holder {
         let uid = process.metadata().ok()?.uid();
         let user = Account::of(uid).map_or_else(|| format!("user {uid}"), |account| account.name);
         let program = fs::read_to_string(process.join("comm")).unwrap_or_default();
-        Some(Self { pid, user, doing: program.trim().into(), since: None })
+        Some(Self { pid, user, doing: shown(program.trim_end()).into(), since: None })
     }
 
     /// Whether its process runs as the user of this one.
@@ -142,8 +143,7 @@ mod tests {
     #[test]
     fn it_is_said_who_it_is_and_since_when() {
         let (pid, user) = (4711, String::from("alice"));
-        let holder =
-            Holder { pid, user, doing: "deploying".into(), since: Some(BootTime::ZERO) };
+        let holder = Holder { pid, user, doing: "deploying".into(), since: Some(BootTime::ZERO) };
         let text = holder.to_string();
         let (start, end) = ("alice has been deploying for ", " (process 4711)");
         assert!(text.starts_with(start) && text.ends_with(end), "{text}");

@@ -161,9 +161,8 @@ mod tests {
         assert!(RollLock::take(&dir).unwrap().is_none());
         let holder = RollLock::holder(&dir).unwrap();
         assert_eq!(holder.pid, std::process::id());
-        let mode = |name: &str| {
-            root.path().join(name).metadata().unwrap().permissions().mode() & 0o777
-        };
+        let mode =
+            |name: &str| root.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("shop.roll.lock"), mode("shop.roll.sock")), (0o600, SIGN_MODE));
         drop(lock);
         assert!(!RollLock::is_taken(&dir));

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::text::shown_path;
+
 /// What is worth knowing of a release that was staged all the same. Paths are relative to the folder
 /// that was staged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,15 +39,15 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LeadsOut { path, target } => {
-                let (path, target) = (path.display(), target.display());
+                let (path, target) = (shown_path(path), shown_path(target));
                 write!(f, "{path} is a link that leads out of the release, to {target}")
             }
             Self::Special { path, kind } => {
-                write!(f, "{} is {kind} and was left out", path.display())
+                write!(f, "{} is {kind} and was left out", shown_path(path))
             }
-            Self::Changed(path) => write!(f, "{} changed while it was staged", path.display()),
+            Self::Changed(path) => write!(f, "{} changed while it was staged", shown_path(path)),
             Self::Unreadable { path, more } => {
-                write!(f, "{}", path.display())?;
+                f.write_str(&shown_path(path))?;
                 if *more > 0 {
                     write!(f, " and {more} more")?;
                 }
@@ -96,6 +98,13 @@ mod tests {
         assert!(!out("a", "./b/.."));
         assert!(!out(".venv/bin/python3", "/usr/bin/python3"));
         assert!(out("a", "/usr/../home/al"));
+    }
+
+    #[test]
+    fn a_name_forges_no_line() {
+        let path = PathBuf::from("a\nwarning: \x1b[2Jall is well");
+        let said = Warning::Changed(path).to_string();
+        assert_eq!(said, "a\\x0awarning: \\x1b[2Jall is well changed while it was staged");
     }
 
     #[test]

@@ -98,7 +98,9 @@ pub async fn run(
         let mut command = owner.command(["/bin/sh", "-c", line]);
         command.current_dir(folder).envs(variables.iter().cloned()).env(MARK, mark.text());
         output.begin(line).map_err(ShipError::io("write", log))?;
-        let how = one(command, &mut output, log, limit).await?;
+        let how = one(command, &mut output, log, limit).await;
+        output.end();
+        let how = how?;
         if let Some(how) = how {
             let (line, last, log) = (line.clone(), output.last(), PathBuf::from(log));
             return Err(ShipError::Line { step, line, how, last, log });

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+use crate::text::{Shower, shown};
+
 /// Longest log, in bytes: a chatty build has some hundred kilobytes; one that prints without end must not
 /// fill the disk.
 const LOG_MAX: u64 = 10 << 20;
@@ -19,11 +21,16 @@ const MODE: u32 = 0o600;
 const LAST: usize = 10;
 const LINE_MAX: usize = 300;
 
+/// What each line that is shown begins with: none of them is to be taken for one of romuo's.
+const MARK: &str = "| ";
+
 /// A log that is written to.
 pub(super) struct Log {
     file: File,
     /// How long it is.
     length: u64,
+    /// What is seen of it.
+    shower: Shower,
     /// The last lines, the last of all perhaps not whole.
     last: VecDeque<Vec<u8>>,
 }
@@ -35,21 +42,26 @@ impl Log {
         let mut options = OpenOptions::new();
         let file = options.append(true).create(true).mode(MODE).custom_flags(flags).open(path)?;
         let length = file.metadata()?.len();
-        Ok(Self { file, length, last: VecDeque::new() })
+        Ok(Self { file, length, shower: Shower::new(MARK), last: VecDeque::new() })
     }
 
     /// A new line of `[deploy]` begins.
     pub(super) fn begin(&mut self, line: &str) -> io::Result<()> {
+        self.end();
         self.last.clear();
         self.keep(format!("$ {line}\n").as_bytes())
     }
 
     /// It printed this.
     pub(super) fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // Nobody may be there to see it.
-        let _ = io::stderr().lock().write_all(bytes);
+        show(&self.shower.add(bytes));
         self.remember(bytes);
         self.keep(bytes)
+    }
+
+    /// It prints no more.
+    pub(super) fn end(&mut self) {
+        show(&self.shower.end());
     }
 
     fn keep(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -93,10 +105,15 @@ impl Log {
             let text = anstream::adapter::strip_str(&text).to_string();
             // What stands behind the last return to the left is what one saw.
             let text = text.trim_end().rsplit('\r').next().unwrap_or_default();
-            text.replace(char::is_control, " ")
+            shown(text).into_owned()
         };
         self.last.iter().map(plain).filter(|line| !line.is_empty()).collect()
     }
+}
+
+/// Nobody may be there to see it.
+fn show(lines: &str) {
+    let _ = io::stderr().lock().write_all(lines.as_bytes());
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod demo;
 mod deploy;
 mod docs;
 mod errored;
+mod escapes;
 mod explain;
 mod hostile;
 mod inherit;

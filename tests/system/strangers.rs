@@ -130,7 +130,9 @@ fn who_is_waited_for_is_named() {
     let mut taken = String::new();
     BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut taken).unwrap();
     let said = machine.ctl(&["install-units", "--force"]).exits(1).stderr;
-    for part in ["another romuoctl is changing what is installed in /etc/romuo: process ", "of root"] {
+    for part in
+        ["another romuoctl is changing what is installed in /etc/romuo: process ", "of root"]
+    {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }
     holder.kill().unwrap();

@@ -4,12 +4,13 @@ use super::super::context::Context;
 use super::super::error::{Exit, Failure};
 use super::super::fit::Fitting;
 use super::super::install::{host, resolved};
-use super::super::output::Printer;
+use super::super::output::{BELOW, Printer};
 use super::super::ports;
 use super::home::Home;
 use crate::manager::Systemd;
 use crate::release::{Source, Store};
 use crate::ship::{Checkout, ForRelease, Wanted, for_release};
+use crate::text::shown_below;
 
 /// What would be done, and what would change.
 pub(super) async fn tell(
@@ -60,6 +61,9 @@ pub(super) async fn tell(
     };
     said.push(format!("roll      instance by instance; goes back to {back} where it is not well"));
     said.extend(settings.deploy.after.iter().map(|line| format!("after     $ {line}")));
-    printer.answer(&said, said.join("\n"));
+    printer.answer(
+        &said,
+        said.iter().map(|line| shown_below(line, BELOW)).collect::<Vec<_>>().join("\n"),
+    );
     Ok(Exit::Done)
 }

@@ -13,7 +13,7 @@ use super::super::context::Context;
 use super::super::error::Failure;
 use super::super::fit::Fitting;
 use super::super::install::{cpus, host, resolved};
-use super::super::output::Printer;
+use super::super::output::{BELOW, Printer};
 use super::super::ports;
 use super::super::rehearse::rehearse;
 use super::super::reload;
@@ -34,6 +34,7 @@ use crate::release::{
 use crate::render::Host;
 use crate::roll::Outcome;
 use crate::ship::{self, Checkout, Facts, ForRelease, Wanted, check_out, for_release};
+use crate::text::shown_below;
 use crate::unit::AppName;
 
 /// A deploy under way.
@@ -138,7 +139,7 @@ impl<'a> Procedure<'a> {
         let tell = |text: &str| self.printer.tell(text);
         let checkout = self.unless(interrupts, check_out(wanted, &work, tell)).await?;
         for warning in &checkout.warnings {
-            self.printer.tell(format!("warning: {warning}"));
+            self.printer.warn(&warning);
         }
         let settings = self.settings(&checkout)?;
         let change = ports::foresee(&settings, self.context, &self.manager).await?;
@@ -229,7 +230,7 @@ impl<'a> Procedure<'a> {
             let _ = std::fs::remove_file(&log);
             log
         };
-        let tell = |line: &str| self.printer.tell(format!("$ {line}"));
+        let tell = |line: &str| self.printer.tell(format!("$ {}", shown_below(line, BELOW)));
         let (folder, limit) = (&checkout.folder, settings.deploy.timeout);
         let run = ship::run(lines, key, folder, &self.owner, &facts, &log, limit, tell);
         self.unless(interrupts, run).await?;
@@ -262,7 +263,7 @@ impl<'a> Procedure<'a> {
         let additions = Additions { files, links };
         let staged = self.store.stage(self.lock, &checkout.folder, &rules, id, &additions)?;
         for warning in &staged.warnings {
-            self.printer.tell(format!("warning: {warning}"));
+            self.printer.warn(&warning);
         }
         self.store.history().add(Entry {
             id: id.clone(),
@@ -322,10 +323,10 @@ impl<'a> Procedure<'a> {
         if wished != self.instances
             && let Err(error) = scale::to(wished, self.app(), self.context, self.printer).await
         {
-            self.printer.tell(format!("warning: the number of instances is as it was: {error}"));
+            self.printer.warn(format!("the number of instances is as it was: {error}"));
         }
         if let Err(error) = self.store.history().give_up_staged(self.lock, id) {
-            self.printer.tell(format!("warning: {error}"));
+            self.printer.warn(&error);
         }
         match self.store.prune(self.lock, settings.deploy.keep) {
             Ok(pruned) => {
@@ -335,7 +336,7 @@ impl<'a> Procedure<'a> {
                     let _ = std::fs::remove_file(log);
                 }
             }
-            Err(error) => self.printer.tell(format!("warning: no release was pruned: {error}")),
+            Err(error) => self.printer.warn(format!("no release was pruned: {error}")),
         }
     }
 
@@ -350,7 +351,7 @@ impl<'a> Procedure<'a> {
             let sentence = reason.lines().next();
             let judged = self.store.history().judge(&id, verdict, sentence, Some(took));
             if let Err(error) = judged {
-                self.printer.tell(format!("warning: {error}"));
+                self.printer.warn(&error);
             }
         }
         let settings = self.home.settings.clone();
@@ -359,7 +360,7 @@ impl<'a> Procedure<'a> {
         let Ok(mut interrupts) = Interrupts::new() else { return };
         let (key, lines) = ("on_failure", settings.deploy.on_failure.clone());
         if let Err(error) = self.lines(key, &lines, &home, &settings, &mut interrupts).await {
-            self.printer.tell(format!("warning: {error}"));
+            self.printer.warn(&error);
         }
     }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::super::output::{GOOD, Printer, styled};
 use super::super::reload::spinner;
+use crate::text::shown;
 
 /// Width of the names of the steps, in characters: that of the longest.
 const WIDTH: usize = 8;
@@ -55,8 +56,10 @@ impl<'a> Steps<'a> {
         spinner.finish_and_clear();
         let took = begun.elapsed();
         let (said, seconds) = (said.to_string(), took.as_secs_f64());
+        // The name of a branch is another's.
+        let line = shown(&said);
         self.printer.tell(format!(
-            "{} {} {said}",
+            "{} {} {line}",
             styled(GOOD, format!("{name:WIDTH$}")),
             styled(anstyle::Style::new().dimmed(), format!("{seconds:6.1} s"))
         ));

@@ -33,6 +33,7 @@ use crate::install;
 use crate::manager::{ManagerError, ServiceManager as _, Systemd};
 use crate::recycle::RollLock;
 use crate::roll::{ControlSockets, Outcome, Patience, Progress, Same, Verdict};
+use crate::text::{shown, shown_below};
 use crate::unit::AppName;
 
 /// How long an absence of systemd may last: an upgrade of it takes a few seconds.
@@ -261,11 +262,12 @@ pub(super) fn sockets(settings: &Settings, context: &Context) -> ControlSockets 
 /// Says it where `systemctl status` and `romuoctl reload` see it.
 fn tell(text: &str) {
     // Without a notify socket, as when run by hand, there is nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(text)]);
+    // On one line: another one would be another variable of the protocol (sd_notify(3)).
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&shown(text))]);
 }
 
 /// Says it where `systemctl status` and `romuoctl reload` see it, and in the journal.
 fn announce(text: &str) {
     tell(text);
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", shown_below(text, "  "));
 }
