@@ -9,7 +9,8 @@ use thiserror::Error;
 use crate::adopt::AdoptError;
 use crate::config::ConfigError;
 use crate::install::{
-    ApplyError, LockError, PlanError, PortsRefusal, ScaleError, VerifyError, VersionError,
+    ApplyError, LockError, PlanError, PortsRefusal, ScaleError, TakenError, VerifyError,
+    VersionError,
 };
 use crate::journal::JournalError;
 use crate::manager::ManagerError;
@@ -92,6 +93,10 @@ pub(super) enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Plan(#[from] PlanError),
+
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Name(#[from] TakenError),
 
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -269,6 +274,7 @@ impl Failure {
             | Self::Program(_)
             | Self::Render(_)
             | Self::Scale(_)
+            | Self::Name(TakenError::Taken(_))
             | Self::NoApp { .. }
             | Self::NotInstalled { .. }
             | Self::NoHome { .. }

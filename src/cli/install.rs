@@ -55,6 +55,7 @@ impl InstallUnits {
         if leaves && !self.force {
             return Err(Failure::RunsReleases { app: settings.name });
         }
+        install::refuse_taken(root, &settings.name)?;
         let resolved = resolved(settings, root)?;
         let settings = &resolved.settings;
         let app = &settings.name;

@@ -6,6 +6,7 @@
 //! - [`plan_scale`] does so for the links alone, which say how many instances there are;
 //! - [`Plan`] is the list of changes: `--dry-run`, `--diff` and idempotence come from it;
 //! - [`apply`] makes all of them or none, under the [`lock`];
+//! - [`refuse_taken`] keeps an app from taking the place of a unit of the system;
 //! - [`verify`] asks systemd itself what it thinks of rendered units.
 //!
 //! Each written file starts with a stamp, by which a file that someone else wrote or edited is
@@ -21,6 +22,7 @@ mod resolve;
 mod scale;
 mod show;
 mod stamp;
+mod taken;
 mod verify;
 mod version;
 
@@ -35,5 +37,6 @@ pub use self::ports::{PortChange, Ports, PortsRefusal};
 pub use self::refusal::{PlanError, Refusal};
 pub use self::resolve::{Resolved, resolve, spelled_out};
 pub use self::scale::{Scale, ScaleError, Wish};
+pub use self::taken::{NameTaken, TakenError, refuse_taken};
 pub use self::verify::{VerifyError, verify};
 pub use self::version::{VersionError, parse_version, systemd_version};

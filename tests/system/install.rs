@@ -194,3 +194,43 @@ fn what_a_deploy_has_made_is_named_by_an_install_that_leaves_it_and_by_a_removal
     let said = machine.ctl(&["uninstall-units"]).exits(0);
     assert!(!said.stdout.contains("left in place"), "{said:?}");
 }
+
+#[test]
+fn an_app_takes_the_place_of_no_unit_of_the_system() {
+    let machine = Machine::boot();
+    let vendor = "[Service]\nExecStart=/bin/true\n[Install]\nAlias=httpd.service\n";
+    machine.sandbox.write("/usr/lib/systemd/system/nginx.service", vendor).unwrap();
+    let before = tree(&machine);
+    for name in ["dbus", "nginx", "httpd", "multi-user", "init", "systemd-journald", "getty"] {
+        machine.configure(&format!("name = \"{name}\"\n{CONFIG}"));
+        for force in
+            [&["install-units"][..], &["install-units", "--force"], &["install-units", "--dry-run"]]
+        {
+            let said = machine.ctl(force).exits(2).stderr;
+            for part in [&format!("no app can be named {name}: "), "another `name`"] {
+                assert!(said.contains(part), "{part:?} is not in {said}");
+            }
+        }
+    }
+    assert_eq!(tree(&machine), before);
+
+    // One of the administrator's that is started at boot.
+    machine
+        .sandbox
+        .write("/etc/systemd/system/shop.service", "[Service]\nExecStart=/bin/true\n")
+        .unwrap();
+    machine
+        .run(&["ln", "-s", "../shop.service", "/etc/systemd/system/multi-user.target.wants/"])
+        .ok();
+    machine.configure(&format!("name = \"shop\"\n{CONFIG}"));
+    let said = machine.ctl(&["install-units", "--force"]).exits(2).stderr;
+    assert!(
+        said.contains("/etc/systemd/system/shop.service, of somebody else, is started at boot"),
+        "{said}"
+    );
+    machine.run(&["rm", "/etc/systemd/system/multi-user.target.wants/shop.service"]).ok();
+    machine.ctl(&["install-units"]).exits(1);
+    machine.ctl(&["install-units", "--force", "--now"]).ok();
+    // Its own are not in its way.
+    machine.ctl(&["install-units"]).ok();
+}
