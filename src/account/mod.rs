@@ -1,12 +1,14 @@
 //! The users of the machine, as passwd(5) has them, and programs that run as one of them.
 
 mod owner;
+mod tool;
 mod who;
 
 use std::fs;
 use std::path::PathBuf;
 
-pub use owner::Owner;
+pub use owner::{Owner, SEARCH};
+pub use tool::tool;
 pub use who::login;
 
 /// The file of the users. Those of a directory service are not in it.

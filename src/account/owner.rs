@@ -11,21 +11,21 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{geteuid, getuid};
 
-use super::Account;
+use super::{Account, tool};
 
 /// Becomes another user, with all groups of that user, which the standard library cannot set (setpriv(1)
-/// of util-linux). By its path: as root it must not be searched for where a user may write.
-const SETPRIV: &str = "/usr/bin/setpriv";
+/// of util-linux).
+const SETPRIV: &str = "setpriv";
 
 /// Begins a session: a user's program that has root's terminal could type into it (TIOCSTI), and none may
 /// wait there for a password that nobody types (setsid(1) of util-linux).
-const SETSID: &str = "/usr/bin/setsid";
+const SETSID: &str = "setsid";
 
 /// Others have to read what is built, whatever the umask of whoever deploys.
 const AS_READABLE: &str = "umask 022; exec \"$@\"";
 
 /// `PATH` for a user who is not at the keyboard (that of login(1), and of root).
-const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What such a user's programs get of the environment of whoever deploys: where the network and the
 /// terminal are. The rest may be secrets.
@@ -138,10 +138,10 @@ impl Owner {
 
     /// A program with its arguments that runs as this user, in a session of its own, without input.
     pub fn command(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = Command::new(SETSID);
+        let mut command = Command::new(tool(SETSID));
         if self.is_other() {
             let groups = if self.name.is_some() { "--init-groups" } else { "--clear-groups" };
-            command.arg(SETPRIV).arg(format!("--reuid={}", self.uid));
+            command.arg(tool(SETPRIV)).arg(format!("--reuid={}", self.uid));
             command.arg(format!("--regid={}", self.gid)).args([groups, "--"]);
         }
         command.args(["/bin/sh", "-c", AS_READABLE, "sh"]).args(words).stdin(Stdio::null());
@@ -188,7 +188,7 @@ impl Owner {
 fn account(uid: u32) -> Option<Account> {
     Account::of(uid).or_else(|| {
         // Users of a directory service are not in the file (getent(1)).
-        let found = Command::new("/usr/bin/getent").arg("passwd").arg(uid.to_string()).output();
+        let found = Command::new(tool("getent")).arg("passwd").arg(uid.to_string()).output();
         Account::in_text(&String::from_utf8_lossy(&found.ok()?.stdout), uid)
     })
 }

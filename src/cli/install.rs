@@ -80,6 +80,9 @@ impl InstallUnits {
         let plan = install::plan(root, &install)?;
         let nothing = format!("{app} is installed as it should be");
         show(printer, &plan, self.diff, &nothing, Some(&resolved));
+        if let Some(sentence) = install::runs_as_root(settings, root) {
+            printer.warn(sentence);
+        }
         if leaves {
             let folder = settings.directory.display();
             printer.say(format!(

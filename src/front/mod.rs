@@ -32,7 +32,7 @@ mod tunnel;
 mod upload;
 mod websocket;
 
-pub(crate) use app::{App, AppError, Swapped, stderr_is_journal};
+pub(crate) use app::{App, AppError, Swapped, env_file, stderr_is_journal};
 pub(crate) use forward::{Entry, Front, Tunnel};
 pub(crate) use forwarded::Peer;
 pub(crate) use framing::{Framing, Seen};

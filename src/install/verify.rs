@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::layout::below;
+use crate::account::tool;
 use crate::render::{Host, Units};
 use crate::unit::InstanceId;
 
@@ -70,7 +71,7 @@ pub fn verify(units: &Units, host: &Host, root: &Path) -> Result<(), VerifyError
         std::os::unix::fs::symlink(app.template().as_str(), link)?;
     }
     let names = units.files.iter().map(|unit| &unit.name).filter(|name| **name != app.template());
-    let output = Command::new("systemd-analyze")
+    let output = Command::new(tool("systemd-analyze"))
         .args(["verify", "--man=no", "--recursive-errors=no", "--"])
         .args(names.chain(&instances).map(|name| folder.path().join(name.as_str())))
         .env("SYSTEMD_UNIT_PATH", VENDOR_UNITS)

@@ -3,6 +3,8 @@
 use std::io;
 use std::process::Command;
 
+use crate::account::tool;
+
 /// Why the version is not known.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum VersionError {
@@ -21,7 +23,8 @@ pub enum VersionError {
 /// # Errors
 /// Where systemctl is missing or answers something else.
 pub fn systemd_version() -> Result<u32, VersionError> {
-    let output = Command::new("systemctl").arg("--version").output().map_err(VersionError::Run)?;
+    let output =
+        Command::new(tool("systemctl")).arg("--version").output().map_err(VersionError::Run)?;
     let text = String::from_utf8_lossy(&output.stdout);
     let first = text.lines().next().unwrap_or_default();
     first

@@ -14,6 +14,7 @@ use tokio::process::{Child, ChildStdout, Command};
 pub use entry::{Entry, Stream};
 pub use explain::{Cause, Hint, Hints, Network, explain};
 
+use crate::account::tool;
 use crate::unit::{AppName, InstanceId, UnitName};
 
 /// Why the journal could not be read.
@@ -21,7 +22,7 @@ use crate::unit::{AppName, InstanceId, UnitName};
 pub enum JournalError {
     /// There is no journalctl.
     #[error("could not run journalctl: {0}")]
-    #[diagnostic(help("journalctl comes with systemd; is it on the PATH?"))]
+    #[diagnostic(help("journalctl comes with systemd; is it in /usr/bin?"))]
     Run(#[source] std::io::Error),
     /// journalctl ended with an error.
     #[error("journalctl failed: {0}")]
@@ -92,7 +93,7 @@ impl Query {
     /// # Errors
     /// Where journalctl cannot be run.
     pub fn read(&self) -> Result<Entries, JournalError> {
-        let mut command = Command::new("journalctl");
+        let mut command = Command::new(tool("journalctl"));
         command.args(self.arguments()).stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(JournalError::Run)?;
@@ -169,7 +170,7 @@ impl Entries {
 /// # Errors
 /// Where journalctl cannot be run.
 pub async fn sync() -> Result<(), JournalError> {
-    let mut command = Command::new("journalctl");
+    let mut command = Command::new(tool("journalctl"));
     command.arg("--sync").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().await.map(drop).map_err(JournalError::Run)
 }

@@ -6,18 +6,18 @@
 use std::fmt::Write as _;
 
 use super::RenderError;
+use super::inherit::becomes_program;
 use super::text::is_noncharacter;
 use crate::config::{Mode, Settings, is_variable_name};
-use crate::release;
 
 /// The text of the file; none: there are no variables, or systemd does not start the app itself: a front
-/// does, or what becomes the program of a release.
+/// does, or romuo-server, which becomes the program.
 ///
 /// # Errors
 /// Where systemd would drop a variable: it only logs that.
 pub(super) fn file(settings: &Settings) -> Result<Option<String>, RenderError> {
     let program = settings.program_in(Mode::Inherit);
-    let program = program.filter(|_| !release::runs_releases(&settings.name, &settings.directory));
+    let program = program.filter(|program| !becomes_program(settings, program));
     let Some(program) = program.filter(|program| !program.environment.is_empty()) else {
         return Ok(None);
     };

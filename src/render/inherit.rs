@@ -9,10 +9,11 @@ use super::candidate::Release;
 use super::environment;
 use super::seen::{Home, Writable, needs};
 use super::template::{OPEN_FILES, STOP_MARGIN, checked, own_folder, pause};
-use super::text::{BarePath, PathWord, PlainPattern, TimeSpan, Word};
+use super::text::{BarePath, PathWord, TimeSpan, Word};
 use super::{Host, RenderError};
 use crate::config::{Listen, Network, Program, Settings};
 use crate::program;
+use crate::release;
 use crate::unit::{AppName, UserName};
 
 /// An instance of an app that takes the sockets itself.
@@ -35,7 +36,9 @@ pub(super) struct Inherit<'a> {
     directory: Option<BarePath>,
     node_env: Word,
     env_path: Option<BarePath>,
-    env_file: Option<PlainPattern>,
+    /// romuo-server becomes the program: it finds out which release is run, and reads the `env_file` as the
+    /// user of the instances; systemd would read that as root.
+    exec: bool,
     environment: bool,
     home: Home,
     host_network: bool,
@@ -100,9 +103,7 @@ impl<'a> Inherit<'a> {
             env_path: env_file
                 .map(|path| checked("`env_file`", path, BarePath::new))
                 .transpose()?,
-            env_file: env_file
-                .map(|path| checked("`env_file`", path, PlainPattern::new))
-                .transpose()?,
+            exec: becomes_program(settings, program),
             environment: environment::file(settings)?.is_some(),
             home: Home::with(
                 [server, directory].into_iter().chain(needs(Some(program))).collect(),
@@ -124,6 +125,11 @@ impl<'a> Inherit<'a> {
             version: host.systemd,
         })
     }
+}
+
+/// Whether romuo-server is started, and becomes the program: systemd does not start the program itself.
+pub(super) fn becomes_program(settings: &Settings, program: &Program) -> bool {
+    program.env_file.is_some() || release::runs_releases(&settings.name, &settings.directory)
 }
 
 /// Refuses what only a front fills in: the program would get it as it stands.

@@ -174,30 +174,6 @@ impl fmt::Display for Word {
     }
 }
 
-/// A path where systemd takes a pattern (`EnvironmentFile=`): all of it stands for itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PlainPattern(BarePath);
-
-impl PlainPattern {
-    /// # Errors
-    /// As [`BarePath::new`].
-    pub(crate) fn new(path: &Path) -> Result<Self, TextError> {
-        BarePath::new(path).map(Self)
-    }
-}
-
-impl fmt::Display for PlainPattern {
-    /// With a backslash before what glob(7) knows.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.0.chars().try_for_each(|c| {
-            if matches!(c, '*' | '?' | '[' | ']' | '\\') {
-                f.write_str("\\")?;
-            }
-            fmt::Write::write_char(f, c)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -269,18 +245,6 @@ mod tests {
             let mut text = String::new();
             super::super::escape::UnitFile.write_escaped_str(&mut text, &line.join(" ")).unwrap();
             prop_assert_eq!(words(&text), given);
-        }
-
-        #[test]
-        fn a_pattern_of_a_path_matches_that_path(path in "/[a-z*?\\[\\]\\\\{}!-]{0,12}") {
-            let Ok(pattern) = PlainPattern::new(Path::new(&path)) else { return Ok(()) };
-            let (pattern, mut read) = (pattern.to_string(), String::new());
-            let mut chars = pattern.chars();
-            while let Some(c) = chars.next() {
-                assert!(!"*?[".contains(c), "glob(7) would look for others: {pattern}");
-                read.push(if c == '\\' { chars.next().unwrap() } else { c });
-            }
-            prop_assert_eq!(read, path);
         }
     }
 

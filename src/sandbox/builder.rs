@@ -9,6 +9,7 @@ use super::error::SandboxError;
 use super::init::{KEEPER, SYSTEMD, VERB};
 use super::message::{Answer, Bind, Program, Spec};
 use super::{Hierarchy, Sandbox, inside};
+use crate::account::tool;
 
 /// What the machine must have, and the Debian package that brings it.
 const NEEDED: [(&str, &str); 7] = [
@@ -96,7 +97,7 @@ impl SandboxBuilder {
 /// cgroup tree instead of scribbling in it (Delegate=, systemd.resource-control(5)).
 fn keeper(romuoctl: &Path, spec: &str) -> Command {
     let mut command = if super::host_runs_systemd() {
-        let mut scope = Command::new("systemd-run");
+        let mut scope = Command::new(tool("systemd-run"));
         scope.args(["--scope", "--collect", "--property=Delegate=yes"]);
         scope.arg("--description=romuo sandbox").arg("--").arg(romuoctl);
         scope

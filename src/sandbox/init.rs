@@ -24,6 +24,7 @@ use super::error::SandboxError;
 use super::inside;
 use super::message::{Answer, Layout, Notice, Spec};
 use super::{keeper, root};
+use crate::account::tool;
 
 /// The hidden verb of `romuoctl`.
 pub const VERB: &str = "sandbox-init";
@@ -98,7 +99,7 @@ fn enter_cgroups(layout: &Layout, json: &str) -> Result<Infallible, SandboxError
     send(&mut io::stderr(), &Notice::Pid(pid));
     layout.tree.enter()?;
     let this = std::env::current_exe().map_err(|e| SandboxError::run(VERB, &e))?;
-    let mut unshare = Command::new("unshare");
+    let mut unshare = Command::new(tool("unshare"));
     unshare.args(["--cgroup", "--"]).arg(this).args([VERB, ROOT, json]);
     Err(SandboxError::run("unshare", &unshare.exec()))
 }
@@ -107,7 +108,7 @@ fn start_systemd(layout: &Layout) -> Result<Infallible, SandboxError> {
     root::build(&layout.spec, &layout.tree)?;
     send(&mut io::stderr(), &Notice::Starting);
     rustix::stdio::dup2_stderr(io::stdout()).map_err(|e| SandboxError::run(SYSTEMD, &e))?;
-    let mut systemd = Command::new("setpriv");
+    let mut systemd = Command::new(tool("setpriv"));
     inside::clean(&mut systemd);
     systemd.env("container", "sandbox").env(FORCE_V1.0, FORCE_V1.1);
     systemd.args(["--bounding-set", inside::DROPPED, "--", SYSTEMD]);

@@ -9,6 +9,7 @@ use std::process::Command;
 use super::cgroup;
 use super::error::SandboxError;
 use super::init::{EXEC, VERB};
+use crate::account::tool;
 
 /// `PATH` inside and for the helpers outside, as systemd sets it (environment.d(5) aside).
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -29,7 +30,7 @@ const IF_WANTED: &str = r#"[ "$PPID" = 0 ] && exec "$0" "$@""#;
 /// and PID 1's bounding set. It dies with the `nsenter` that stands for it outside, so that
 /// `Child::kill` means the program.
 pub(super) fn command(pid: u32, program: &OsStr) -> Command {
-    let mut command = Command::new("nsenter");
+    let mut command = Command::new(tool("nsenter"));
     command.arg("--target").arg(pid.to_string());
     command.args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]);
     command.args(["--", "setpriv", "--pdeathsig", "KILL", "--bounding-set", DROPPED, "--"]);

@@ -19,6 +19,7 @@ use super::init::{CGROUP, VERB, send};
 use super::inside;
 use super::message::{Answer, Layout, Notice, Request, Spec};
 use super::ready;
+use crate::account::tool;
 
 /// How long a boot may take. It takes half a second on an idle machine; a crowded one is slower.
 const BOOT: Duration = Duration::from_secs(90);
@@ -195,7 +196,7 @@ fn spawn(spec: &Spec, tree: &Tree, console: &Console) -> Result<Child, SandboxEr
     let failed = |e: &dyn ToString| SandboxError::run("unshare", &e.to_string());
     let layout = serde_json::to_string(&layout).map_err(|e| failed(&e))?;
     let this = std::env::current_exe().map_err(|e| failed(&e))?;
-    let mut command = Command::new("setpriv");
+    let mut command = Command::new(tool("setpriv"));
     command.args(["--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--fork", "--uts"]);
     command.args(["--ipc", "--net", "--kill-child=KILL", "--propagation", "private", "--"]);
     command.arg(this).args([VERB, CGROUP, &layout]);

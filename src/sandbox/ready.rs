@@ -10,6 +10,7 @@ use rustix::fs::inotify;
 
 use super::error::SandboxError;
 use super::inside;
+use crate::account::tool;
 
 /// Between two questions in the moment after PID 1 made its socket and before it listens on it.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -40,7 +41,7 @@ pub(super) fn power_off(pid: u32) -> Result<(), SandboxError> {
 
 /// The version of the host's systemd, which is the sandbox's too.
 pub(super) fn systemd_version() -> Result<u32, SandboxError> {
-    let mut command = Command::new("systemctl");
+    let mut command = Command::new(tool("systemctl"));
     inside::clean(&mut command);
     let output = command.arg("--version").output();
     let output = output.map_err(|e| SandboxError::run("systemctl", &e))?;

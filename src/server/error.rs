@@ -95,6 +95,15 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file of the app's variables could not be read.
+    #[error("cannot read the env_file {}: {source}", path.display())]
+    #[diagnostic(help("it is read as the user of the instances: may that one read it?"))]
+    EnvFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The runtime, a signal handler or a thread could not be set up.
     #[error("could not set up {what}: {source}")]
     Setup {

@@ -6,11 +6,12 @@ use std::process::Command;
 
 use super::error::ServerError;
 use crate::config::Mode;
+use crate::front::env_file;
 use crate::release::Place;
 
 /// Becomes the program. It keeps the process id, so that it is the one that systemd passed the sockets to
-/// (`$LISTEN_PID`, sd_listen_fds(3)), and the descriptors. Its variables are those of the unit and of its
-/// configuration.
+/// (`$LISTEN_PID`, sd_listen_fds(3)), and the descriptors. Its variables are those of the unit, of its
+/// `env_file` and of its configuration, each over the ones before.
 ///
 /// # Errors
 /// Where it cannot be started.
@@ -20,9 +21,16 @@ pub(super) fn exec(place: &Place) -> Result<Infallible, ServerError> {
     let program = program.ok_or(ServerError::NotInheriting)?;
     let (word, arguments) = program.command.split_first().ok_or(ServerError::NotInheriting)?;
     let mut command = Command::new(word);
-    // The name of the environment as the unit has it; one of the `env_file` is another one and stays.
+    // The name of the environment as the unit has it; one of a drop-in is another one and stays.
     if std::env::var("NODE_ENV").is_ok_and(|env| env == place.installed().env) {
         command.env("NODE_ENV", &settings.env);
+    }
+    if let Some(path) = &program.env_file {
+        // By this process, which is that of the instances' user already: what that one may not read, root
+        // does not read for it.
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ServerError::EnvFile { path: path.clone(), source })?;
+        command.envs(env_file(&text));
     }
     let source = command
         .args(arguments)

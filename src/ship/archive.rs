@@ -1,5 +1,6 @@
 //! A tar archive -> a folder.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use super::error::ShipError;
 use super::process::ask;
-use crate::account::Owner;
+use crate::account::{Owner, SEARCH, tool};
 
 /// How long tar may take: gigabytes on a slow disk.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -57,10 +58,14 @@ pub(super) async fn extract(file: &Path, tree: &Path, owner: &Owner) -> Result<P
         return Err(failed("it is no tar archive".into(), hint));
     }
 
-    let options = ["tar", "--extract", "--file=-", "--no-same-owner", "--no-same-permissions"];
-    let mut command = owner.command(options.into_iter().chain(kind));
+    let tar = tool("tar");
+    let options = ["--extract", "--file=-", "--no-same-owner", "--no-same-permissions"];
+    let words = options.into_iter().chain(kind).map(OsStr::new);
+    let mut command = owner.command([tar.as_os_str()].into_iter().chain(words));
     // `stdin` after `command`, which takes it away; its messages are looked at below.
     command.stdin(archive).current_dir(tree).env("LC_ALL", "C");
+    // It starts the program that unpacks, by its name.
+    command.env("PATH", SEARCH);
     let output = ask(command, LIMIT).await;
     let output = output.map_err(|source| ShipError::Tool { program: "tar".into(), source })?;
     let hint = "nothing of it was kept; does `tar --list --file` understand it?";

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::error::ShipError;
 use super::process::ask;
-use crate::account::Owner;
+use crate::account::{Owner, tool};
 use crate::release::Commit;
 
 /// How long git may take: a first fetch of a large repository over a slow line, and submodules.
@@ -153,7 +153,8 @@ impl Repository {
         doing: &'static str,
         words: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Result<Output, ShipError> {
-        let at = [OsStr::new("git"), OsStr::new("-C"), self.folder.as_os_str()];
+        let git = tool("git");
+        let at = [git.as_os_str(), OsStr::new("-C"), self.folder.as_os_str()];
         let mut command = self.owner.command(at.into_iter().chain(SETTINGS.map(OsStr::new)));
         // Nobody is there to type a password.
         command.args(words).env("GIT_TERMINAL_PROMPT", "0");

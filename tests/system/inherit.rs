@@ -242,7 +242,9 @@ fn an_unhealthy_answer_is_named() {
 #[test]
 fn secrets_reach_the_app_and_show_nowhere_else() {
     let secret = "s3cr3t $HOME ${PATH} `id` \"q\" 'z' \\ %i # ; line\n two\t";
-    let environment = format!("[environment]\nTOKEN = {}\nBOTH = \"ours\"\n", toml_text(secret));
+    let environment_of =
+        |secret: &str| format!("[environment]\nTOKEN = {}\nBOTH = \"ours\"\n", toml_text(secret));
+    let environment = environment_of(secret);
     let keys = format!("env = \"staging\"\nenv_file = \".env file*\"\n{environment}");
     let from_file = "FROM_FILE=f1le\nBOTH=theirs\n";
     let machine = machine(NODE_COMMAND, &keys, &[("server.js", NODE), (".env file*", from_file)]);
@@ -260,6 +262,12 @@ fn secrets_reach_the_app_and_show_nowhere_else() {
     shown += &machine.run(&["cat", &format!("/proc/{}/cmdline", machine.pid(1))]).ok();
     shown += &machine.journal();
     assert!(!shown.contains("s3cr3t") && !shown.contains("f1le"), "{shown}");
+
+    // Without an env_file systemd itself hands them over, from a file of root's.
+    configure(&machine, NODE_COMMAND, &environment_of(secret));
+    machine.ctl(&["install-units"]).ok();
+    machine.ctl(&["reload"]).ok();
+    assert_eq!(seen(&machine).1["TOKEN"], secret);
     let mode = machine.run(&["stat", "--format=%a %U", "/etc/romuo/romuo.env"]).ok();
     assert_eq!(mode.trim(), "600 root");
 
@@ -279,6 +287,26 @@ fn an_app_whose_env_file_is_missing_is_not_started_at_all() {
     let journal = machine.journal();
     assert!(journal.contains("Assertion failed"), "{journal}");
     assert!(!journal.contains("Instance 1"), "nothing of it ran: {journal}");
+}
+
+#[test]
+fn an_env_file_is_read_as_the_user_of_the_instances_and_not_as_root() {
+    let keys = "env_file = \".env\"\n[limits]\nmax_restarts = 1\n";
+    let machine = machine(NODE_COMMAND, keys, &[("server.js", NODE), (".env", "A=1 # one\n")]);
+    let secret = "/etc/only-root";
+    machine.sandbox.write(secret, "SECRET=s3cr3t\n").unwrap();
+    machine.run(&["chmod", "600", secret]).ok();
+    machine.ctl(&["install-units", "--now"]).ok();
+    assert_eq!(seen(&machine).1["A"], "1", "by the rules of a front");
+    machine.run(&["ln", "-sf", secret, "/srv/site/.env"]).ok();
+    machine.ctl(&["restart", "1"]).exits(1);
+    machine.until_errored("romuo@1.service");
+    let journal = machine.journal();
+    assert!(
+        journal.contains("cannot read the env_file /srv/site/.env: Permission denied"),
+        "{journal}"
+    );
+    assert!(!journal.contains("s3cr3t"), "{journal}");
 }
 
 #[test]

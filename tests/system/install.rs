@@ -219,9 +219,9 @@ fn an_app_takes_the_place_of_no_unit_of_the_system() {
         .sandbox
         .write("/etc/systemd/system/shop.service", "[Service]\nExecStart=/bin/true\n")
         .unwrap();
-    machine
-        .run(&["ln", "-s", "../shop.service", "/etc/systemd/system/multi-user.target.wants/"])
-        .ok();
+    let wants = "/etc/systemd/system/multi-user.target.wants";
+    machine.run(&["mkdir", "-p", wants]).ok();
+    machine.run(&["ln", "-s", "../shop.service", wants]).ok();
     machine.configure(&format!("name = \"shop\"\n{CONFIG}"));
     let said = machine.ctl(&["install-units", "--force"]).exits(2).stderr;
     assert!(
@@ -233,4 +233,39 @@ fn an_app_takes_the_place_of_no_unit_of_the_system() {
     machine.ctl(&["install-units", "--force", "--now"]).ok();
     // Its own are not in its way.
     machine.ctl(&["install-units"]).ok();
+}
+
+#[test]
+fn an_app_that_runs_as_root_is_told_what_that_costs() {
+    let machine = Machine::boot();
+    machine.configure(&format!("user = \"root\"\n{CONFIG}"));
+    let ran = machine.ctl(&["install-units", "--dry-run"]).exits(0);
+    let sentence = "warning: user = \"root\" is root: whoever breaks into the app";
+    assert!(ran.stderr.contains(sentence), "{}", ran.stderr);
+    machine.configure(CONFIG);
+    let ran = machine.ctl(&["install-units", "--dry-run"]).exits(0);
+    assert!(!ran.stderr.contains("is root"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_program_of_the_path_of_root_is_never_taken_for_one_of_the_system() {
+    let machine = Machine::serving("");
+    let fake = "#!/bin/sh\necho taken >>/tmp/taken\nexit 1\n";
+    for name in
+        ["systemctl", "journalctl", "systemd-analyze", "git", "tar", "setpriv", "setsid", "getent"]
+    {
+        let path = format!("/srv/fake/{name}");
+        machine.sandbox.write(&path, fake).unwrap();
+        machine.run(&["chmod", "755", &path]).ok();
+    }
+    let with = |arguments: &[&str]| {
+        let start =
+            ["env", "--chdir=/srv/site", "PATH=/srv/fake:/usr/bin:/bin", "/usr/local/bin/romuoctl"];
+        machine.run(&[&start, arguments].concat())
+    };
+    with(&["install-units", "--force"]).ok();
+    with(&["logs"]).ok();
+    with(&["status"]).ok();
+    with(&["uninstall-units"]).ok();
+    assert!(machine.run(&["test", "-e", "/tmp/taken"]).output.code == Some(1), "one was run");
 }

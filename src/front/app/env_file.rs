@@ -13,7 +13,7 @@
 //! - nothing is expanded.
 
 /// The variables of such a file, in order. What is no such line is passed over.
-pub(super) fn read(text: &str) -> Vec<(String, String)> {
+pub(crate) fn read(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     // What some editors begin a file with.
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);

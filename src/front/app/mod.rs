@@ -41,6 +41,7 @@ use crate::health::{AppReport, SwapState};
 use crate::release::{Contents, Place};
 use crate::unit::{InstanceId, drop_in_folders};
 
+pub(crate) use env_file::read as env_file;
 pub(crate) use output::stderr_is_journal;
 use processes::Mains;
 use swap::Objection;
