@@ -64,7 +64,7 @@ impl Init {
             (Format::Text, true) => printer.answer(&answer, text.trim_end()),
             (Format::Text, false) => {}
         }
-        printer.tell(format!("found {}", shown_below(&survey.found.to_string(), BELOW)));
+        printer.tell(format!("found {}", shown_below(&survey.found, BELOW)));
         for note in &survey.notes {
             printer.tell(format!("- {}", shown_below(note, BELOW)));
         }

@@ -176,12 +176,12 @@ mod tests {
         let lock = RollLock::take(&dir).unwrap().unwrap();
         let looks: Vec<_> = (0..100)
             .map(|_| {
-                let look = UnixDatagram::unbound().unwrap();
-                look.connect(path(&dir, SIGN)).unwrap();
-                look.set_nonblocking(true).unwrap();
+                let asking = UnixDatagram::unbound().unwrap();
+                asking.connect(path(&dir, SIGN)).unwrap();
+                asking.set_nonblocking(true).unwrap();
                 // Until its queue is full.
-                while look.send(&[0; 1024]).is_ok() {}
-                look
+                while asking.send(&[0; 1024]).is_ok() {}
+                asking
             })
             .collect();
         assert!(RollLock::is_taken(&dir));

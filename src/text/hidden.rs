@@ -5,9 +5,8 @@
 /// and emoji need them, and so do the selectors of variations.
 pub(super) fn is_hidden(c: char) -> bool {
     match c {
-        '\t' => false,
         // Most text is this.
-        ' '..='~' => false,
+        '\t' | ' '..='~' => false,
         _ => {
             c.is_control()
                 || matches!(c,

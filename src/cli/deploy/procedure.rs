@@ -139,7 +139,7 @@ impl<'a> Procedure<'a> {
         let tell = |text: &str| self.printer.tell(text);
         let checkout = self.unless(interrupts, check_out(wanted, &work, tell)).await?;
         for warning in &checkout.warnings {
-            self.printer.warn(&warning);
+            self.printer.warn(warning);
         }
         let settings = self.settings(&checkout)?;
         let change = ports::foresee(&settings, self.context, &self.manager).await?;
@@ -263,7 +263,7 @@ impl<'a> Procedure<'a> {
         let additions = Additions { files, links };
         let staged = self.store.stage(self.lock, &checkout.folder, &rules, id, &additions)?;
         for warning in &staged.warnings {
-            self.printer.warn(&warning);
+            self.printer.warn(warning);
         }
         self.store.history().add(Entry {
             id: id.clone(),
@@ -326,7 +326,7 @@ impl<'a> Procedure<'a> {
             self.printer.warn(format!("the number of instances is as it was: {error}"));
         }
         if let Err(error) = self.store.history().give_up_staged(self.lock, id) {
-            self.printer.warn(&error);
+            self.printer.warn(error);
         }
         match self.store.prune(self.lock, settings.deploy.keep) {
             Ok(pruned) => {
@@ -351,7 +351,7 @@ impl<'a> Procedure<'a> {
             let sentence = reason.lines().next();
             let judged = self.store.history().judge(&id, verdict, sentence, Some(took));
             if let Err(error) = judged {
-                self.printer.warn(&error);
+                self.printer.warn(error);
             }
         }
         let settings = self.home.settings.clone();
@@ -360,7 +360,7 @@ impl<'a> Procedure<'a> {
         let Ok(mut interrupts) = Interrupts::new() else { return };
         let (key, lines) = ("on_failure", settings.deploy.on_failure.clone());
         if let Err(error) = self.lines(key, &lines, &home, &settings, &mut interrupts).await {
-            self.printer.warn(&error);
+            self.printer.warn(error);
         }
     }
 
