@@ -9,10 +9,14 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::trailers;
 use super::upload::{Upload, UploadError};
+use crate::budget::{Account, Extra};
 
 /// Bytes of a body that are kept, at most; forms and calls of an API are smaller. At the worst each
 /// request that waits for its answer holds so much.
 const KEPT: usize = 64 << 10;
+
+/// Pieces of a body that are kept, at most: one that comes byte by byte would cost more than its bytes.
+const PIECES: usize = 256;
 
 /// Why a body did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -46,13 +50,29 @@ pub(crate) struct Source {
 #[derive(Debug)]
 struct Inner {
     upload: Upload,
-    /// What came so far; none: too much, or no longer wanted.
-    kept: Option<Vec<Bytes>>,
+    /// What came so far; none: too much, no room for it, or no longer wanted.
+    kept: Option<Kept>,
     came: u64,
     limit: u64,
     outcome: Outcome,
     /// It has come to its end.
     ended: bool,
+}
+
+/// What came of a body so far.
+#[derive(Debug)]
+struct Kept {
+    pieces: Vec<Bytes>,
+    _room: Extra,
+}
+
+impl Kept {
+    /// Room for a body of this length, or of one that nobody knows.
+    fn room(length: Option<u64>, account: &Arc<Account>) -> Option<Self> {
+        let most = length.unwrap_or(KEPT as u64);
+        let bytes = usize::try_from(most).ok().filter(|most| *most <= KEPT)?;
+        Some(Self { pieces: Vec::new(), _room: account.extra(bytes)? })
+    }
 }
 
 /// How a body ended.
@@ -71,11 +91,12 @@ impl RequestBody {
     /// The body that comes from the client; more than `limit` bytes of it are an error.
     pub(crate) fn new(upload: Option<Upload>, limit: u64) -> Self {
         let Some(upload) = upload else { return Self::default() };
+        let length = upload.size_hint().exact();
         let source = Source {
-            length: upload.size_hint().exact(),
+            length,
             inner: Mutex::new(Inner {
+                kept: Kept::room(length, upload.account()),
                 upload,
-                kept: Some(Vec::new()),
                 came: 0,
                 limit,
                 outcome: Outcome::Open,
@@ -150,10 +171,11 @@ impl Inner {
             self.kept = None;
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         }
-        if self.came > KEPT as u64 {
+        let is_full = |kept: &Kept| kept.pieces.len() >= PIECES;
+        if self.came > KEPT as u64 || self.kept.as_ref().is_some_and(is_full) {
             self.kept = None;
         } else if let Some(kept) = &mut self.kept {
-            kept.push(data.clone());
+            kept.pieces.push(data.clone());
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -170,7 +192,7 @@ impl Body for RequestBody {
         let this = &mut *self;
         let Some(source) = &this.source else { return Poll::Ready(None) };
         let mut inner = source.inner();
-        let again = inner.kept.as_ref().and_then(|kept| kept.get(this.had)).cloned();
+        let again = inner.kept.as_ref().and_then(|kept| kept.pieces.get(this.had)).cloned();
         let frame = match again {
             Some(data) => Frame::data(data),
             None => match ready!(inner.poll(cx)) {

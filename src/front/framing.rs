@@ -13,6 +13,13 @@
 /// digits fit.
 const LINE: usize = 48;
 
+/// Digits of a chunk's size, at most: sixteen tell all of them, and who sends endless zeros before them
+/// keeps hyper busy for nothing.
+const DIGITS: u8 = 128;
+
+/// The longest body that hyper takes for one; what is above it stands for something else there.
+const LONGEST: u64 = u64::MAX - 2;
+
 /// What a head was made of, as far as hyper does not tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -45,8 +52,8 @@ enum Place {
 /// Where in a chunked body the bytes are (RFC 9112, 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Chunk {
-    /// In the size; whether a digit of it came.
-    Size { size: u64, any: bool },
+    /// In the size, of which so many digits came.
+    Size { size: u64, digits: u8 },
     /// Behind the size: white space, or an extension.
     Extension { size: u64 },
     /// Behind the CR of the size's line.
@@ -68,19 +75,21 @@ enum Chunk {
 }
 
 impl Chunk {
-    const FIRST: Self = Self::Size { size: 0, any: false };
+    const FIRST: Self = Self::Size { size: 0, digits: 0 };
 
     /// The place after one more byte, which is not one of the data. hyper, which decides where the body
     /// ends, goes the same way; what is stricter here is lost.
     fn next(self, byte: u8) -> Place {
         let next = match (self, byte) {
-            (Self::Size { size, .. }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+            (Self::Size { size, digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F')
+                if digits < DIGITS =>
+            {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
                 let Some(size) = size.checked_mul(16) else { return Place::Lost };
-                Self::Size { size: size | u64::from(digit), any: true }
+                Self::Size { size: size | u64::from(digit), digits: digits + 1 }
             }
-            (Self::Size { size, any: true }, b';' | b' ' | b'\t') => Self::Extension { size },
-            (Self::Size { size, any: true } | Self::Extension { size }, b'\r') => {
+            (Self::Size { size, digits: 1.. }, b';' | b' ' | b'\t') => Self::Extension { size },
+            (Self::Size { size, digits: 1.. } | Self::Extension { size }, b'\r') => {
                 Self::SizeEnd { size }
             }
             (Self::Extension { size }, byte) if byte != b'\n' => Self::Extension { size },
@@ -113,6 +122,10 @@ pub(crate) struct Framing {
     had: usize,
     /// Its last byte.
     last: u8,
+    /// The length of this request's body is one that hyper takes for something else.
+    is_endless: bool,
+    /// The end of a body cannot be told.
+    is_broken: bool,
 }
 
 impl Default for Framing {
@@ -125,6 +138,8 @@ impl Default for Framing {
             line: [0; LINE],
             had: 0,
             last: 0,
+            is_endless: false,
+            is_broken: false,
         }
     }
 }
@@ -145,7 +160,12 @@ impl Framing {
         let mut rest = bytes;
         while let Some(byte) = rest.first() {
             match self.place {
-                Place::Start | Place::Head => self.line(&mut rest),
+                Place::Start | Place::Head => {
+                    self.line(&mut rest);
+                    if self.is_endless {
+                        break;
+                    }
+                }
                 Place::Body(left) => {
                     let left = take(&mut rest, left);
                     self.place = if left == 0 { Place::End } else { Place::Body(left) };
@@ -157,6 +177,7 @@ impl Framing {
                 }
                 Place::Chunked(chunk) => {
                     self.place = chunk.next(*byte);
+                    self.is_broken |= self.place == Place::Lost;
                     rest = &rest[1..];
                 }
                 Place::End => break,
@@ -172,6 +193,17 @@ impl Framing {
         let lost = self.taken || self.seen.lost;
         self.taken = true;
         Seen { lost, ..self.seen }
+    }
+
+    /// Whether the bytes so far end with the line of a length that no body has. Said once: hyper is not to
+    /// read it as what it is.
+    pub(crate) fn is_endless(&mut self) -> bool {
+        std::mem::take(&mut self.is_endless)
+    }
+
+    /// Whether the end of the body under way cannot be told any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// Whether a request has begun and is not whole yet.
@@ -220,7 +252,10 @@ impl Framing {
                 if let Some(value) = value(line, b"content-length") {
                     self.seen.lengths = self.seen.lengths.saturating_add(1);
                     match decimal(value) {
-                        Some(length) if full <= LINE => self.length = length,
+                        Some(length) if full <= LINE => {
+                            self.length = length;
+                            self.is_endless = length > LONGEST;
+                        }
                         // hyper refuses it, or it is too long to be read here.
                         _ => self.seen.lost = true,
                     }

@@ -95,6 +95,11 @@ impl Upload {
         }
     }
 
+    /// The account of its connection.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
     /// Whether it came too slowly, for one who has given it away.
     pub(crate) fn late(&self) -> Late {
         self.late.clone()

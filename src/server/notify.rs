@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::text::shown;
+
 /// The server answers.
 pub(super) fn ready(status: &str) {
-    send(&[NotifyState::Ready, NotifyState::Status(status)]);
+    send(&[NotifyState::Ready, NotifyState::Status(&shown(status))]);
 }
 
-/// A line for `systemctl status`.
+/// A line for `systemctl status`, and one only: a line end in what an app says would begin another message.
 pub(super) fn status(status: &str) {
-    send(&[NotifyState::Status(status)]);
+    send(&[NotifyState::Status(&shown(status))]);
 }
 
 /// The drain has begun; it takes `longest` at the most.
@@ -19,7 +21,7 @@ pub(super) fn stopping(status: &str, longest: Duration) {
     let micros = u32::try_from(longest.as_micros()).unwrap_or(u32::MAX);
     send(&[
         NotifyState::Stopping,
-        NotifyState::Status(status),
+        NotifyState::Status(&shown(status)),
         NotifyState::ExtendTimeoutUsec(micros),
     ]);
 }
