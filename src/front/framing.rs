@@ -77,6 +77,11 @@ enum Chunk {
 impl Chunk {
     const FIRST: Self = Self::Size { size: 0, digits: 0 };
 
+    /// Whether the size has as many digits as it may have.
+    fn is_full(self) -> bool {
+        matches!(self, Self::Size { digits: DIGITS, .. })
+    }
+
     /// The place after one more byte, which is not one of the data. hyper, which decides where the body
     /// ends, goes the same way; what is stricter here is lost.
     fn next(self, byte: u8) -> Place {
@@ -122,10 +127,8 @@ pub(crate) struct Framing {
     had: usize,
     /// Its last byte.
     last: u8,
-    /// The length of this request's body is one that hyper takes for something else.
+    /// The last byte belongs to a length that no body has.
     is_endless: bool,
-    /// The end of a body cannot be told.
-    is_broken: bool,
 }
 
 impl Default for Framing {
@@ -139,7 +142,6 @@ impl Default for Framing {
             had: 0,
             last: 0,
             is_endless: false,
-            is_broken: false,
         }
     }
 }
@@ -177,8 +179,11 @@ impl Framing {
                 }
                 Place::Chunked(chunk) => {
                     self.place = chunk.next(*byte);
-                    self.is_broken |= self.place == Place::Lost;
                     rest = &rest[1..];
+                    if self.place == Place::Lost && chunk.is_full() {
+                        self.is_endless = true;
+                        break;
+                    }
                 }
                 Place::End => break,
                 Place::Lost => rest = &[],
@@ -195,15 +200,10 @@ impl Framing {
         Seen { lost, ..self.seen }
     }
 
-    /// Whether the bytes so far end with the line of a length that no body has. Said once: hyper is not to
-    /// read it as what it is.
+    /// Whether the bytes so far end in, or with the line of, a length that no body has, or that has no end.
+    /// Said once: hyper is not to read it as what it is.
     pub(crate) fn is_endless(&mut self) -> bool {
         std::mem::take(&mut self.is_endless)
-    }
-
-    /// Whether the end of the body under way cannot be told any more.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.is_broken
     }
 
     /// Whether a request has begun and is not whole yet.

@@ -109,18 +109,15 @@ impl Watched {
 
     /// Takes back what of the bytes from `before` on belongs to a next request: each head is to be
     /// judged before another one is read.
-    ///
-    /// # Errors
-    /// Where nobody can tell any more where the present one ends.
-    fn keep_next(&mut self, buffer: &mut ReadBuf<'_>, before: usize) -> io::Result<()> {
-        let Some(framing) = &self.activity.framing else { return Ok(()) };
+    fn keep_next(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
+        let Some(framing) = &self.activity.framing else { return };
         let fresh = &buffer.filled()[before..];
         if fresh.is_empty() {
-            return Ok(());
+            return;
         }
         let mut framing = lock(framing);
         let count = framing.advance(fresh);
-        let (is_endless, is_broken) = (framing.is_endless(), framing.is_broken());
+        let is_endless = framing.is_endless();
         drop(framing);
         if count < fresh.len() {
             let mut next = BytesMut::from(&fresh[count..]);
@@ -128,15 +125,12 @@ impl Watched {
             self.first = next.freeze();
             buffer.set_filled(before + count);
         }
-        if is_broken {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
         if let Some(end) = buffer.filled_mut().last_mut().filter(|_| is_endless) {
             // hyper takes the two largest numbers for signs of its own, and answers as to a head that is too
-            // large. No line ends like this: it answers as to any other length that is none.
+            // large; and it would read zeros for ever. No line ends like this, and no digit looks like it:
+            // it answers as to any other length that is none.
             *end = 0;
         }
-        Ok(())
     }
 
     fn stream(&mut self) -> io::Result<Pin<&mut Stream>> {
@@ -177,7 +171,7 @@ impl AsyncRead for Watched {
                 self.first = Bytes::new();
             }
         }
-        self.keep_next(buffer, before)?;
+        self.keep_next(buffer, before);
         let count = buffer.filled().len() - before;
         self.activity.received(count);
         if count == 0 && self.activity.is_half_closed() {
