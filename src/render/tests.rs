@@ -112,6 +112,8 @@ fn what_a_bare_value_cannot_express_is_refused() {
     assert_eq!(refused("/a\\"), TextError::TrailingBackslash);
     assert_eq!(refused("a"), TextError::NotAbsolute);
     assert_eq!(refused("/a\0"), TextError::Control);
+    assert_eq!(refused("/a\u{ffff}"), TextError::Noncharacter);
+    assert_eq!(PathWord::new(Path::new("/\u{fdd0}")).unwrap_err(), TextError::Noncharacter);
     // As a word it can be quoted.
     assert!(PathWord::new(Path::new("/a ")).is_ok());
     assert!(PathWord::new(Path::new("/a\\")).is_ok());

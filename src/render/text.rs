@@ -39,7 +39,7 @@ pub(super) fn is_noncharacter(c: char) -> bool {
     u32::from(c) & 0xfffe == 0xfffe || ('\u{fdd0}'..='\u{fdef}').contains(&c)
 }
 
-/// The text of an absolute path without control characters.
+/// The text of an absolute path without anything for which systemd would ignore its line.
 fn path_text(path: &Path) -> Result<&str, TextError> {
     let text = path.to_str().ok_or(TextError::NotUtf8)?;
     if !path.is_absolute() {
@@ -47,6 +47,9 @@ fn path_text(path: &Path) -> Result<&str, TextError> {
     }
     if text.contains(char::is_control) {
         return Err(TextError::Control);
+    }
+    if text.contains(is_noncharacter) {
+        return Err(TextError::Noncharacter);
     }
     Ok(text)
 }
