@@ -16,6 +16,8 @@ mod ecosystem;
 mod environment;
 mod error;
 mod evaluate;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod import;
 mod keys;
 mod needs;

@@ -19,6 +19,8 @@ mod events;
 mod forward;
 mod forwarded;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hop;
 mod refusal;
 mod reply;

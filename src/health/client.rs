@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
+use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -52,7 +53,7 @@ impl Question {
             let stream = UnixStream::connect(path)
                 .await
                 .map_err(|source| ProbeError::Connect { path: path.into(), source })?;
-            exchange(stream, self.method.clone(), self.path, self.codes).await
+            exchange(TokioIo::new(stream), self.method.clone(), self.path, self.codes).await
         };
         within(timeout, whole).await
     }
@@ -68,13 +69,12 @@ pub(super) async fn within<T>(
 
 /// Sends a request without a body and reads the JSON of an answer with one of these `codes`.
 pub(super) async fn exchange<T: DeserializeOwned>(
-    stream: UnixStream,
+    stream: impl Read + Write + Unpin,
     method: Method,
     path: &str,
     codes: &[StatusCode],
 ) -> Result<T, ProbeError> {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(malformed)?;
+    let (mut sender, connection) = http1::handshake(stream).await.map_err(malformed)?;
     let request = Request::builder()
         .method(method)
         .uri(path)

@@ -3,6 +3,8 @@
 
 mod client;
 mod control;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod probe;
 mod report;
 mod swap;

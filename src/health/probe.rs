@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
 use super::client::{ProbeError, Question, exchange, within};
 use super::report::Report;
 
 /// Codes that come with a report.
-const CODES: &[StatusCode] = &[StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE];
+pub(super) const CODES: &[StatusCode] = &[StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE];
 
 /// The path is this on a control socket, whatever it is on the public port.
 const HEALTH: Question = Question { method: Method::GET, path: "/health", codes: CODES };
@@ -33,7 +34,7 @@ pub(crate) async fn ask(
     path: &str,
     timeout: Duration,
 ) -> Result<Report, ProbeError> {
-    within(timeout, exchange(stream, Method::GET, path, CODES)).await
+    within(timeout, exchange(TokioIo::new(stream), Method::GET, path, CODES)).await
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 mod candidate;
 mod environment;
 pub(crate) mod escape;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod inherit;
 mod more;
 mod seen;

@@ -150,13 +150,13 @@ async fn open(account: &Account, host: &Host, member: &Member) -> Option<Permit>
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Protocol {
+pub(super) enum Protocol {
     Http1,
     Http2,
 }
 
 /// What the first bytes of a connection tell; none: not enough of them yet.
-fn protocol_of(first: &[u8]) -> Option<Protocol> {
+pub(super) fn protocol_of(first: &[u8]) -> Option<Protocol> {
     let common = first.len().min(H2_PREFACE.len());
     if first[..common] != H2_PREFACE[..common] {
         Some(Protocol::Http1)

@@ -33,6 +33,8 @@ mod exec;
 mod figures;
 mod files;
 mod fronted;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod handoff;
 mod http1;
 mod http2;

@@ -11,6 +11,8 @@
 mod archive;
 mod build;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod git;
 mod leftover;
 mod log;

@@ -17,6 +17,8 @@ mod body;
 pub mod chunked;
 mod error;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod head;
 mod pool;
 mod sending;

@@ -1,0 +1,343 @@
+//! Properties of what clients and files may bring, for the fuzzer: see `src/fuzz.rs`.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::request::Parts;
+use http::{Method, Request, Response, Uri, Version};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::rt::ReadBufCursor;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+
+use super::app::env_file;
+use super::framing::{Framing, Seen};
+use super::{hop, strict};
+use crate::fuzz::{Peer, drive, irregular, ways_to_cut};
+use crate::upstream::fuzz::head_for_app;
+
+/// Where the requests of some bytes end, and what each was made of; the last one may have no end.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Followed {
+    whole: Vec<(usize, Seen)>,
+    rest: Option<Seen>,
+}
+
+/// Follows bytes in pieces.
+fn follow(bytes: &[u8], pieces: &[&[u8]]) -> Followed {
+    let (mut framing, mut followed, mut at) = (Framing::default(), Followed::default(), 0);
+    // Where the last one ended.
+    let mut ended = 0;
+    for piece in pieces {
+        let mut rest = *piece;
+        while !rest.is_empty() {
+            let count = framing.advance(rest);
+            assert!(0 < count && count <= rest.len(), "{count} of {}", rest.len());
+            (at, rest) = (at + count, &rest[count..]);
+            if !framing.is_within() && has_begun(&bytes[ended..at]) {
+                followed.whole.push((at, framing.head()));
+                ended = at;
+            }
+        }
+    }
+    if at > ended {
+        followed.rest = Some(framing.head());
+    }
+    followed
+}
+
+/// Whether there is a line besides the empty ones that may come before a request.
+fn has_begun(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    lines.any(|line| line.ends_with(b"\n") && !matches!(line, b"\n" | b"\r\n"))
+}
+
+/// The connection of a client, as `server` watches it: hyper gets no byte of a next request together with
+/// those of the present one.
+struct Watched<'a> {
+    peer: Peer<'a>,
+    framing: Rc<RefCell<Framing>>,
+}
+
+impl hyper::rt::Read for Watched<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(piece) = self.peer.next(buffer.remaining()) {
+            let count = self.framing.borrow_mut().advance(piece);
+            buffer.put_slice(&piece[..count]);
+            self.peer.take_back(&piece[count..]);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Watched<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.peer).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A request that the front would pass on, as hyper reads it.
+struct Passed {
+    parts: Parts,
+    /// None: it does not come to its end.
+    body: Option<Bytes>,
+    /// Whether the follower was at an end when hyper was.
+    together: bool,
+}
+
+/// The requests on a connection, up to the first that is refused.
+fn by_hyper(pieces: &[&[u8]]) -> Vec<Passed> {
+    let framing = Rc::new(RefCell::new(Framing::default()));
+    let passed = Rc::new(RefCell::new(Vec::new()));
+    let (heads, requests) = (Rc::clone(&framing), Rc::clone(&passed));
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let (parts, body) = request.into_parts();
+        let verdict = strict::check(&parts, Some(heads.borrow_mut().head()));
+        let (heads, requests) = (Rc::clone(&heads), Rc::clone(&requests));
+        async move {
+            let mut response = Response::new(Empty::<Bytes>::new());
+            if verdict.is_err() {
+                response.headers_mut().insert(CONNECTION, "close".parse().unwrap());
+                return Ok::<_, Infallible>(response);
+            }
+            let body = body.collect().await.ok().map(|body| body.to_bytes());
+            let together = !heads.borrow().is_within();
+            requests.borrow_mut().push(Passed { parts, body, together });
+            Ok(response)
+        }
+    });
+    let peer = Peer::new(pieces.iter().copied());
+    let io = Watched { peer, framing };
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None).auto_date_header(false).half_close(false);
+    // How hyper ends is its own affair.
+    let _ = drive(builder.serve_connection(io, service));
+    passed.take()
+}
+
+/// Where a request ends does not depend on how its bytes are cut. Of each that the front would pass on, hyper,
+/// httparse and the follower have the same head and the same body, and its head can be read in one way only.
+pub(crate) fn framing(bytes: &[u8]) {
+    let followed = follow(bytes, &[bytes]);
+    for pieces in ways_to_cut(bytes) {
+        assert_eq!(follow(bytes, &pieces), followed, "{pieces:?}");
+    }
+    for pieces in [vec![bytes], irregular(bytes)] {
+        let mut begin = 0;
+        for (at, passed) in by_hyper(&pieces).into_iter().enumerate() {
+            let Some((end, _)) = followed.whole.get(at) else {
+                assert!(passed.body.is_none(), "request {at} is whole for hyper only");
+                break;
+            };
+            let Some(body) = passed.body else { break };
+            assert!(passed.together, "request {at} goes on for the follower only");
+            is_one_request(&bytes[begin..*end], &passed.parts, &body);
+            begin = *end;
+        }
+    }
+}
+
+/// Reads a request by itself, from all bytes that are said to be of it.
+fn is_one_request(bytes: &[u8], parts: &Parts, body: &[u8]) {
+    let mut lines = [httparse::EMPTY_HEADER; 128];
+    let mut request = httparse::Request::new(&mut lines);
+    let length = match request.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) => length,
+        other => panic!("no head by itself: {other:?}"),
+    };
+    assert_eq!(request.method, Some(parts.method.as_str()));
+    let target = request.path.unwrap_or_default();
+    assert_eq!(target.parse::<Uri>().ok().as_ref(), Some(&parts.uri), "{target}");
+    let (head, rest) = bytes.split_at(length);
+    let framing = sole_framing(head);
+    match framing {
+        None => assert!(rest.is_empty() && body.is_empty(), "a body out of nothing"),
+        Some((name, value)) if name == CONTENT_LENGTH => {
+            assert_eq!(value.parse(), Ok(rest.len()));
+            assert_eq!(rest, body);
+        }
+        Some((_, value)) => {
+            assert!(value.eq_ignore_ascii_case("chunked"), "{value}");
+            assert_eq!(unchunked(rest).as_deref(), Some(body));
+        }
+    }
+}
+
+/// The one line of a head that says how its body ends. No line may end without CR, and there is one such line
+/// at the most.
+fn sole_framing(head: &[u8]) -> Option<(HeaderName, String)> {
+    let text = head.strip_suffix(b"\r\n\r\n").expect("a head ends with an empty line");
+    let mut found = None;
+    for line in text.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        assert!(!line.contains(&b'\r'), "a CR within a line");
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
+        let Ok(name) = HeaderName::from_bytes(name) else { continue };
+        if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
+            let value = std::str::from_utf8(value).expect("a framing of ASCII").to_owned();
+            let before = found.replace((name, value));
+            assert_eq!(before, None, "it can be read in two ways");
+        }
+    }
+    let ends = text.iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!(ends, text.windows(2).filter(|pair| pair == b"\r\n").count(), "a bare LF");
+    found
+}
+
+/// What a chunked body of exactly these bytes holds, by a reader that looks at a whole one.
+fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
+        let (line, after) = (&rest[..end], &rest[end + 2..]);
+        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let size = std::str::from_utf8(&line[..digits]).ok()?.trim_start_matches('0');
+        let size = if size.is_empty() { 0 } else { usize::from_str_radix(size, 16).ok()? };
+        if size == 0 {
+            rest = after;
+            break;
+        }
+        body.extend_from_slice(after.get(..size)?);
+        rest = after.get(size..)?.strip_prefix(b"\r\n")?;
+    }
+    // The trailers: lines up to an empty one, which is the last.
+    let mut lines = rest.split_inclusive(|byte| *byte == b'\n');
+    let empty = lines.by_ref().find(|line| matches!(*line, b"\r\n" | b"\n"));
+    (empty.is_some() && lines.next().is_none()).then_some(body)
+}
+
+/// What an app is asked is what the front has judged: a head that was accepted, stripped of what is for one
+/// connection only and written for the app, is read back as the same request, and as one.
+pub(crate) fn request(bytes: &[u8]) {
+    let mut lines = [httparse::EMPTY_HEADER; 128];
+    let mut request = httparse::Request::new(&mut lines);
+    let Ok(httparse::Status::Complete(length)) = request.parse(bytes) else { return };
+    let Some(mut parts) = parts_of(&request) else { return };
+    if strict::check(&parts, None).is_err() {
+        return;
+    }
+    is_of_one_host(&parts);
+    let may_upgrade = bytes.len() == length;
+    let asked = hop::strip_request(&mut parts.headers, may_upgrade);
+    assert!(may_upgrade || !asked.upgrade);
+    for name in ["keep-alive", "proxy-connection", "proxy-authorization", "http2-settings"] {
+        assert!(!parts.headers.contains_key(name), "{name}");
+    }
+    assert_eq!(parts.headers.contains_key(UPGRADE), asked.upgrade);
+    assert_eq!(parts.headers.contains_key(CONNECTION), asked.upgrade || asked.trailers);
+
+    let body = (bytes.len() - length) as u64;
+    for length in [Some(0), Some(body), None] {
+        let head = head_for_app(&parts, length);
+        let mut lines = [httparse::EMPTY_HEADER; 160];
+        let mut read = httparse::Request::new(&mut lines);
+        assert_eq!(read.parse(&head), Ok(httparse::Status::Complete(head.len())));
+        assert_eq!(read.method, Some(parts.method.as_str()));
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        assert_eq!(read.path, Some(path));
+        let framing = sole_framing(&head);
+        match length {
+            Some(0) => assert!(framing.is_none_or(|(_, value)| value == "0")),
+            Some(length) => assert_eq!(framing, Some((CONTENT_LENGTH, length.to_string()))),
+            None => assert_eq!(framing, Some((TRANSFER_ENCODING, "chunked".into()))),
+        }
+        let is_framing = |name: &str| {
+            name.eq_ignore_ascii_case("content-length")
+                || name.eq_ignore_ascii_case("transfer-encoding")
+        };
+        let lines = read.headers.iter().filter(|line| !is_framing(line.name));
+        let mut told: Vec<_> =
+            lines.map(|line| (line.name.to_owned(), line.value.to_vec())).collect();
+        let mut given: Vec<_> = parts
+            .headers
+            .iter()
+            .filter(|(name, _)| !is_framing(name.as_str()))
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .collect();
+        told.sort();
+        given.sort();
+        assert_eq!(told, given);
+    }
+}
+
+/// A request as hyper makes it of what httparse has read; none: it would refuse it.
+fn parts_of(request: &httparse::Request<'_, '_>) -> Option<Parts> {
+    let mut made = Request::builder()
+        .method(request.method?)
+        .uri(request.path?)
+        .version(if request.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 });
+    for line in request.headers.iter() {
+        made = made.header(line.name, line.value);
+    }
+    Some(made.body(()).ok()?.into_parts().0)
+}
+
+/// A request that was accepted names one host, as those read it who route by it, and a path there.
+fn is_of_one_host(parts: &Parts) {
+    let hosts: Vec<_> = parts.headers.get_all(HOST).iter().collect();
+    assert!(hosts.len() <= 1, "{hosts:?}");
+    let host = hosts.first().map(|host| host.to_str().expect("a host of ASCII"));
+    if let Some(host) = host {
+        let read: http::uri::Authority = host.parse().expect("a host that can be read");
+        assert!(!host.contains('@'), "a user in {host}");
+        assert!(!read.host().is_empty());
+    }
+    if let Some(authority) = parts.uri.authority() {
+        assert!(host.is_none_or(|host| host.eq_ignore_ascii_case(authority.as_str())));
+    } else {
+        assert!(host.is_some() || parts.version < Version::HTTP_11);
+    }
+    let path = parts.uri.path();
+    assert!(path.starts_with('/') || path == "*" && parts.method == Method::OPTIONS, "{path}");
+}
+
+/// What is read of a file of variables can be set, does not depend on the line ends, and is read back where
+/// it is written with quotes.
+pub(crate) fn env_file(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let read = env_file::read(text);
+    for (name, value) in &read {
+        assert!(!name.is_empty() && !name.contains(['=', '\0', ' ', '\n']), "{name:?}");
+        assert!(!value.contains('\0'), "{value:?}");
+    }
+    let unix = text.replace("\r\n", "\n");
+    assert_eq!(env_file::read(&unix.replace('\n', "\r\n")), env_file::read(&unix), "its line ends");
+
+    let mut written = String::new();
+    for (name, value) in &read {
+        let mut quoted = String::new();
+        for c in value.chars() {
+            match c {
+                '"' | '\\' | '`' | '$' => quoted.extend(['\\', c]),
+                // As it stands it would be a part of a line end.
+                '\r' => quoted.push_str("\\r"),
+                c => quoted.push(c),
+            }
+        }
+        written.push_str(&format!("export {name}=\"{quoted}\" # said\n"));
+    }
+    assert_eq!(env_file::read(&written), read, "as it is written: {written}");
+}
