@@ -71,10 +71,17 @@ pub(crate) fn ecosystem(bytes: &[u8]) {
     }
 }
 
-/// Whether it is the same value; numbers may have lost what a float cannot hold.
+/// Whether two numbers are the same but for the last digits, which a float cannot hold and readers round
+/// in their own ways.
+fn is_near(one: Option<f64>, other: Option<f64>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else { return one == other };
+    (one - other).abs() <= one.abs() * 1e-12
+}
+
+/// Whether it is the same value.
 fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
-        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        (Value::Number(one), Value::Number(other)) => is_near(one.as_f64(), other.as_f64()),
         (Value::Array(one), Value::Array(other)) => {
             one.len() == other.len()
                 && one.iter().zip(other).all(|(one, other)| is_same(one, other))

@@ -22,7 +22,9 @@ pub(super) fn map(text: &str, import: &Import<'_>) -> (Vec<Mapped>, Vec<Line>, V
         }
         let process = line.split_once(':').map(|(name, command)| (name.trim(), command.trim()));
         match process {
-            Some(("release", command)) if !command.is_empty() => release = Some(command),
+            Some(("release", command)) if !command.is_empty() => {
+                others.extend(release.replace(command).map(in_vain));
+            }
             Some((name, command)) if is_name(name) && !command.is_empty() => {
                 if name == "web" {
                     web = mapped.len();
@@ -44,6 +46,12 @@ pub(super) fn map(text: &str, import: &Import<'_>) -> (Vec<Mapped>, Vec<Line>, V
         others.push(before(command, mapped.get_mut(web)));
     }
     (mapped, others, Vec::new())
+}
+
+/// A line that another one of its name follows.
+fn in_vain(command: &str) -> Line {
+    let becomes = "a line further down says what is to run instead";
+    Line::new("release", &Value::from(command), Fate::Unsupported, becomes)
 }
 
 /// What Heroku runs before a release serves, so does a deploy of the app that serves.
