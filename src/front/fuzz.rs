@@ -252,7 +252,9 @@ pub(crate) fn request(bytes: &[u8]) {
         let mut read = httparse::Request::new(&mut lines);
         assert_eq!(read.parse(&head), Ok(httparse::Status::Complete(head.len())));
         assert_eq!(read.method, Some(parts.method.as_str()));
+        // `http://x?a` asks for the root of x.
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let path = if path.starts_with(['/', '*']) { path } else { &format!("/{path}") };
         assert_eq!(read.path, Some(path));
         let framing = sole_framing(&head);
         match length {
