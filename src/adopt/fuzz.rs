@@ -29,6 +29,8 @@ fn finished(mapped: Vec<Mapped>, others: Vec<Line>) -> Imported {
 pub(crate) fn procfile(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (mapped, others, _) = procfile::map(text, &import());
+    // No program can be given a NUL, so there is none.
+    let text = text.replace('\0', "");
     let lines = text.lines().map(str::trim);
     let count = lines.clone().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
     assert_eq!(mapped.len() + others.len(), count, "a line is not told of");
@@ -48,7 +50,7 @@ pub(crate) fn procfile(bytes: &[u8]) {
             // A fixed port may have become `{port}`, and where to listen is added behind.
             Ok(simple) => {
                 let same = |(one, other): (&String, &&str)| {
-                    other.contains("{port}") || one.replace('\0', "") == **other
+                    other.contains("{port}") || one == *other
                 };
                 words.len() >= simple.words.len() && simple.words.iter().zip(&words).all(same)
             }

@@ -16,6 +16,8 @@ use super::scan;
 pub(super) fn map(text: &str, import: &Import<'_>) -> (Vec<Mapped>, Vec<Line>, Vec<String>) {
     let (mut mapped, mut others) = (Vec::new(), Vec::new());
     let (mut web, mut release) = (0, None);
+    // No word and no variable of a program can hold it.
+    let text = text.replace('\0', "");
     for line in text.lines().map(str::trim) {
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -56,7 +58,7 @@ fn in_vain(command: &str) -> Line {
 
 /// What Heroku runs before a release serves, so does a deploy of the app that serves.
 fn before(command: &str, app: Option<&mut Mapped>) -> Line {
-    let words = vec![command.replace('\0', "")];
+    let words = vec![command.to_owned()];
     let becomes = format!(
         "deploy.before = {}, where only the variables of the deploy are set, not those of the app",
         toml::Value::from(words.clone())
@@ -87,7 +89,7 @@ fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, 
     let whole = if name == "web" { app.to_owned() } else { format!("{app}-{name}") };
     let named = app_name(&whole).or_else(|| app_name(name)).or_else(|| app_name("app"));
     let mut draft = Draft::new(named.unwrap_or_default());
-    let words = made.words.iter().map(|word| word.replace('\0', "")).collect::<Vec<_>>();
+    let words = made.words.clone();
     let shown = format!("command = {}", toml::Value::from(words.clone()));
     draft.set("command", words, "What runs: `install-units` finds the programs, and says so.");
     if let Ok(path) = folder.strip_prefix(import.output) {
@@ -106,7 +108,7 @@ fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, 
             "PORT" => port = port.or(value.parse().ok()),
             "HOST" => {}
             "NODE_ENV" if is_short_line(value) => draft.set("env", value.as_str(), ""),
-            _ => draft.variable(name, &value.replace('\0', "")),
+            _ => draft.variable(name, value),
         }
     }
     draft.set("limits.memory", "512M", "The app and all that it starts, for each instance.");
