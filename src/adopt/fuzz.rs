@@ -1,5 +1,12 @@
 //! Properties of the files of other managers, for the fuzzer: see `src/fuzz.rs`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a property that does not hold ends in a panic"
+)]
+
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -49,9 +56,8 @@ pub(crate) fn procfile(bytes: &[u8]) {
         let is_of = |command: &str| match read_shell(command) {
             // A fixed port may have become `{port}`, and where to listen is added behind.
             Ok(simple) => {
-                let same = |(one, other): (&String, &&str)| {
-                    other.contains("{port}") || one == *other
-                };
+                let same =
+                    |(one, other): (&String, &&str)| other.contains("{port}") || one == *other;
                 words.len() >= simple.words.len() && simple.words.iter().zip(&words).all(same)
             }
             Err(_) => words.starts_with(&["sh", "-c"]),

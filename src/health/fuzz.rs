@@ -1,5 +1,12 @@
 //! A property of what comes from a control socket, for the fuzzer: see `src/fuzz.rs`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a property that does not hold ends in a panic"
+)]
+
 use std::fmt::Debug;
 
 use http::Method;

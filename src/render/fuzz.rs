@@ -3,6 +3,14 @@
 //! systemd's own reader is here once more, as its sources have it (`conf-parser.c`, `extract-word.c`,
 //! `load-fragment.c`, `specifier.c`), as far as what is written to a unit could meet it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a property that does not hold ends in a panic"
+)]
+
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,7 +31,7 @@ pub(crate) fn unit_file(bytes: &[u8]) {
     time_span(bytes);
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let values: Vec<&str> = text.split(BETWEEN).collect();
-    let words = accepted(&values, |value| Word::new(value));
+    let words = accepted(&values, Word::new);
     let paths = accepted(&values, |value| PathWord::new(Path::new(value)));
     let bare = accepted(&values, |value| BarePath::new(Path::new(value)));
     let patterns = accepted(&values, |value| PlainPattern::new(Path::new(value)));
@@ -49,8 +57,10 @@ pub(crate) fn unit_file(bytes: &[u8]) {
         UnitFile.write_escaped_str(&mut out, value).expect("the types have refused it before");
         out
     };
-    let unit: String =
-        lines.iter().map(|(key, value)| format!("{key}={}\n", escaped(value))).collect();
+    let mut unit = String::new();
+    for (key, value) in &lines {
+        writeln!(unit, "{key}={}", escaped(value)).unwrap();
+    }
 
     let read = directives(unit.as_bytes());
     let keys: Vec<_> = read.iter().map(|(key, _)| key.as_slice()).collect();

@@ -1,5 +1,12 @@
 //! Properties of what a connection and a sibling bring, for the fuzzer: see `src/fuzz.rs`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a property that does not hold ends in a panic"
+)]
+
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -55,7 +62,7 @@ pub(crate) fn handover(bytes: &[u8]) {
             let &[count, length, first] = message else { break };
             let count = usize::from(count).min(KERNEL_MOST).min(left);
             left -= count;
-            let data: Vec<u8> = (0..1 + length % 4).map(|at| first.wrapping_add(at)).collect();
+            let data: Vec<u8> = (0..=length % 4).map(|at| first.wrapping_add(at)).collect();
             let descriptors = vec![write.as_fd(); count];
             if data.len() == 1 && count <= MOST {
                 wire::send(&theirs, first, &descriptors).await.unwrap();

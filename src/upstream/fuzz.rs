@@ -1,5 +1,12 @@
 //! Properties of the codec, for the fuzzer: see `src/fuzz.rs`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a property that does not hold ends in a panic"
+)]
+
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
