@@ -192,11 +192,21 @@ mod tests {
         files
     }
 
+    /// The targets that take whole requests.
+    const OF_REQUESTS: [&str; 2] = ["framing", "request"];
+
     pub(super) fn replay(name: &str, property: Property) {
-        let files = files(&format!("corpus/{name}"));
-        assert!(!files.is_empty(), "the corpus of {name} is kept");
+        let mut kept = files(&format!("corpus/{name}"));
+        assert!(!kept.is_empty(), "the corpus of {name} is kept");
+        if OF_REQUESTS.contains(&name) {
+            kept.extend(
+                files("../raw")
+                    .into_iter()
+                    .filter(|path| path.extension() == Some("http".as_ref())),
+            );
+        }
         property(b"");
-        for file in files {
+        for file in kept {
             let bytes = std::fs::read(&file).unwrap();
             let _of = Of(file);
             property(&bytes);
