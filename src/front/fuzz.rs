@@ -24,7 +24,7 @@ use hyper::rt::ReadBufCursor;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 
-use super::app::env_file;
+use super::app::env_file as read_env_file;
 use super::framing::{Framing, Seen};
 use super::{hop, strict};
 use crate::fuzz::{Peer, drive, irregular, ways_to_cut};
@@ -333,7 +333,7 @@ fn is_of_one_host(parts: &Parts) {
 /// it is written with quotes.
 pub(crate) fn env_file(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let read = env_file::read(text);
+    let read = read_env_file(text);
     for (name, value) in &read {
         assert!(!name.is_empty() && !name.contains(['=', '\0', ' ', '\n']), "{name:?}");
         assert!(!value.contains('\0'), "{value:?}");
@@ -342,7 +342,7 @@ pub(crate) fn env_file(bytes: &[u8]) {
     // Behind a backslash in double quotes a CR stays.
     if !unix.contains("\\\n") {
         let windows = unix.replace('\n', "\r\n");
-        assert_eq!(env_file::read(&windows), env_file::read(&unix), "its line ends");
+        assert_eq!(read_env_file(&windows), read_env_file(&unix), "its line ends");
     }
 
     let mut written = String::new();
@@ -358,5 +358,5 @@ pub(crate) fn env_file(bytes: &[u8]) {
         }
         writeln!(written, "export {name}=\"{quoted}\" # said").unwrap();
     }
-    assert_eq!(env_file::read(&written), read, "as it is written: {written}");
+    assert_eq!(read_env_file(&written), read, "as it is written: {written}");
 }

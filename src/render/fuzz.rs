@@ -17,7 +17,7 @@ use std::time::Duration;
 use askama::filters::Escaper as _;
 
 use super::escape::UnitFile;
-use super::text::{BarePath, PathWord, PlainPattern, TextError, TimeSpan, Word};
+use super::text::{BarePath, PathWord, TextError, TimeSpan, Word};
 
 /// What stands between the values in the bytes.
 const BETWEEN: char = '\u{1e}';
@@ -34,7 +34,6 @@ pub(crate) fn unit_file(bytes: &[u8]) {
     let words = accepted(&values, Word::new);
     let paths = accepted(&values, |value| PathWord::new(Path::new(value)));
     let bare = accepted(&values, |value| BarePath::new(Path::new(value)));
-    let patterns = accepted(&values, |value| PlainPattern::new(Path::new(value)));
     for value in values {
         // A NUL and what is no character have no place in a unit; everything else is somebody's argument.
         let is_word = !value.contains(['\0', '\u{ffff}', '\u{fffe}', '\u{fdd0}']);
@@ -49,7 +48,6 @@ pub(crate) fn unit_file(bytes: &[u8]) {
     ];
     lines.extend(paths.iter().map(|(_, path)| ("BindReadOnlyPaths", path.clone())));
     lines.extend(bare.iter().map(|(_, path)| ("WorkingDirectory", path.clone())));
-    lines.extend(patterns.iter().map(|(_, pattern)| ("EnvironmentFile", pattern.clone())));
     lines.push(("Restart", "no".to_owned()));
     // What the escaper refuses is refused with a sentence: the types let none of it through.
     let escaped = |value: &str| {
@@ -82,8 +80,6 @@ pub(crate) fn unit_file(bytes: &[u8]) {
         found("WorkingDirectory").into_iter().map(specifiers).collect::<Vec<_>>(),
         given(&bare)
     );
-    let files = found("EnvironmentFile").into_iter().map(|value| literal(&specifiers(value)));
-    assert_eq!(files.collect::<Vec<_>>(), given(&patterns));
 }
 
 /// The values that a place takes, and how they stand there.
@@ -259,21 +255,6 @@ fn specifiers(text: &[u8]) -> Vec<u8> {
             assert_eq!(bytes.next(), Some(&b'%'), "a specifier");
         }
         out.push(*byte);
-    }
-    out
-}
-
-/// The one path that glob(7) finds by a pattern.
-fn literal(pattern: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut bytes = pattern.iter();
-    while let Some(byte) = bytes.next() {
-        assert!(!b"*?[".contains(byte), "a pattern");
-        out.push(if *byte == b'\\' {
-            *bytes.next().expect("a backslash at the end")
-        } else {
-            *byte
-        });
     }
     out
 }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::bounds::{FEW, UNSENT};
 use super::connection::{self, Host};
 use super::crowd::{self, Need};
 use super::sockets::Listeners;
@@ -102,7 +103,7 @@ impl Door {
             match accepted {
                 Ok((stream, slot)) => {
                     complained = false;
-                    stream.send_without_delay();
+                    self.prepare(&stream);
                     self.serve(Held { stream, slot }, self.host.bounds.head);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
@@ -124,7 +125,7 @@ impl Door {
     /// Serves connections that were accepted elsewhere, as far as there is room.
     pub(super) fn admit(self: &Arc<Self>, streams: Vec<Stream>) {
         for held in streams.into_iter().map_while(|stream| self.hold(stream)) {
-            held.stream.send_without_delay();
+            self.prepare(&held.stream);
             self.serve(held, self.host.bounds.head);
         }
     }
@@ -203,6 +204,14 @@ impl Door {
                 () = sleep(CROWDED_LOOK) => {}
             }
         }
+    }
+
+    /// Sets what a new connection is to do in the kernel.
+    fn prepare(&self, stream: &Stream) {
+        stream.send_without_delay();
+        let [with_few, with_many] = UNSENT;
+        let are_few = self.open() <= self.host.bounds.connections / FEW;
+        stream.keep_unsent_below(if are_few { with_few } else { with_many });
     }
 
     fn slot(&self, permit: OwnedSemaphorePermit) -> Slot {

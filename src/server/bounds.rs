@@ -84,6 +84,13 @@ const SITE_SHARE: u64 = 3;
 /// The same with an app, which lives below the same limit and needs most of it.
 const FRONT_SHARE: u64 = 6;
 
+/// Bytes of answers that the kernel holds for each connection without having sent them, at most: where
+/// there are few connections, and where more than one in [`FEW`] of all that may come are open.
+pub(super) const UNSENT: [u32; 2] = [128 << 10, 16 << 10];
+
+/// Connections are few while there is one for so many that there may be.
+pub(super) const FEW: usize = 8;
+
 /// Descriptors kept for everything but public connections: files being sent, control, journal.
 const SPARE_DESCRIPTORS: u64 = 64;
 

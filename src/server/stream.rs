@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle};
+use socket2::SockRef;
 
 pub(super) use crate::upstream::Socket as Stream;
 
@@ -22,6 +23,16 @@ impl Stream {
         if let Self::Tcp(stream) = self {
             // It fails only on a connection that is broken already; serving it finds that out.
             let _ = stream.set_nodelay(true);
+        }
+    }
+
+    /// Keeps what the kernel holds of bytes that are not sent yet below this (tcp(7), `TCP_NOTSENT_LOWAT`): it
+    /// counts for the memory of the instance's cgroup, and a client that reads nothing could fill megabytes.
+    /// What is on its way to a client that reads is not among it.
+    pub(super) fn keep_unsent_below(&self, bytes: u32) {
+        if let Self::Tcp(stream) = self {
+            // It fails only on a connection that is broken already.
+            let _ = SockRef::from(stream).set_tcp_notsent_lowat(bytes);
         }
     }
 

@@ -15,7 +15,7 @@
 mod check;
 mod child;
 mod crashes;
-pub(super) mod env_file;
+mod env_file;
 mod environment;
 mod life;
 mod lives;
