@@ -55,13 +55,15 @@ struct Pools {
 }
 
 impl Budget {
-    /// A budget of so many bytes, half of it for connections and half for transfers.
-    pub(crate) fn of(bytes: u64) -> Self {
-        let units = usize::try_from(bytes / UNIT as u64).unwrap_or(usize::MAX);
-        let pool = (units / 2).clamp(1, Semaphore::MAX_PERMITS);
+    /// A budget of so many bytes for connections, and so many for transfers.
+    pub(crate) fn of(connections: u64, transfers: u64) -> Self {
+        let pool = |bytes: u64| {
+            let units = usize::try_from(bytes / UNIT as u64).unwrap_or(usize::MAX);
+            Arc::new(Semaphore::new(units.clamp(1, Semaphore::MAX_PERMITS)))
+        };
         Self(Arc::new(Pools {
-            connections: Arc::new(Semaphore::new(pool)),
-            transfers: Arc::new(Semaphore::new(pool)),
+            connections: pool(connections),
+            transfers: pool(transfers),
             waiting: AtomicUsize::new(0),
             short: Notify::new(),
         }))
@@ -69,7 +71,7 @@ impl Budget {
 
     /// A budget that nobody empties: for doors that few come in by, and those are trusted.
     pub(crate) fn unbounded() -> Self {
-        Self::of(u64::MAX)
+        Self::of(u64::MAX, u64::MAX)
     }
 
     /// The account of a new connection.
@@ -246,7 +248,6 @@ impl Account {
         let wakers = std::mem::take(&mut *lock(&self.wakers));
         wakers.into_iter().for_each(Waker::wake);
     }
-
 }
 
 /// The client is waited for.

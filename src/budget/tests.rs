@@ -27,7 +27,7 @@ fn piece(bytes: usize) -> Bytes {
 
 #[test]
 fn a_piece_is_counted_until_its_last_copy_is_gone() {
-    let budget = Budget::of(2 << 20);
+    let budget = Budget::of(1 << 20, 1 << 20);
     let all = budget.free();
     let account = budget.account();
     let mut lane = Lane::new(Arc::clone(&account), COST);
@@ -45,7 +45,7 @@ fn a_piece_is_counted_until_its_last_copy_is_gone() {
 #[test]
 fn a_connection_is_sure_of_one_piece_when_nothing_is_left_for_extras() {
     // One lane fits, and an eighth of the rest is less than a piece.
-    let budget = Budget::of(2 * (64 << 10));
+    let budget = Budget::of(64 << 10, 64 << 10);
     let account = budget.account();
     let mut lane = Lane::new(Arc::clone(&account), COST);
     for _ in 0..3 {
@@ -58,7 +58,7 @@ fn a_connection_is_sure_of_one_piece_when_nothing_is_left_for_extras() {
 
 #[test]
 fn a_second_answer_of_the_connection_goes_on_when_the_first_is_done() {
-    let budget = Budget::of(2 * (64 << 10));
+    let budget = Budget::of(64 << 10, 64 << 10);
     let account = budget.account();
     let [mut first, mut second] = [(); 2].map(|()| Lane::new(Arc::clone(&account), COST));
     assert!(room(&mut first));
@@ -72,7 +72,7 @@ fn a_second_answer_of_the_connection_goes_on_when_the_first_is_done() {
 
 #[test]
 fn who_waits_for_the_budget_is_heard_and_gets_what_is_given_back() {
-    let budget = Budget::of(2 * (32 << 10));
+    let budget = Budget::of(32 << 10, 32 << 10);
     let accounts = [(); 2].map(|()| budget.account());
     let mut lanes = accounts.map(|account| Lane::new(account, COST));
     assert!(room(&mut lanes[0]));
@@ -86,7 +86,7 @@ fn who_waits_for_the_budget_is_heard_and_gets_what_is_given_back() {
 
 #[test]
 fn who_does_not_wait_any_more_keeps_nobody_waiting() {
-    let budget = Budget::of(2 * (32 << 10));
+    let budget = Budget::of(32 << 10, 32 << 10);
     let accounts = [(); 2].map(|()| budget.account());
     let [mut first, mut second] = accounts.each_ref().map(|it| Lane::new(Arc::clone(it), COST));
     assert!(room(&mut first));
@@ -100,7 +100,7 @@ fn who_does_not_wait_any_more_keeps_nobody_waiting() {
 
 #[test]
 fn a_connection_is_opened_when_there_is_room_for_it() {
-    let budget = Budget::of(2 * (16 << 10));
+    let budget = Budget::of(16 << 10, 16 << 10);
     let (first, second) = (budget.account(), budget.account());
     let mut cx = Context::from_waker(Waker::noop());
     let open = ready(pin!(first.open(16 << 10)).poll(&mut cx)).unwrap();
@@ -112,7 +112,7 @@ fn a_connection_is_opened_when_there_is_room_for_it() {
 
 #[test]
 fn greedy_connections_leave_room_for_others() {
-    let budget = Budget::of(2 * (8 << 20));
+    let budget = Budget::of(8 << 20, 8 << 20);
     let mut extras = Vec::new();
     for _ in 0..100 {
         let account = budget.account();
@@ -158,7 +158,7 @@ proptest! {
         steps in steps(),
         kib in 64..600_u64,
     ) {
-        let budget = Budget::of(2 * (kib << 10));
+        let budget = Budget::of(kib << 10, kib << 10);
         let pool = usize::try_from(kib).unwrap() << 10;
         let accounts = [(); 3].map(|()| budget.account());
         let lane = |at: usize| Lane::new(Arc::clone(&accounts[at / 2]), COST);

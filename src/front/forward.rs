@@ -29,6 +29,7 @@ use super::strict;
 use super::tunnel;
 use super::upload::Upload;
 use crate::config::{Settings, Subnet};
+use crate::upstream;
 
 /// Requests that wait for the app to come back, at most. Each holds its head and up to 64 KiB of its
 /// body.
@@ -51,6 +52,8 @@ pub(crate) struct Front {
     pub(super) hold: Duration,
     /// Most bytes of a request's body.
     limit: u64,
+    /// Bytes of an answer that are read in one go, at most.
+    piece: usize,
     closing: Closing,
     /// One permit for each request that may still be held.
     pub(super) held: Semaphore,
@@ -102,6 +105,7 @@ impl Front {
             proxies: settings.front.trusted_proxies.clone(),
             hold: settings.limits.hold,
             limit: settings.limits.body.bytes(),
+            piece: upstream::piece(settings.limits.memory.bytes()),
             closing: Closing { begun: ending, linger: settings.reload.linger },
             held: Semaphore::new(HELD),
             complaints: Arc::default(),
@@ -209,7 +213,7 @@ impl Front {
     /// Makes the client's answer from the app's. It takes from the context what goes along with one.
     fn finish(&self, passed: Passed, context: &mut Context) -> Result<Answered, Refusal> {
         let Passed { answer, lease } = passed;
-        let (mut parts, body) = (answer.parts, answer.body);
+        let (mut parts, body) = (answer.parts, answer.body.in_pieces_of(self.piece));
         parts.version = Version::HTTP_11;
         hop::strip_answer(parts.status, &mut parts.headers, context.is_http1);
         if context.entry == Entry::Relay {
@@ -254,8 +258,7 @@ const TOO_LARGE: Refusal =
 /// The client has not sent all of it.
 pub(super) const BROKEN: Refusal = refusal(StatusCode::BAD_REQUEST, "the request's body broke off");
 
-const SLOW: Refusal =
-    refusal(StatusCode::REQUEST_TIMEOUT, "the request's body came too slowly");
+const SLOW: Refusal = refusal(StatusCode::REQUEST_TIMEOUT, "the request's body came too slowly");
 
 const UNASKED: Refusal =
     refusal(StatusCode::BAD_GATEWAY, "the app changed to a protocol that was not asked for");

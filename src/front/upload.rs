@@ -160,11 +160,8 @@ impl Body for Upload {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace {
-        rate: 100,
-        grace: Duration::from_secs(10),
-        silence: Duration::from_secs(60),
-    };
+    const PACE: Pace =
+        Pace { rate: 100, grace: Duration::from_secs(10), silence: Duration::from_secs(60) };
 
     fn patience(came: u64, waited: u64) -> u64 {
         PACE.patience(came, Duration::from_secs(waited)).as_secs()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::budget::{Budget, Cost};
 use crate::front::Pace;
+use crate::upstream;
 
 /// Bytes of a request's head, start line and headers; more is answered with 431. What nginx and
 /// Node allow lies between 8 and 32 KiB, and cookies of real sites need up to 16.
@@ -63,9 +64,6 @@ const FILE_CHUNKS: [u64; 2] = [16 << 10, 4 << 10];
 /// room for one answer.
 const FILE_CHUNK_SHARE: u64 = 2048;
 
-/// What an answer of the app costs: its largest piece is what is read of it in one go.
-const APP_ANSWER: Cost = Cost { buffers: 0, piece: 64 << 10 };
-
 /// Bytes of an answer up to which it costs nothing beyond its request: errors, health, short texts.
 pub(super) const SMALL_ANSWER: u64 = 4 << 10;
 
@@ -76,13 +74,13 @@ const CONNECTION_MEMORY: u64 = 64 << 10;
 /// Bytes of the program itself, without clients.
 const PROGRAM_MEMORY: u64 = 3 << 20;
 
-/// What of the rest of `limits.memory` the budget of a site is: one in so many bytes. What is left is for
-/// idle connections, and for what lies between a byte that is counted and those that the allocator and
-/// the kernel hold for it: at the worst as much again.
-const SITE_SHARE: u64 = 3;
+/// What of the rest of `limits.memory` the transfers of a site may take: one in so many bytes. What is
+/// left is for idle connections, and for what lies between a byte that is counted and those that the
+/// allocator holds for it: at the worst as much again.
+const SITE_SHARE: u64 = 4;
 
 /// The same with an app, which lives below the same limit and needs most of it.
-const FRONT_SHARE: u64 = 6;
+const FRONT_SHARE: u64 = 8;
 
 /// Bytes of answers that the kernel holds for each connection without having sent them, at most: where
 /// there are few connections, and where more than one in [`FEW`] of all that may come are open.
@@ -134,12 +132,7 @@ pub(super) struct Bounds {
 impl Bounds {
     /// The bounds of an instance that may use `memory` bytes and hold `descriptors`, and that closes
     /// tunnels on which nothing is said for `tunnel_idle`.
-    pub(super) fn of(
-        memory: u64,
-        descriptors: u64,
-        with_app: bool,
-        tunnel_idle: Duration,
-    ) -> Self {
+    pub(super) fn of(memory: u64, descriptors: u64, with_app: bool, tunnel_idle: Duration) -> Self {
         let connections =
             (memory / CONNECTION_MEMORY).min(descriptors.saturating_sub(SPARE_DESCRIPTORS)).max(1);
         let stall = Duration::from_secs(60);
@@ -153,22 +146,29 @@ impl Bounds {
             farewell: Duration::from_secs(1),
             hang_up: Duration::from_millis(500),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
-            answer: if with_app { APP_ANSWER } else { own_answer(memory) },
+            answer: if with_app { app_answer(memory) } else { own_answer(memory) },
             tunnel_idle,
         }
     }
 }
 
-/// The budget of an instance that may use `memory` bytes.
-pub(super) fn budget(memory: u64, with_app: bool) -> Budget {
+/// The budget of an instance that may use `memory` bytes and have so many connections. Each of them has
+/// room for a request; what answers, large heads and HTTP/2 need besides they share.
+pub(super) fn budget(memory: u64, connections: usize, with_app: bool) -> Budget {
     let share = if with_app { FRONT_SHARE } else { SITE_SHARE };
-    Budget::of(memory.saturating_sub(PROGRAM_MEMORY).max(PROGRAM_MEMORY) / share)
+    let transfers = memory.saturating_sub(PROGRAM_MEMORY).max(PROGRAM_MEMORY) / share;
+    Budget::of(connections.saturating_mul(H1_MEMORY) as u64, transfers)
 }
 
 /// Bytes of a file that are read in one go by an instance that may use `memory` bytes.
 pub(super) fn file_chunk(memory: u64) -> usize {
     let [most, least] = FILE_CHUNKS;
     usize::try_from((memory / FILE_CHUNK_SHARE).clamp(least, most)).unwrap_or(usize::MAX)
+}
+
+/// What an answer of the app costs: its largest piece is what is read of it in one go.
+fn app_answer(memory: u64) -> Cost {
+    Cost { buffers: 0, piece: upstream::piece(memory) }
 }
 
 /// What an answer of this program costs on its way out: a file is read through two buffers.

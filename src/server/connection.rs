@@ -120,6 +120,7 @@ pub(super) async fn serve(
                 return None;
             }
             Left::Tunnel(open, sent, tunnel) => {
+                drop(permit);
                 open.find_out_when_gone();
                 let idle = host.bounds.tunnel_idle;
                 tunnel::run(*tunnel, open, &sent, idle, &account, &member).await;
@@ -198,7 +199,9 @@ async fn first_bytes(
             ready = stream.readable() => if ready.is_err() { return First::Never },
             () = &mut deadline => return First::Never,
             () = member.asked_to_leave() => {
-                if !bytes.is_empty() || !stream.has_unread() {
+                // It holds nothing of the budget any more.
+                let is_needed = member.gives_place();
+                if is_needed && (!bytes.is_empty() || !stream.has_unread()) {
                     return First::Never;
                 }
                 member.stays();

@@ -73,6 +73,8 @@ struct Members {
 pub(super) struct Member {
     stage: Mutex<Stage>,
     leaves: AtomicBool,
+    /// It is to leave for its place, and not only for the bytes that it holds.
+    gives_place: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -119,6 +121,7 @@ impl Crowd {
         let member = Arc::new(Member {
             stage: Mutex::new(Stage::Waiting(Instant::now())),
             leaves: AtomicBool::new(false),
+            gives_place: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         });
         let mut members = self.members();
@@ -145,7 +148,7 @@ impl Crowd {
                 // It may have got on in the meantime.
                 if let Some(member) = next.upgrade()
                     && member.standing(now).is_some_and(|standing| standing.rank(need).is_some())
-                    && member.ask_to_leave()
+                    && member.ask_to_leave(need)
                 {
                     return;
                 }
@@ -153,7 +156,7 @@ impl Crowd {
         }
         let mut found = self.candidates(now, need).into_iter();
         while let Some(member) = found.next() {
-            if member.ask_to_leave() {
+            if member.ask_to_leave(need) {
                 break;
             }
         }
@@ -217,10 +220,17 @@ impl Member {
     /// It does not leave: it was asked in vain, since its client has gone on.
     pub(super) fn stays(&self) {
         self.leaves.store(false, Relaxed);
+        self.gives_place.store(false, Relaxed);
+    }
+
+    /// Whether its place is needed; else it is only what it holds.
+    pub(super) fn gives_place(&self) -> bool {
+        self.gives_place.load(Relaxed)
     }
 
     /// Asks it to leave; whether it was not asked before.
-    fn ask_to_leave(&self) -> bool {
+    fn ask_to_leave(&self, need: Need) -> bool {
+        self.gives_place.fetch_or(need == Need::Place, Relaxed);
         let is_new = !self.leaves.swap(true, Relaxed);
         self.waker.wake();
         is_new
@@ -269,9 +279,8 @@ impl Serving {
             // The app is at work.
             Phase::Answering => None,
             // Frames between two requests are no request.
-            Phase::Idle | Phase::Receiving if !self.is_http1 => since(Kind::IdleWithBytes),
-            Phase::Idle => since(Kind::Idle),
-            Phase::Receiving => since(Kind::Head),
+            Phase::Receiving if self.is_http1 => since(Kind::Head),
+            Phase::Idle | Phase::Receiving => since(Kind::IdleWithBytes),
         }
     }
 

@@ -57,12 +57,8 @@ pub(super) async fn serve(
     let activity = Arc::new(Activity::of_http1());
     let exchange = Exchange::new(host, &activity, account, &stream);
     member.is(Stage::serving(&activity, account, true));
-    let io = TokioIo::new(Watched::of_http1(
-        first,
-        stream,
-        Arc::clone(&activity),
-        Arc::clone(account),
-    ));
+    let io =
+        TokioIo::new(Watched::of_http1(first, stream, Arc::clone(&activity), Arc::clone(account)));
     let mut connection =
         builder().serve_connection(io, service_fn(move |request| exchange.call(request)));
 

@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep};
 
 use super::activity::{Activity, Phase, Watched};
 use super::bounds::{
-    H2_MEMORY, H2_SEND_BUFFER, H2_STREAM_MEMORY, H2_STREAMS, H2_WINDOW, HEAD_SIZE, LEAST_H2_STREAMS,
-    LEAST_H2_WINDOW,
+    H2_MEMORY, H2_SEND_BUFFER, H2_STREAM_MEMORY, H2_STREAMS, H2_WINDOW, HEAD_SIZE,
+    LEAST_H2_STREAMS, LEAST_H2_WINDOW,
 };
 use super::connection::Host;
 use super::crowd::{Member, Stage};
@@ -86,11 +86,7 @@ pub(super) async fn serve(
                 let client_is_slow = activity.is_replying()
                     || account.unsent() > 0
                     || account.awaiting_since().is_some();
-                let most = if client_is_slow {
-                    host.bounds.stall
-                } else {
-                    host.bounds.silence
-                };
+                let most = if client_is_slow { host.bounds.stall } else { host.bounds.silence };
                 if is_busy() && idle >= most {
                     return Poll::Ready(false);
                 }

@@ -57,19 +57,16 @@ pub(super) async fn live(
     let answered = Arc::new(Answers::default());
     let health = Health::new(Arc::clone(&figures), Arc::clone(&answered));
     let fronted = Fronted::of(&settings, instance, &drain)?;
+    let (memory, idle) = (settings.limits.memory.bytes(), settings.front.tunnel_idle);
+    let bounds = Bounds::of(memory, raise_descriptor_limit(), fronted.is_some(), idle);
     let public = Host {
         handler: handler(&settings, fronted.as_ref(), &health)?,
         answered: Arc::clone(&answered),
         drain: drain.clone(),
         linger: settings.reload.linger,
-        bounds: Bounds::of(
-            settings.limits.memory.bytes(),
-            raise_descriptor_limit(),
-            fronted.is_some(),
-            settings.front.tunnel_idle,
-        ),
+        budget: bounds::budget(memory, bounds.connections, fronted.is_some()),
+        bounds,
         crowd: Crowd::default(),
-        budget: bounds::budget(settings.limits.memory.bytes(), fronted.is_some()),
         proxies: settings.front.trusted_proxies.clone(),
     };
 

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::answer::{Framing, Head};
 use super::chunked::{Decoder, Step};
 use super::error::UpstreamError;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, LARGE};
 use super::pool::{Pool, Terms};
 use super::sending::BodyError;
 use super::socket::Socket;
@@ -34,6 +34,8 @@ pub(crate) struct AnswerBody<B> {
     /// Where the connection goes afterwards; none: it cannot be used again.
     home: Option<(Arc<Pool>, Terms)>,
     is_switch: bool,
+    /// Bytes that are read in one go, at most.
+    piece: usize,
 }
 
 /// What is still to come.
@@ -71,11 +73,17 @@ where
             exchange: Some(exchange),
             home: terms.map(|terms| (Arc::clone(home), terms)),
             is_switch: head.parts.status == StatusCode::SWITCHING_PROTOCOLS,
+            piece: LARGE,
         };
         if matches!(body.rest, Rest::Nothing) && !body.is_switch {
             body.finish();
         }
         body
+    }
+
+    /// Reads no more than this in one go.
+    pub(crate) fn in_pieces_of(self, bytes: usize) -> Self {
+        Self { piece: bytes, ..self }
     }
 
     /// The connection itself, after the answer that it speaks another protocol now. None as well where
@@ -106,7 +114,7 @@ where
         to_come: u64,
     ) -> Poll<Result<usize, UpstreamError>> {
         let Some(exchange) = &mut self.exchange else { return Poll::Ready(Ok(0)) };
-        match ready!(exchange.poll_more(cx, to_come)) {
+        match ready!(exchange.poll_more(cx, to_come, self.piece)) {
             Ok(count) => Poll::Ready(Ok(count)),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
                 Poll::Ready(Err(UpstreamError::Cut))

@@ -18,8 +18,16 @@ use super::socket::Socket;
 /// Bytes that are read in one go while a head is expected: nearly every small answer fits as a whole.
 const SMALL: usize = 8 << 10;
 
-/// Bytes that are read in one go of a large body.
-const LARGE: usize = 64 << 10;
+/// Bytes that are read in one go of a large body, at most.
+pub(super) const LARGE: usize = 64 << 10;
+
+/// One such piece in so many bytes of memory: with little of it many answers have room at a time.
+const PIECES: u64 = 1024;
+
+/// Bytes that are read in one go of a large body by a front that may use `memory` bytes.
+pub(crate) fn piece(memory: u64) -> usize {
+    usize::try_from(memory / PIECES).unwrap_or(LARGE).clamp(SMALL, LARGE)
+}
 
 /// Room that is worth a read.
 const LEAST: usize = 1 << 10;
@@ -102,13 +110,14 @@ where
         poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.read)
     }
 
-    /// Reads more of a body of which so many bytes are still to come, for all one knows.
+    /// Reads more of a body of which so many bytes are still to come, for all one knows; `most` in one go.
     pub(super) fn poll_more(
         &mut self,
         cx: &mut Context<'_>,
         to_come: u64,
+        most: usize,
     ) -> Poll<io::Result<usize>> {
-        let wanted = usize::try_from(to_come).unwrap_or(LARGE).clamp(SMALL, LARGE);
+        let wanted = usize::try_from(to_come).unwrap_or(most).clamp(SMALL, most);
         self.poll_read(cx, wanted)
     }
 

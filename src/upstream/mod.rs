@@ -31,5 +31,6 @@ pub(crate) use answer::Malformed;
 pub use answer::is_head;
 pub(crate) use body::{Answer, AnswerBody};
 pub(crate) use error::{Failed, Sent, UpstreamError};
+pub(crate) use exchange::piece;
 pub(crate) use pool::Pool;
 pub(crate) use socket::{Address, Socket};

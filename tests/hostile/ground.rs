@@ -106,7 +106,8 @@ impl App {
             log.display(),
             log.parent().unwrap_or(Path::new("/")).display()
         );
-        let health = "[health]\npath = \"/health\"\n";
+        // Most attacks come from the address of a proxy, whose connections are not counted.
+        let health = "[health]\npath = \"/health\"\n[front]\ntrusted_proxies = [\"127.0.0.1\"]\n";
         let (keys, tables) = match self.against {
             Against::Site => (String::new(), "[static]\nroot = \"public\"\n"),
             Against::Front => (command, health),

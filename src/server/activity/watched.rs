@@ -66,7 +66,11 @@ impl Watched {
     }
 
     /// Of an HTTP/2 connection, whose windows bound what comes.
-    pub(in super::super) fn of_http2(first: Bytes, stream: Stream, activity: Arc<Activity>) -> Self {
+    pub(in super::super) fn of_http2(
+        first: Bytes,
+        stream: Stream,
+        activity: Arc<Activity>,
+    ) -> Self {
         Self { first, stream: Some(stream), activity, room: None, leaving: None }
     }
 

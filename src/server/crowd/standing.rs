@@ -33,7 +33,7 @@ pub(super) enum Kind {
     Leaving,
     /// A request. It has no buffers.
     Idle,
-    /// A request; its buffers are those of HTTP/2.
+    /// A request; it has buffers still.
     IdleWithBytes,
     /// The rest of a request's head.
     Head,

@@ -16,7 +16,7 @@ fn router() -> Router {
 fn narrow(connections: usize, bytes: u64) -> Server {
     let bounds = Bounds { connections, ..wide() };
     Server::of(|drain| Host {
-        budget: Budget::of(2 * bytes),
+        budget: Budget::of(bytes, bytes),
         ..host(Handler::Router(router()), drain, bounds)
     })
 }
@@ -47,7 +47,8 @@ async fn the_beginning_of_a_preface_is_not_awaited_for_ever() {
 
 #[tokio::test]
 async fn those_who_wait_for_their_clients_give_way_to_others() {
-    for text in ["", "P", "GET / HTTP/1.1\r\nX: ", UPLOAD, ASK, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for text in ["", "P", "GET / HTTP/1.1\r\nX: ", UPLOAD, ASK, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+    {
         let server = narrow(3, 1 << 20);
         let _crowd = crowd(&server, 9, text).await;
         assert_eq!(server.connect().await.get("/").await.code(), 200, "{text:?}");

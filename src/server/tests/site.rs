@@ -33,7 +33,8 @@ fn serve(folder: &Path, fallback: Option<&str>) -> Server {
     symlink("../outside", root.join("out")).unwrap();
     symlink(folder.join("outside/secret.txt"), root.join("out.txt")).unwrap();
     symlink("app.js", root.join("inside.js")).unwrap();
-    let site = Site::new(&StaticSite { root, fallback: fallback.map(str::to_owned) }, 4 << 10).unwrap();
+    let site =
+        Site::new(&StaticSite { root, fallback: fallback.map(str::to_owned) }, 4 << 10).unwrap();
     let router = Router::new().fallback(async move |request| site.answer(request).await);
     Server::start(router, wide(), NEVER)
 }

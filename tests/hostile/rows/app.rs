@@ -35,7 +35,6 @@ pub(super) const ROWS: &[Row] = &[
                 "/x/half-head",
                 "/x/two-lengths",
                 "/x/both-framings",
-                "/x/bare-lf",
                 "/x/nul-in-head",
                 "/x/version",
                 "/x/code",

@@ -205,7 +205,7 @@ pub(super) const ROWS: &[Row] = &[
             "a crowd of GETs of an answer that never comes, from one address",
             "good clients of other addresses are served",
         ),
-        || one(crowd(HANG)),
+        || one(crowd(HANG).from(From::Many(1))),
     )
     .on(FRONT)
     .serving(Serves::Others),
@@ -215,7 +215,7 @@ pub(super) const ROWS: &[Row] = &[
             "a crowd of WebSockets that say nothing, from one address",
             "good clients of other addresses are served",
         ),
-        || one(crowd(&upgrade("/x/ws"))),
+        || one(crowd(&upgrade("/x/ws")).from(From::Many(1))),
     )
     .on(FRONT)
     .serving(Serves::Others)

@@ -117,7 +117,7 @@ pub(super) const ROWS: &[Row] = &[
         || {
             let body = "x".repeat(60_000);
             let head = "PUT /x/hang HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n";
-            one(crowd(&format!("{head}{body}"), Step::Hold))
+            one(crowd(&format!("{head}{body}"), Step::Hold).from(From::Many(1)))
         },
     )
     .on(FRONT)

@@ -44,7 +44,8 @@ async fn no_canary_is_worse_for_what_strangers_send_it_nor_better_for_what_they_
     .await;
     let front = Fronted::of(&app);
     let root = tempfile::tempdir().unwrap();
-    let site = Site::new(&StaticSite { root: root.path().into(), fallback: None }, 4 << 10).unwrap();
+    let site =
+        Site::new(&StaticSite { root: root.path().into(), fallback: None }, 4 << 10).unwrap();
     let router = Router::new().fallback(async move |request| site.answer(request).await);
     let site = Server::start(router, wide(), NEVER);
     let quiet = (sample(&Answers::default()), sample(&Answers::default()));
