@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::values::{port, scalar};
-use crate::config::is_variable_name;
+use crate::config::{is_reserved, is_variable_name};
 
 /// Longest text that keys such as `env` take, in characters.
 const TEXT_MAX: usize = 128;
@@ -68,6 +68,9 @@ impl Environment {
             },
             "HOST" => self.set_host(&text),
             "NODE_ENV" if is_short_line(&text) => self.env = Some(text),
+            _ if is_reserved(name) => {
+                self.notes.push(format!("{name} was left out: systemd sets it"));
+            }
             _ if is_variable_name(name) => {
                 self.variables.insert(name.into(), text);
             }

@@ -11,6 +11,7 @@ use super::options::Fate;
 use super::pm2::Mapped;
 use super::report::Line;
 use super::scan;
+use crate::config::is_reserved;
 
 /// Maps the lines of a Procfile.
 pub(super) fn map(text: &str, import: &Import<'_>) -> (Vec<Mapped>, Vec<Line>, Vec<String>) {
@@ -102,12 +103,15 @@ fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, 
     if folder.join(".env").is_file() {
         draft.set("env_file", ".env", "");
     }
-    let mut port = made.port;
+    let (mut port, mut notes) = (made.port, made.notes);
     for (name, value) in &made.environment {
         match &**name {
             "PORT" => port = port.or(value.parse().ok()),
             "HOST" => {}
             "NODE_ENV" if is_short_line(value) => draft.set("env", value.as_str(), ""),
+            _ if is_reserved(name) => {
+                notes.push(format!("{name} was left out: systemd sets it"));
+            }
             _ => draft.variable(name, value),
         }
     }
@@ -118,5 +122,5 @@ fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, 
         draft.set("writable", writable, "The app can write nowhere else.");
     }
     let lines = vec![Line::new(name, &value, Fate::Done, shown)];
-    Ok(Mapped { draft, lines, notes: made.notes, port, takes_port, host: None })
+    Ok(Mapped { draft, lines, notes, port, takes_port, host: None })
 }

@@ -56,7 +56,7 @@ pub use version::detect_version;
 pub use write::to_toml;
 
 pub(crate) use merge::resolve;
-pub(crate) use validate::is_variable_name;
+pub(crate) use validate::{is_reserved, is_variable_name};
 
 use rustix::fs::OFlags;
 

@@ -56,9 +56,18 @@ const KEEP_MIN: u32 = 2;
 /// Keys that speak of the app's own program.
 const OF_PROGRAM: [&str; 5] = ["mode", "env_file", "writable", "readable", "environment"];
 
-/// Variables that systemd or the front sets, and that would mean something else to the app, by how
-/// they begin (sd_listen_fds(3), sd_notify(3), systemd.exec(5)).
-const RESERVED: [&str; 3] = ["LISTEN_", "NOTIFY_SOCKET", "WATCHDOG_"];
+/// Variables that systemd or the front sets, and that would mean something else to the app
+/// (sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3)). By their whole names: `LISTEN_PORT` is an
+/// app's own.
+const RESERVED: [&str; 7] = [
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
 
 fn check_program(settings: &Settings, report: &mut Report<'_>) {
     let is_front = settings.program.as_ref().is_some_and(|program| program.mode == Mode::Front);
@@ -94,7 +103,7 @@ fn check_variable(name: &str, value: &str, mode: Mode, report: &mut Report<'_>) 
     if !is_variable_name(name) {
         let hint = "names of variables are letters, digits and `_`, no digit first";
         report.complain_of(&key, "no name of a variable", hint);
-    } else if RESERVED.iter().any(|reserved| name.starts_with(reserved)) {
+    } else if is_reserved(name) {
         report.complain_of(&key, "set by systemd", "leave it out");
     } else if name == "PORT" && mode == Mode::Front {
         let hint = format!(
@@ -103,6 +112,11 @@ fn check_variable(name: &str, value: &str, mode: Mode, report: &mut Report<'_>) 
         );
         report.complain_of(&key, "set by the front", &hint);
     }
+}
+
+/// Whether systemd, or the front, says something else by a variable of this name.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
 }
 
 /// Whether `name` can be that of a variable (POSIX.1-2017 XBD 3.235); systemd hands over no other

@@ -56,6 +56,7 @@ fn variables_that_somebody_else_sets_are_refused_and_their_values_not_shown() {
 [environment]
 PORT = "3000"
 LISTEN_FDS = 1
+LISTEN_PORT = 3000
 "a b" = "secret"
 FINE = true
 "#
@@ -65,7 +66,7 @@ romuo.toml:3:8: `environment.PORT` is set by the front (and 2 more problems)
   each instance gets a port of its own; where clients connect is listen = ["127.0.0.1:3000"]
 romuo.toml:4:14: `environment.LISTEN_FDS` is set by systemd
   leave it out
-romuo.toml:5:9: `environment.a b` is no name of a variable
+romuo.toml:6:9: `environment.a b` is no name of a variable
   names of variables are letters, digits and `_`, no digit first
 
 "#]]
