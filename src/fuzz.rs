@@ -55,6 +55,7 @@ targets! {
     preface: crate::server::fuzz::preface;
     procfile: crate::adopt::fuzz::procfile;
     request: crate::front::fuzz::request;
+    terminal: crate::text::fuzz::terminal;
     unit_file: crate::render::fuzz::unit_file;
 }
 

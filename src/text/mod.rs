@@ -9,6 +9,8 @@
 //! without a change. Who has to tell the character from its name reads it with `--output=json`, which is
 //! exact ([`json`]).
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hidden;
 mod stream;
 
