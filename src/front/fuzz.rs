@@ -35,6 +35,8 @@ use crate::upstream::fuzz::head_for_app;
 struct Followed {
     whole: Vec<(usize, Seen)>,
     rest: Option<Seen>,
+    /// Where hyper gets something that it refuses, and the connection ends.
+    endless: Option<usize>,
 }
 
 /// Follows bytes in pieces.
@@ -48,6 +50,11 @@ fn follow(bytes: &[u8], pieces: &[&[u8]]) -> Followed {
             let count = framing.advance(rest);
             assert!(0 < count && count <= rest.len(), "{count} of {}", rest.len());
             (at, rest) = (at + count, &rest[count..]);
+            if framing.is_endless() {
+                followed.endless = Some(at);
+                followed.rest = Some(framing.head());
+                return followed;
+            }
             if !framing.is_within() && has_begun(&bytes[ended..at]) {
                 followed.whole.push((at, framing.head()));
                 ended = at;
@@ -81,7 +88,13 @@ impl hyper::rt::Read for Watched<'_> {
     ) -> Poll<io::Result<()>> {
         if let Some(piece) = self.peer.next(buffer.remaining()) {
             let count = self.framing.borrow_mut().advance(piece);
-            buffer.put_slice(&piece[..count]);
+            match piece[..count].split_last() {
+                Some((_, before)) if self.framing.borrow_mut().is_endless() => {
+                    buffer.put_slice(before);
+                    buffer.put_slice(&[0]);
+                }
+                _ => buffer.put_slice(&piece[..count]),
+            }
             self.peer.take_back(&piece[count..]);
         }
         Poll::Ready(Ok(()))
