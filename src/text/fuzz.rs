@@ -1,5 +1,12 @@
 //! A property of what a terminal is sent, for the fuzzer: see `src/fuzz.rs`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a property that does not hold ends in a panic"
+)]
+
 use super::{Shower, json, printed, printed_plain, shown, shown_below};
 use crate::fuzz::ways_to_cut;
 
@@ -93,15 +100,12 @@ fn unescaped(text: &str) -> String {
             let code = u32::from_str_radix(digits, 16).ok().filter(|_| is_code)?;
             Some((char::from_u32(code)?, behind.strip_prefix(end)?))
         };
-        match named("x", Some(2), "").or_else(|| named("u{", None, "}")) {
-            Some((c, behind)) => {
-                out.push(c);
-                rest = behind;
-            }
-            None => {
-                out.push('\\');
-                rest = after;
-            }
+        if let Some((c, behind)) = named("x", Some(2), "").or_else(|| named("u{", None, "}")) {
+            out.push(c);
+            rest = behind;
+        } else {
+            out.push('\\');
+            rest = after;
         }
     }
     out + rest
