@@ -54,10 +54,11 @@ pub(crate) fn procfile(bytes: &[u8]) {
         let words: Vec<_> =
             file["command"].as_array().unwrap().iter().filter_map(toml::Value::as_str).collect();
         let is_of = |command: &str| match read_shell(command) {
-            // A fixed port may have become `{port}`, and where to listen is added behind.
+            // A fixed port or host may have become `{port}` or `{host}`, and where to listen is added behind.
             Ok(simple) => {
-                let same =
-                    |(one, other): (&String, &&str)| other.contains("{port}") || one == *other;
+                let same = |(one, other): (&String, &&str)| {
+                    ["{port}", "{host}"].iter().any(|place| other.contains(place)) || one == *other
+                };
                 words.len() >= simple.words.len() && simple.words.iter().zip(&words).all(same)
             }
             Err(_) => words.starts_with(&["sh", "-c"]),
