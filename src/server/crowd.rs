@@ -155,7 +155,7 @@ impl Crowd {
             }
         }
         let mut found = self.candidates(now, need).into_iter();
-        while let Some(member) = found.next() {
+        for member in found.by_ref() {
             if member.ask_to_leave(need) {
                 break;
             }

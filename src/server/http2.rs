@@ -132,8 +132,8 @@ async fn room(host: &Host, account: &Arc<Account>, member: &Member) -> Option<Ro
     };
     // Half as many, and again, until it is within the connection's share.
     let more = std::iter::successors(Some(H2_STREAMS - LEAST_H2_STREAMS), |more| Some(more / 2));
-    let more = more.take_while(|more| *more > 0);
-    let found = more.filter_map(|more| Some((more, account.extra(bytes(more))?))).next();
+    let mut more = more.take_while(|more| *more > 0);
+    let found = more.find_map(|more| Some((more, account.extra(bytes(more))?)));
     let (more, streams) = found.unzip();
     let window = account.extra(H2_WINDOW - LEAST_H2_WINDOW);
     Some(Room {

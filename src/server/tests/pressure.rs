@@ -94,8 +94,8 @@ struct Frames(BytesMut);
 impl Frames {
     /// The beginning of a connection whose windows are as large as they may be.
     fn begin() -> Self {
-        let mut frames = Self(BytesMut::from(&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..]));
         const MOST: u32 = (1 << 31) - 1;
+        let mut frames = Self(BytesMut::from(&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..]));
         let mut settings = BytesMut::new();
         settings.put_u16(4);
         settings.put_u32(MOST);
