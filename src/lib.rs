@@ -34,7 +34,7 @@
 
 pub mod account;
 pub mod adopt;
-mod budget;
+pub mod budget;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -7,15 +7,15 @@
 //! - `connections`: what an active connection costs at the least, from the first bytes of a request on;
 //! - `transfers`: answers on their way out, and whatever is worth having where there is room.
 //!
-//! Each connection is sure of one transfer at a time ([`Lane`]): it waits for that until others give
+//! Each connection is sure of one transfer at a time (`Lane`): it waits for that until others give
 //! something back. All beyond it is *extra*, and a connection has only as much of that as a share of what
-//! is free ([`SHARE`]): the fuller the pool, the less each may add, so that no number of greedy ones
+//! is free (`SHARE`): the fuller the pool, the less each may add, so that no number of greedy ones
 //! empties it (the dynamic thresholds of switches with a shared buffer; Choudhury and Hahne, 1998).
 //!
 //! | part | holds |
 //! |---|---|
 //! | here | the pools, and what a connection has of them |
-//! | [`lane`] | one answer on its way, its pieces counted until the last copy is gone |
+//! | `lane` | one answer on its way, its pieces counted until the last copy is gone |
 
 mod lane;
 #[cfg(test)]

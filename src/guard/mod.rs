@@ -8,7 +8,7 @@
 //!   itself, `ExecStartPost=romuo-server guard ready ID` behind the gate ([`ready`])
 //! - `ExecStopPost=romuo-server guard after ID` - how did it end? ([`after`])
 //!
-//! An instance that is errored is tried again after a pause ([`Retry`](crate::config::Retry)). Until that is over its
+//! An instance that is errored is tried again after a pause ([`Retry`]). Until that is over its
 //! unit runs a stand-in in its place, which asks [`Guard::stand_in`] whether it is to be one.
 //!
 //! The count is in the small file `ID.guard` in the app's runtime folder, which all of these find
