@@ -78,12 +78,15 @@ fn unquote(text: &str) -> Option<(String, usize)> {
             c if c == quote => return Some((value, at + quote.len_utf8())),
             // The line ends of Windows are line ends.
             '\r' if text.get(at..).is_some_and(|text| text.starts_with("\r\n")) => {}
-            '\\' if quote == '"' => match chars.next()?.1 {
-                'n' => value.push('\n'),
-                'r' => value.push('\r'),
-                't' => value.push('\t'),
-                c @ ('"' | '\\' | '`' | '$') => value.push(c),
-                c => value.extend(['\\', c]),
+            '\\' if quote == '"' => match chars.next()? {
+                (at, '\r') if text.get(at..).is_some_and(|text| text.starts_with("\r\n")) => {
+                    value.push('\\');
+                }
+                (_, 'n') => value.push('\n'),
+                (_, 'r') => value.push('\r'),
+                (_, 't') => value.push('\t'),
+                (_, c @ ('"' | '\\' | '`' | '$')) => value.push(c),
+                (_, c) => value.extend(['\\', c]),
             },
             c => value.push(c),
         }
