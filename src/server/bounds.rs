@@ -67,20 +67,17 @@ const FILE_CHUNK_SHARE: u64 = 2048;
 /// Bytes of an answer up to which it costs nothing beyond its request: errors, health, short texts.
 pub(super) const SMALL_ANSWER: u64 = 4 << 10;
 
-/// Memory to reckon with for each connection, in bytes, idle ones among them, which cost a fiftieth: below
-/// `limits.memory` there is room for all of them. What they hold besides is of the budget.
+/// Memory to reckon with for each connection, in bytes: one that is active takes half of it, an idle one a
+/// tenth. Below `limits.memory` there is room for all of them beside the program. What they hold besides is of the budget.
 const CONNECTION_MEMORY: u64 = 64 << 10;
 
 /// Bytes of the program itself, without clients.
 const PROGRAM_MEMORY: u64 = 3 << 20;
 
-/// What of the rest of `limits.memory` the transfers of a site may take: one in so many bytes. What is
-/// left is for idle connections, and for what lies between a byte that is counted and those that the
-/// allocator holds for it: at the worst as much again.
-const SITE_SHARE: u64 = 4;
-
-/// The same with an app, which lives below the same limit and needs most of it.
-const FRONT_SHARE: u64 = 8;
+/// What of the rest of `limits.memory` transfers may take: one in so many bytes. An app lives below the
+/// same limit; and what lies between a byte that is counted and those that the allocator and the kernel
+/// hold for it is at the worst as much again.
+const TRANSFERS_SHARE: u64 = 8;
 
 /// Bytes of answers that the kernel holds for each connection without having sent them, at most: where
 /// there are few connections, and where more than one in [`FEW`] of all that may come are open.
@@ -134,7 +131,7 @@ impl Bounds {
     /// tunnels on which nothing is said for `tunnel_idle`.
     pub(super) fn of(memory: u64, descriptors: u64, with_app: bool, tunnel_idle: Duration) -> Self {
         let connections =
-            (memory / CONNECTION_MEMORY).min(descriptors.saturating_sub(SPARE_DESCRIPTORS)).max(1);
+            (beside_program(memory) / CONNECTION_MEMORY).min(descriptors.saturating_sub(SPARE_DESCRIPTORS)).max(1);
         let stall = Duration::from_secs(60);
         Self {
             head: Duration::from_secs(30),
@@ -152,11 +149,15 @@ impl Bounds {
     }
 }
 
+/// Bytes of `memory` that are left beside the program itself.
+fn beside_program(memory: u64) -> u64 {
+    memory.saturating_sub(PROGRAM_MEMORY).max(PROGRAM_MEMORY)
+}
+
 /// The budget of an instance that may use `memory` bytes and have so many connections. Each of them has
 /// room for a request; what answers, large heads and HTTP/2 need besides they share.
-pub(super) fn budget(memory: u64, connections: usize, with_app: bool) -> Budget {
-    let share = if with_app { FRONT_SHARE } else { SITE_SHARE };
-    let transfers = memory.saturating_sub(PROGRAM_MEMORY).max(PROGRAM_MEMORY) / share;
+pub(super) fn budget(memory: u64, connections: usize) -> Budget {
+    let transfers = beside_program(memory) / TRANSFERS_SHARE;
     Budget::of(connections.saturating_mul(H1_MEMORY) as u64, transfers)
 }
 

@@ -64,7 +64,7 @@ pub(super) async fn live(
         answered: Arc::clone(&answered),
         drain: drain.clone(),
         linger: settings.reload.linger,
-        budget: bounds::budget(memory, bounds.connections, fronted.is_some()),
+        budget: bounds::budget(memory, bounds.connections),
         bounds,
         crowd: Crowd::default(),
         proxies: settings.front.trusted_proxies.clone(),

@@ -13,7 +13,7 @@ use crate::machine::Machine;
 use romuo::sandbox::Sandbox;
 
 /// Commands that do not run here, and why.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 17] = [
     ("scripts/setup", "installs packages on the machine that runs the tests"),
     ("scripts/setup-apps", "installs packages on the machine that runs the tests"),
     ("scripts/marathon", "boots a machine of its own"),
@@ -22,6 +22,14 @@ const ELSEWHERE: [(&str, &str); 12] = [
     ("scripts/test-on trixie", "makes a root of another Debian"),
     ("scripts/demo", "boots a machine of its own"),
     ("scripts/test", "runs this test"),
+    ("scripts/hostile", "goes on for hours, and rewrites a document"),
+    ("cargo build --bins --example hostile", "its programs are there already"),
+    ("target/debug/examples/hostile list", "is run by another test"),
+    (
+        "target/debug/examples/hostile run h2-never-reads-10 silent --in-process --quick --against site --memory 8M",
+        "attacks a server on the machine that runs the tests",
+    ),
+    ("cargo test --lib fuzz::", "is among the tests"),
     ("scripts/fuzz", "goes on for as long as one likes"),
     ("scripts/bench", "measures, for minutes"),
     ("cargo build --release", "its two programs are there already"),

@@ -291,7 +291,7 @@ fn an_app_whose_env_file_is_missing_is_not_started_at_all() {
 
 #[test]
 fn an_env_file_is_read_as_the_user_of_the_instances_and_not_as_root() {
-    let keys = "env_file = \".env\"\n[limits]\nmax_restarts = 1\n";
+    let keys = "env_file = \".env\"\n[limits]\nmax_restarts = 1\nretry_errored = \"off\"\n";
     let machine = machine(NODE_COMMAND, keys, &[("server.js", NODE), (".env", "A=1 # one\n")]);
     let secret = "/etc/only-root";
     machine.sandbox.write(secret, "SECRET=s3cr3t\n").unwrap();
