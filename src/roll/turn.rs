@@ -271,6 +271,11 @@ impl Turn {
         match status.active {
             // Its front is still at it, whoever was lost meanwhile.
             ActiveState::Reloading if self.swaps() => Step::Ask(None),
+            // The reload may have ended between the front's answer and this look at the unit.
+            _ if status.is_up() && self.swaps() && !self.is_repeated => {
+                self.is_repeated = true;
+                Step::Ask(None)
+            }
             _ if status.is_up() && self.swaps() => {
                 self.fails("was not swapped in time, and its front does not say why".into())
             }
