@@ -130,8 +130,9 @@ impl Bounds {
     /// The bounds of an instance that may use `memory` bytes and hold `descriptors`, and that closes
     /// tunnels on which nothing is said for `tunnel_idle`.
     pub(super) fn of(memory: u64, descriptors: u64, with_app: bool, tunnel_idle: Duration) -> Self {
-        let connections =
-            (beside_program(memory) / CONNECTION_MEMORY).min(descriptors.saturating_sub(SPARE_DESCRIPTORS)).max(1);
+        let connections = (beside_program(memory) / CONNECTION_MEMORY)
+            .min(descriptors.saturating_sub(SPARE_DESCRIPTORS))
+            .max(1);
         let stall = Duration::from_secs(60);
         Self {
             head: Duration::from_secs(30),

@@ -51,6 +51,8 @@ impl Memory {
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Usual => "300M",
+            // A build for debugging holds twice as much for the same.
+            Self::Small if cfg!(debug_assertions) => "16M",
             Self::Small => "8M",
         }
     }
@@ -59,6 +61,7 @@ impl Memory {
     pub(crate) fn bytes(self) -> u64 {
         match self {
             Self::Usual => 300 << 20,
+            Self::Small if cfg!(debug_assertions) => 16 << 20,
             Self::Small => 8 << 20,
         }
     }
