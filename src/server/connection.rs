@@ -94,11 +94,12 @@ pub(super) async fn serve(
     // One with too many connections already has no place.
     let place = host.crowd.enter(host.counted_address(&stream), host.bounds.connections)?;
     let member = Arc::clone(&place.member);
-    let (protocol, mut first) = match first_bytes(&mut stream, &host, &member, patience).await {
-        First::Came(protocol, bytes) => (protocol, bytes),
-        First::Never => return None,
-        First::Elsewhere => return Some(stream),
-    };
+    let (protocol, mut first) =
+        match first_bytes(&mut stream, &host, &member, Instant::now(), patience).await {
+            First::Came(protocol, bytes) => (protocol, bytes),
+            First::Never => return None,
+            First::Elsewhere => return Some(stream),
+        };
     let account = host.budget.account();
     if protocol == Protocol::Http2 {
         let serving = http2::serve(first, stream, &host, &account, &member);
@@ -111,6 +112,7 @@ pub(super) async fn serve(
         // Before anything of the request is buffered but these bytes.
         let permit = open(&account, &host, &member).await?;
         // Boxed, so that an idle connection does not hold the room for it.
+        let idle_since;
         let left = Box::pin(http1::serve(first, stream, &host, &account, &member)).await;
         match left {
             Left::Closed => return None,
@@ -126,12 +128,12 @@ pub(super) async fn serve(
                 tunnel::run(*tunnel, open, &sent, idle, &account, &member).await;
                 return None;
             }
-            Left::Idle(idle, unused) => (stream, first) = (idle, unused),
+            Left::Idle(idle, unused, since) => (stream, first, idle_since) = (idle, unused, since),
         }
         drop(permit);
         if first.is_empty() {
             let patience = host.bounds.keep_alive;
-            match first_bytes(&mut stream, &host, &member, patience).await {
+            match first_bytes(&mut stream, &host, &member, idle_since, patience).await {
                 First::Came(_, bytes) => first = bytes,
                 First::Never => return None,
                 First::Elsewhere => return Some(stream),
@@ -177,15 +179,16 @@ enum First {
     Elsewhere,
 }
 
-/// Waits for the first bytes of a request. No buffer is held while nothing has come.
+/// Waits for the first bytes of a request, as it has done `since` then. No buffer is held while nothing has come.
 async fn first_bytes(
     stream: &mut Stream,
     host: &Host,
     member: &Member,
+    since: Instant,
     patience: Duration,
 ) -> First {
     let mut bytes = BytesMut::new();
-    member.is(Stage::Waiting(Instant::now()));
+    member.is(Stage::Waiting(since));
     let deadline = sleep(patience);
     tokio::pin!(deadline);
     loop {
@@ -199,9 +202,7 @@ async fn first_bytes(
             ready = stream.readable() => if ready.is_err() { return First::Never },
             () = &mut deadline => return First::Never,
             () = member.asked_to_leave() => {
-                // It holds nothing of the budget any more.
-                let is_needed = member.gives_place();
-                if is_needed && (!bytes.is_empty() || !stream.has_unread()) {
+                if !bytes.is_empty() || !stream.has_unread() {
                     return First::Never;
                 }
                 member.stays();

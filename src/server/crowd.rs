@@ -12,14 +12,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::time::{Instant, sleep};
 
-use super::activity::{Activity, Phase};
+use super::activity::{Activity, Phase, lock};
 use super::connection::Host;
 use crate::budget::Account;
 use standing::{Kind, Standing};
@@ -206,10 +206,20 @@ impl Member {
         *lock(&self.stage) = stage;
     }
 
-    /// Whether it was asked to leave; tells the task that asks when it is.
+    /// Whether it was asked to leave, and is still one that gives way: its client may have gone on since.
+    /// Tells the task that asks when it is.
     pub(super) fn poll_leave(&self, cx: &Context<'_>) -> Poll<()> {
         self.waker.register(cx.waker());
-        if self.leaves.load(Relaxed) { Poll::Ready(()) } else { Poll::Pending }
+        if !self.leaves.load(Relaxed) {
+            return Poll::Pending;
+        }
+        let need = if self.gives_place() { Need::Place } else { Need::Bytes };
+        let standing = self.standing(Instant::now());
+        if standing.is_some_and(|standing| standing.rank(need).is_some()) {
+            return Poll::Ready(());
+        }
+        self.stays();
+        Poll::Pending
     }
 
     /// Waits until it is asked to leave.
@@ -224,7 +234,7 @@ impl Member {
     }
 
     /// Whether its place is needed; else it is only what it holds.
-    pub(super) fn gives_place(&self) -> bool {
+    fn gives_place(&self) -> bool {
         self.gives_place.load(Relaxed)
     }
 
@@ -355,10 +365,6 @@ fn customer(address: IpAddr) -> IpAddr {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -398,6 +404,24 @@ mod tests {
         second.member.is(Stage::serving(&activity, &account, true));
         crowd.make_room(Need::Place);
         assert!(!leaves(&second).await && leaves(&third).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_goes_on_after_it_was_asked_stays() {
+        let crowd = Crowd::default();
+        let place = crowd.enter(None, 9).unwrap();
+        sleep(Duration::from_secs(1)).await;
+        crowd.make_room(Need::Place);
+        let account = crate::budget::Budget::unbounded().account();
+        let activity = Arc::new(Activity::of_http1());
+        let (_request, _) = activity.begin();
+        place.member.is(Stage::serving(&activity, &account, true));
+        assert!(!leaves(&place).await);
+        place.member.is(Stage::Waiting(Instant::now()));
+        sleep(Duration::from_secs(1)).await;
+        assert!(!leaves(&place).await, "it is forgotten");
+        crowd.make_room(Need::Place);
+        assert!(leaves(&place).await);
     }
 
     #[tokio::test(start_paused = true)]

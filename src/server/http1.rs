@@ -36,8 +36,8 @@ const UNANSWERED: &[u8] =
 
 /// What is left of a connection when hyper is done with it.
 pub(super) enum Left {
-    /// It is idle. These bytes of a next request had come already.
-    Idle(Stream, Bytes),
+    /// It has been idle since then. These bytes of a next request had come already.
+    Idle(Stream, Bytes, Instant),
     /// Its last response was sent, and the client may still have to read it.
     Open(Stream),
     /// It goes on in another protocol. These bytes of that had come already.
@@ -68,7 +68,9 @@ pub(super) async fn serve(
         return Left::Closed;
     };
     let late = match done {
-        Done::Silent(Phase::Idle) => return Left::Idle(stream, both(unused, next)),
+        Done::Silent(Phase::Idle) => {
+            return Left::Idle(stream, both(unused, next), activity.since());
+        }
         // Whoever waits outside has waited for longer than this client will read an answer.
         Done::Crowded => return Left::Closed,
         Done::Silent(Phase::Receiving) => TIMED_OUT,

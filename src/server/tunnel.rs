@@ -3,13 +3,14 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
+use super::activity::lock;
 use super::crowd::{Member, Stage};
 use super::stream::Stream;
 use crate::budget::Account;
@@ -39,7 +40,7 @@ pub(super) async fn run(
 /// Waits until nothing has been said for so long.
 async fn silence(last: &Mutex<Instant>, idle: Duration) {
     loop {
-        let until = *last.lock().unwrap_or_else(PoisonError::into_inner) + idle;
+        let until = *lock(last) + idle;
         if until <= Instant::now() {
             return;
         }
@@ -55,7 +56,7 @@ struct Noted {
 
 impl Noted {
     fn note(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *lock(&self.last) = Instant::now();
     }
 }
 
