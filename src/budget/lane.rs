@@ -1,7 +1,7 @@
 //! One answer on its way to the client.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -18,8 +18,9 @@ pub(crate) struct Cost {
     pub(crate) piece: usize,
 }
 
-/// The right to send one answer, and its pieces one after the other. A connection is sure of one lane
-/// with one piece; further lanes and pieces are extras.
+/// The right to send one answer, and its pieces one after the other: a lane that is open has room for a
+/// piece at a time, whatever others hold, so that it comes to its end. A connection is sure of one lane;
+/// further lanes, and further pieces, are extras.
 #[derive(Debug)]
 pub(crate) struct Lane {
     account: Arc<Account>,
@@ -32,21 +33,33 @@ pub(crate) struct Lane {
 #[derive(Debug)]
 enum State {
     Closed(Option<Queue>),
-    /// The one that the connection is sure of; its pieces keep it.
-    Sure(Arc<Sure>),
+    /// Its own piece keeps it, too.
+    Open(Arc<Open>),
+}
+
+/// What an open lane holds: its buffers, and one piece.
+#[derive(Debug)]
+struct Open {
+    account: Arc<Account>,
+    /// Some until the drop.
+    held: Option<Held>,
+    /// The piece is on its way.
+    piece_is_out: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// The one lane that the connection is sure of.
+    Sure(#[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit),
     Extra(#[expect(dead_code, reason = "held until it is dropped")] Extra),
 }
 
-/// The lane that a connection is sure of.
-#[derive(Debug)]
-struct Sure {
-    account: Arc<Account>,
-    _units: OwnedSemaphorePermit,
-}
-
-impl Drop for Sure {
+impl Drop for Open {
     fn drop(&mut self) {
-        self.account.has_lane.store(false, Relaxed);
+        // Given back before anybody is told.
+        if let Some(Held::Sure(_)) = self.held.take() {
+            self.account.has_lane.store(false, Relaxed);
+        }
         self.account.wake();
     }
 }
@@ -54,9 +67,17 @@ impl Drop for Sure {
 /// Room for one piece.
 #[derive(Debug)]
 enum Room {
-    /// That of the lane that the connection is sure of.
-    Sure(#[expect(dead_code, reason = "held until it is dropped")] Arc<Sure>),
+    /// That of the lane itself.
+    Own(Arc<Open>),
     Extra(Extra),
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Self::Own(lane) = self {
+            lane.piece_is_out.store(false, Relaxed);
+        }
+    }
 }
 
 /// A piece that is counted until its last copy is gone.
@@ -79,9 +100,7 @@ impl Drop for Piece {
         self.account.unsent.fetch_sub(length, Relaxed);
         self.account.progress.fetch_add(length as u64, Relaxed);
         // Given back before anybody is told.
-        if let Some(Room::Sure(_)) = self.room.take() {
-            self.account.piece_is_out.store(false, Relaxed);
-        }
+        drop(self.room.take());
         self.account.wake();
     }
 }
@@ -93,14 +112,12 @@ impl Lane {
 
     /// Ready when there is room for the next piece: only then it may be read.
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(self.poll_state(cx));
+        let open = ready!(self.poll_open(cx));
         if self.room.is_some() {
             return Poll::Ready(());
         }
-        if let State::Sure(sure) = &self.state
-            && !self.account.piece_is_out.swap(true, Relaxed)
-        {
-            self.room = Some(Room::Sure(Arc::clone(sure)));
+        if !open.piece_is_out.swap(true, Relaxed) {
+            self.room = Some(Room::Own(open));
             return Poll::Ready(());
         }
         if let Some(extra) = self.account.extra(self.cost.piece) {
@@ -113,7 +130,11 @@ impl Lane {
 
     /// Counts a piece from now on, for which there was room.
     pub(crate) fn count(&mut self, data: Bytes) -> Bytes {
-        let Some(mut room) = self.room.take().filter(|_| !data.is_empty()) else { return data };
+        if data.is_empty() {
+            // The room stays for the next one.
+            return data;
+        }
+        let Some(mut room) = self.room.take() else { return data };
         if let Room::Extra(extra) = &mut room {
             extra.shrink(data.len());
         }
@@ -124,9 +145,7 @@ impl Lane {
 
     /// Gives the lane back: there is nothing to send for the time being.
     pub(crate) fn rest(&mut self) {
-        if let Some(Room::Sure(_)) = self.room.take() {
-            self.account.piece_is_out.store(false, Relaxed);
-        }
+        self.room = None;
         if let State::Closed(Some(_)) = std::mem::replace(&mut self.state, State::Closed(None)) {
             self.account.has_lane.store(false, Relaxed);
         }
@@ -134,23 +153,27 @@ impl Lane {
         self.account.wake();
     }
 
-    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let State::Closed(queue) = &mut self.state else { return Poll::Ready(()) };
-        if queue.is_some() || !self.account.has_lane.swap(true, Relaxed) {
-            let whole = self.cost.buffers + self.cost.piece;
-            let pool = &self.account.budget.0.transfers;
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Arc<Open>> {
+        let queue = match &mut self.state {
+            State::Open(open) => return Poll::Ready(Arc::clone(open)),
+            State::Closed(queue) => queue,
+        };
+        let whole = self.cost.buffers + self.cost.piece;
+        let held = if queue.is_some() || !self.account.has_lane.swap(true, Relaxed) {
             // Set while it waits, too: the next one of the connection is not the first one.
-            let units = ready!(self.account.poll_pool(cx, pool, whole, queue));
-            let account = Arc::clone(&self.account);
-            self.state = State::Sure(Arc::new(Sure { account, _units: units }));
-            return Poll::Ready(());
-        }
-        if let Some(extra) = self.account.extra(self.cost.buffers) {
-            self.state = State::Extra(extra);
-            return Poll::Ready(());
-        }
-        self.account.wake_later(cx);
-        Poll::Pending
+            let pool = &self.account.budget.0.transfers;
+            Held::Sure(ready!(self.account.poll_pool(cx, pool, whole, queue)))
+        } else if let Some(extra) = self.account.extra(whole) {
+            Held::Extra(extra)
+        } else {
+            self.account.wake_later(cx);
+            return Poll::Pending;
+        };
+        let account = Arc::clone(&self.account);
+        let open = Open { account, held: Some(held), piece_is_out: AtomicBool::new(false) };
+        let open = Arc::new(open);
+        self.state = State::Open(Arc::clone(&open));
+        Poll::Ready(open)
     }
 }
 

@@ -8,7 +8,7 @@
 //! - `transfers`: answers on their way out, and whatever is worth having where there is room.
 //!
 //! Each connection is sure of one transfer at a time (`Lane`): it waits for that until others give
-//! something back. All beyond it is *extra*, and a connection has only as much of that as a share of what
+//! something back. Whatever has begun has what it takes to end. All beyond it is *extra*, and a connection has only as much of that as a share of what
 //! is free (`SHARE`): the fuller the pool, the less each may add, so that no number of greedy ones
 //! empties it (the dynamic thresholds of switches with a shared buffer; Choudhury and Hahne, 1998).
 //!
@@ -80,7 +80,6 @@ impl Budget {
             budget: self.clone(),
             extras: AtomicUsize::new(0),
             has_lane: AtomicBool::new(false),
-            piece_is_out: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
             progress: AtomicU64::new(0),
             awaited: Mutex::default(),
@@ -141,8 +140,6 @@ pub(crate) struct Account {
     extras: AtomicUsize,
     /// It has the one lane that it is sure of.
     has_lane: AtomicBool,
-    /// A piece of that lane is on its way.
-    piece_is_out: AtomicBool,
     /// Bytes of answers that were handed over and are not the kernel's yet.
     unsent: AtomicUsize,
     /// Bytes of answers that became the kernel's, and of requests' bodies that came.
@@ -173,9 +170,18 @@ impl Account {
 
     /// So many bytes more, if they are within the connection's share of what is free.
     pub(crate) fn extra(self: &Arc<Self>, bytes: usize) -> Option<Extra> {
+        self.extra_of(bytes, SHARE)
+    }
+
+    /// The same for what the connection keeps to its end: half of its share is left for its answers.
+    pub(crate) fn lasting_extra(self: &Arc<Self>, bytes: usize) -> Option<Extra> {
+        self.extra_of(bytes, 2 * SHARE)
+    }
+
+    fn extra_of(self: &Arc<Self>, bytes: usize, share: usize) -> Option<Extra> {
         let (pool, units) = (&self.budget.0.transfers, units_of(bytes));
         let held = self.extras.load(Relaxed);
-        if held + units > pool.available_permits() / SHARE {
+        if held + units > pool.available_permits() / share {
             return None;
         }
         let permit = Arc::clone(pool).try_acquire_many_owned(u32::try_from(units).ok()?).ok()?;

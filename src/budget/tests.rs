@@ -1,7 +1,8 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -57,6 +58,20 @@ fn a_connection_is_sure_of_one_piece_when_nothing_is_left_for_extras() {
 }
 
 #[test]
+fn an_empty_piece_takes_no_room() {
+    let account = Budget::of(64 << 10, 64 << 10).account();
+    let mut lane = Lane::new(account, COST);
+    for _ in 0..2 {
+        assert!(room(&mut lane));
+        assert!(lane.count(Bytes::new()).is_empty());
+    }
+    let sent = lane.count(piece(1));
+    assert!(!room(&mut lane));
+    drop(sent);
+    assert!(room(&mut lane));
+}
+
+#[test]
 fn a_second_answer_of_the_connection_goes_on_when_the_first_is_done() {
     let budget = Budget::of(64 << 10, 64 << 10);
     let account = budget.account();
@@ -68,6 +83,18 @@ fn a_second_answer_of_the_connection_goes_on_when_the_first_is_done() {
     assert!(!room(&mut second));
     drop(sent);
     assert!(room(&mut second));
+}
+
+#[test]
+fn what_is_kept_to_the_end_leaves_room_for_answers() {
+    let account = Budget::of(1 << 20, 1 << 20).account();
+    let mut kept = Vec::new();
+    while let Some(extra) = account.lasting_extra(4 << 10) {
+        kept.push(extra);
+    }
+    assert!(kept.len() > 10);
+    let mut lanes = [(); 2].map(|()| Lane::new(Arc::clone(&account), COST));
+    assert!(lanes.iter_mut().all(room));
 }
 
 #[test]
@@ -151,7 +178,63 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..200)
 }
 
+/// How often it was woken.
+#[derive(Default)]
+struct Alarm(AtomicUsize);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
 proptest! {
+    /// Many answers on each of two connections, polled as their tasks would be: when they are woken.
+    #[test]
+    fn every_answer_comes_to_its_end_while_all_that_is_sent_is_taken(
+        kib in 64..2000_u64,
+        sizes in proptest::collection::vec((0..=2 * COST.piece, 1..4_usize), 1..24),
+        order in proptest::collection::vec(any::<prop::sample::Index>(), 400),
+    ) {
+        let budget = Budget::of(kib << 10, kib << 10);
+        let accounts = [(); 2].map(|()| budget.account());
+        let alarms: Vec<_> = sizes.iter().map(|_| Arc::new(Alarm(1.into()))).collect();
+        let mut answers: Vec<_> = sizes
+            .iter()
+            .enumerate()
+            .map(|(at, (_, pieces))| (Some(Lane::new(Arc::clone(&accounts[at % 2]), COST)), *pieces))
+            .collect();
+        let mut order = order.iter().cycle();
+        let mut kernel = Vec::new();
+        while answers.iter().any(|(lane, _)| lane.is_some()) {
+            let awake: Vec<_> = (0..answers.len())
+                .filter(|at| answers[*at].0.is_some() && alarms[*at].0.load(Relaxed) > 0)
+                .collect();
+            let Some(choice) = order.next() else { break };
+            // Something is read of an answer, or the kernel takes a piece.
+            if kernel.is_empty() || (!awake.is_empty() && choice.index(3) > 0) {
+                prop_assert!(!awake.is_empty(), "all wait, and nothing is on its way");
+                let at = *choice.get(&awake);
+                alarms[at].0.store(0, Relaxed);
+                let (slot, left) = &mut answers[at];
+                let lane = slot.as_mut().unwrap();
+                let waker = Arc::clone(&alarms[at]).into();
+                if lane.poll_room(&mut Context::from_waker(&waker)).is_ready() {
+                    // The task goes on at once.
+                    alarms[at].0.store(1, Relaxed);
+                    if *left == 0 {
+                        *slot = None;
+                    } else {
+                        *left -= 1;
+                        kernel.push(lane.count(piece(sizes[at].0.min(COST.piece))));
+                    }
+                }
+            } else {
+                drop(kernel.swap_remove(choice.index(kernel.len())));
+            }
+        }
+    }
+
     /// Two answers on each of three connections, whatever their clients do.
     #[test]
     fn what_is_held_is_never_more_than_the_budget_and_all_of_it_comes_back(

@@ -133,9 +133,9 @@ async fn room(host: &Host, account: &Arc<Account>, member: &Member) -> Option<Ro
     // Half as many, and again, until it is within the connection's share.
     let more = std::iter::successors(Some(H2_STREAMS - LEAST_H2_STREAMS), |more| Some(more / 2));
     let mut more = more.take_while(|more| *more > 0);
-    let found = more.find_map(|more| Some((more, account.extra(bytes(more))?)));
+    let found = more.find_map(|more| Some((more, account.lasting_extra(bytes(more))?)));
     let (more, streams) = found.unzip();
-    let window = account.extra(H2_WINDOW - LEAST_H2_WINDOW);
+    let window = account.lasting_extra(H2_WINDOW - LEAST_H2_WINDOW);
     Some(Room {
         streams: LEAST_H2_STREAMS + more.unwrap_or(0),
         window: if window.is_some() { H2_WINDOW } else { LEAST_H2_WINDOW },
