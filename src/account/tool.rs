@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-/// Where programs of the system lie; only root writes there. The `PATH` of who calls as root may begin with
-/// a folder of a user's, such as that of a version manager.
-const FOLDERS: [&str; 6] =
-    ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin"];
+use super::SEARCH;
 
-/// The path of a program of the system by its name: "systemctl", "git". Where it is in none of the system's
-/// folders, a user who is not root may have it elsewhere, and gets the name, which is searched in the
-/// `PATH`; for root it is not there.
+/// The path of a program of the system by its name: "systemctl", "git". It is searched where a user's programs
+/// are, too ([`SEARCH`]): only root writes there, while the `PATH` of who calls as root may begin with a
+/// folder of a user's, such as that of a version manager. Where it is in none of these folders, a user who
+/// is not root may have it elsewhere, and gets the name, which is searched in the `PATH`; for root it is
+/// not there.
 #[must_use]
 pub fn tool(name: &str) -> PathBuf {
-    found(name, &FOLDERS.map(Path::new), geteuid().is_root())
+    let folders: Vec<_> = SEARCH.split(':').map(Path::new).collect();
+    found(name, &folders, geteuid().is_root())
 }
 
 fn found(name: &str, folders: &[&Path], is_root: bool) -> PathBuf {
