@@ -183,7 +183,9 @@ fn an_errored_instance_is_said_to_be_one_and_anybody_may_start_it_at_once() {
     machine.systemctl(&["start", "romuo"]).ok();
     is_turned_away(&asked(&machine, &[]));
     // A roll restarts them as it does any that are down, and halts at the first that is broken.
+    let asked_for = Machine::now();
     machine.systemctl(&["reload", "romuo.service"]).exits(1);
+    machine.until_standing_in_after(asked_for, "romuo@1.service");
     let rolled = Machine::now();
     let said = machine.ctl(&["reload"]).exits(1);
     assert!(said.stderr.contains("exited with code 1"), "{said:?}");
