@@ -1,26 +1,22 @@
 //! Brings a row about and judges it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::JoinHandle;
+mod gauge;
+mod judge;
+
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use self::gauge::Gauge;
+use self::judge::counts;
 use crate::hostile::client::{Tally, attack};
 use crate::hostile::exchange::Ask;
-use crate::hostile::good::{Good, NEIGHBOUR, Sample};
+use crate::hostile::good::{Good, Sample};
 use crate::hostile::ground::{Against, Ground, Life, Memory};
-use crate::hostile::outcome::{Back, Figures, Outcome, Shown, megabytes};
-use crate::hostile::rows::{Also, Kind, Row, Serves};
+use crate::hostile::outcome::{Back, Figures, Outcome};
+use crate::hostile::rows::{Kind, Row, Serves};
 use crate::hostile::script::{Clients, Count};
 use crate::hostile::{Result, broken};
-
-/// How soon a good client is answered, all but one time in a hundred.
-const GOOD: Duration = Duration::from_secs(1);
-
-/// How soon memory has to be back.
-const BACK: Duration = Duration::from_secs(15);
 
 /// Answers that each good client gets in an attack's second half, at the least.
 const ANSWERS: usize = 3;
@@ -37,9 +33,6 @@ const QUICK_AFTER: Duration = Duration::from_millis(200);
 
 /// By how much the attack gives way to the servers and the good clients: it would come from other machines.
 const NICE: i32 = 10;
-
-/// How long the app may take to see that its client has gone.
-const GONE: Duration = Duration::from_secs(3);
 
 /// How a row is brought about.
 #[derive(Debug, Clone, Copy)]
@@ -206,135 +199,9 @@ impl Trials {
             .collect())
     }
 
-    fn check(&self, also: Also, row: &Row, tally: Tally) -> Result<Vec<String>> {
-        let lines = |log: &str, what: &str, path: &str| {
-            let is_it = |line: &&str| line.contains(&format!(" {what} ")) && line.ends_with(path);
-            log.lines().filter(is_it).count()
-        };
-        let wrong = match also {
-            Also::Ended => {
-                let open = tally.connected - tally.ended;
-                (open > 0 && !self.way.quick)
-                    .then(|| format!("{open} of {} connections were still open", tally.connected))
-            }
-            Also::SentAway => (tally.ended == 0)
-                .then(|| format!("none of {} connections was ended", tally.connected)),
-            Also::NoFailures => (tally.failed > 0)
-                .then(|| format!("{} of {} answers were failures", tally.failed, tally.answers)),
-            Also::Gone(path) => {
-                let begun = Instant::now();
-                loop {
-                    let log = self.log()?;
-                    let (hits, gone) = (lines(&log, "hit", path), lines(&log, "gone", path));
-                    if hits == gone && hits > 0 {
-                        break None;
-                    }
-                    if begun.elapsed() > GONE {
-                        break Some(format!("the app saw {gone} of {hits} clients of {path} go"));
-                    }
-                    std::thread::sleep(LOOK);
-                }
-            }
-            Also::Hits(path) => {
-                let hits = lines(&self.log()?, "hit", path);
-                (hits > tally.connected)
-                    .then(|| format!("{} requests became {hits}", tally.connected))
-            }
-            Also::OneInstance(path) => {
-                let log = self.log()?;
-                let of_it = log.lines().filter(|line| line.contains(path));
-                let mut instances: Vec<_> =
-                    of_it.filter_map(|line| line.split(' ').nth(1)).collect();
-                instances.sort_unstable();
-                instances.dedup();
-                (instances.len() > 1)
-                    .then(|| format!("instances {} died of one request", instances.join(" and ")))
-            }
-            Also::Reload(within) => {
-                let took = self.ground.reload()?;
-                (self.way.timed && took > within)
-                    .then(|| format!("a reload took {:.1} s", took.as_secs_f64()))
-            }
-        };
-        Ok(wrong.into_iter().map(|wrong| format!("{wrong} ({})", row.name)).collect())
-    }
-
     /// What the hostile app has written down in this row.
     fn log(&self) -> Result<String> {
         Ok(self.ground.log()?.get(self.logged..).unwrap_or_default().to_owned())
-    }
-
-    /// Waits until all instances hold what they held before, and a little.
-    fn until_back(&self, ended: Instant) -> Back {
-        loop {
-            let (now, limit) = (self.ground.memory(), self.way.memory.bytes());
-            let is_back = |(now, before): (&u64, &u64)| *now <= before + margin(*before, limit);
-            // One that is gone holds nothing, and is no better for it.
-            if now.iter().zip(&self.before.memory).all(is_back) && now.iter().all(|it| *it > 0) {
-                return Back::After(ended.elapsed());
-            }
-            if ended.elapsed() > BACK {
-                return Back::Not;
-            }
-            std::thread::sleep(LOOK);
-        }
-    }
-
-    fn judge_good(&self, serves: Serves, samples: &[Sample], good: Figures) -> Vec<String> {
-        let mut wrong = Vec::new();
-        if serves == Serves::Hardly {
-            return wrong;
-        }
-        let is_lost = |sample: &&Sample| sample.lost.is_some();
-        let lost: Vec<_> = samples.iter().filter(is_lost).collect();
-        if let Some(first) = lost.first() {
-            let why = first.lost.clone().unwrap_or_default();
-            let (who, count, all) = (first.who, lost.len(), samples.len());
-            wrong.push(format!("good clients lost {count} of {all} requests, first {who}: {why}"));
-        }
-        if self.way.timed && good.p99 >= GOOD {
-            wrong.push(format!("good clients had a p99 of {}", Shown(good.p99)));
-        }
-        wrong
-    }
-
-    fn judge_memory(&self, row: &Row, most: u64) -> Option<String> {
-        let limit = self.way.memory.bytes();
-        let bound = row.most.map_or(limit, |most| limit.min(most << 20));
-        (most >= bound)
-            .then(|| format!("an instance held {} of {}", megabytes(most), megabytes(bound)))
-    }
-
-    fn not_back(&self) -> String {
-        let list =
-            |all: &[u64]| all.iter().map(|it| megabytes(*it)).collect::<Vec<_>>().join(" and ");
-        let (now, before) = (list(&self.ground.memory()), list(&self.before.memory));
-        format!("memory was not back after {} s: {now}, and {before} before", BACK.as_secs())
-    }
-
-    fn judge_lives(&mut self, row: &Row) -> Vec<String> {
-        let lives = match self.ground.lives() {
-            Ok(lives) => lives,
-            Err(error) => return vec![format!("an instance is gone: {error}")],
-        };
-        let before = std::mem::replace(&mut self.before.lives, lives.clone());
-        let pairs = before.iter().zip(&lives);
-        let (deaths, renewed) = pairs.fold((0, false), |(deaths, renewed), (before, now)| {
-            let deaths = deaths + now.app_restarts.saturating_sub(before.app_restarts);
-            // A roll starts instances anew, and by swap the front alone stays.
-            (deaths, renewed || now.is != before.is)
-        });
-        let mut wrong = Vec::new();
-        let reloads = row.also.iter().any(|also| matches!(also, Also::Reload(_)));
-        if renewed && !reloads {
-            let is = |lives: &[Life]| lives.iter().map(|it| it.is.clone()).collect::<Vec<_>>();
-            let (before, now) = (is(&before).join("; "), is(&lives).join("; "));
-            wrong.push(format!("an instance ended: {now}, and before {before}"));
-        }
-        if deaths > row.deaths {
-            wrong.push(format!("the app died {deaths} times"));
-        }
-        wrong
     }
 }
 
@@ -345,42 +212,4 @@ fn before(ground: &dyn Ground) -> Result<Before> {
     std::thread::sleep(AFTER);
     good.stop();
     Ok(Before { memory: ground.memory(), lives: ground.lives()? })
-}
-
-/// Whether this good client is one of those that are served.
-fn counts(serves: Serves, who: &str) -> bool {
-    serves != Serves::Others || who != NEIGHBOUR
-}
-
-/// What an instance may hold after an attack beyond what it held before: a quarter, or a few megabytes, or
-/// of a small limit three eighths.
-fn margin(before: u64, limit: u64) -> u64 {
-    (before / 4).max((limit / 8 * 3).min(8 << 20))
-}
-
-/// Looks at memory again and again.
-struct Gauge {
-    end: Arc<AtomicBool>,
-    thread: JoinHandle<u64>,
-}
-
-impl Gauge {
-    fn start(look: Box<dyn Fn() -> Vec<u64> + Send>) -> Self {
-        let end = Arc::<AtomicBool>::default();
-        let ended = Arc::clone(&end);
-        let thread = std::thread::spawn(move || {
-            let mut most = 0;
-            while !ended.load(Relaxed) {
-                most = look().into_iter().max().unwrap_or(0).max(most);
-                std::thread::sleep(LOOK);
-            }
-            most
-        });
-        Self { end, thread }
-    }
-
-    fn stop(self) -> u64 {
-        self.end.store(true, Relaxed);
-        self.thread.join().unwrap_or(u64::MAX)
-    }
 }

@@ -18,6 +18,9 @@ const TUNNEL_GRACE: Duration = Duration::from_secs(2);
 /// times of it.
 const SLOW: u64 = 4 << 10;
 
+/// Where one connection stands among the others: the smaller, the sooner it gives way.
+pub(super) type Rank = (u8, u64);
+
 /// How one connection gets on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Standing {
@@ -48,8 +51,8 @@ impl Standing {
         Self { kind, age: now.saturating_duration_since(since) }
     }
 
-    /// The smaller, the sooner it gives way; none: it does not.
-    pub(super) fn rank(self, need: Need) -> Option<(u8, u64)> {
+    /// None: it does not give way.
+    pub(super) fn rank(self, need: Need) -> Option<Rank> {
         let oldest_first = || u64::MAX - u64::try_from(self.age.as_micros()).unwrap_or(u64::MAX);
         let needs_place = need == Need::Place;
         match self.kind {
