@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use listenfd::ListenFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
@@ -21,6 +22,9 @@ const HEAD: usize = 64 << 10;
 
 /// Bytes sent in one go of an answer that is large or never ends.
 const PIECE: usize = 16 << 10;
+
+/// How often an app that reads nothing looks whether its client is there.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A good answer without a body.
 const EMPTY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -187,8 +191,12 @@ impl Exchange {
             "die" => std::process::abort(),
             "hang" | "deaf" => {
                 if name == "deaf" {
-                    // Not even the rest of the request is read.
-                    std::future::pending::<()>().await;
+                    // Not even the rest of the request is read. It does see that its client goes: the sockets
+                    // of one that does not would count as memory that the instance never gives back.
+                    while !is_left(&self.stream)? {
+                        sleep(LOOK).await;
+                    }
+                    return Ok(true);
                 }
                 let mut scrap = Vec::new();
                 while self.stream.read_buf(&mut scrap).await.unwrap_or(0) > 0 {
@@ -282,4 +290,11 @@ impl Exchange {
             self.say(bytes).await?;
         }
     }
+}
+
+/// Whether the other end has closed its side, whatever there is to be read before that.
+fn is_left(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut asked = [PollFd::new(stream, PollFlags::RDHUP)];
+    poll(&mut asked, Some(&Timespec::default()))?;
+    Ok(asked[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR))
 }
