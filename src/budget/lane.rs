@@ -1,81 +1,68 @@
-//! One answer on its way to the client.
+//! One answer on its way to the client, piece by piece.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Account, Extra, Queue};
+use super::{Account, Extra, Queue, shrunk};
 
-/// What the bytes of an answer cost until they are sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cost {
-    /// Bytes of buffers that it has for as long as it lasts.
-    pub(crate) buffers: usize,
-    /// Bytes of its largest piece.
-    pub(crate) piece: usize,
-}
+/// A piece that is so many times smaller than the room for one is copied: else it would keep the whole
+/// buffer that it was read into.
+const SHORT: usize = 4;
 
-/// The right to send one answer, and its pieces one after the other: a lane that is open has room for a
-/// piece at a time, whatever others hold, so that it comes to its end. A connection is sure of one lane;
-/// further lanes, and further pieces, are extras.
+/// The pieces of one answer, one after the other. Nothing is held between two of them, so that those who
+/// wait for room never wait for each other.
+///
+/// A connection is sure of room for one piece at a time; further ones are extras. Its answers take turns: one
+/// that has had a piece comes after those that wait for one.
 #[derive(Debug)]
 pub(crate) struct Lane {
     account: Arc<Account>,
-    cost: Cost,
+    /// Among the answers of its connection.
+    number: u64,
+    /// Bytes of the largest piece, with what it takes to read it.
+    most: usize,
     state: State,
-    /// Room for the next piece.
-    room: Option<Room>,
 }
 
 #[derive(Debug)]
 enum State {
-    Closed(Option<Queue>),
-    /// Its own piece keeps it, too.
-    Open(Arc<Open>),
+    /// It has not asked for room, or waits for its turn.
+    Idle,
+    /// It has the room that the connection is sure of, as soon as others have given back as much.
+    Waiting(Sure, Option<Queue>),
+    /// There is room for the next piece.
+    Ready(Room),
 }
 
-/// What an open lane holds: its buffers, and one piece.
+/// The right to what a connection is sure of.
 #[derive(Debug)]
-struct Open {
-    account: Arc<Account>,
-    /// Some until the drop.
-    held: Option<Held>,
-    /// The piece is on its way.
-    piece_is_out: AtomicBool,
-}
+struct Sure(Arc<Account>);
 
-#[derive(Debug)]
-enum Held {
-    /// The one lane that the connection is sure of.
-    Sure(#[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit),
-    Extra(#[expect(dead_code, reason = "held until it is dropped")] Extra),
-}
-
-impl Drop for Open {
+impl Drop for Sure {
     fn drop(&mut self) {
-        // Given back before anybody is told.
-        if let Some(Held::Sure(_)) = self.held.take() {
-            self.account.has_lane.store(false, Relaxed);
-        }
-        self.account.wake();
+        self.0.is_sure_taken.store(false, Relaxed);
+        self.0.call_next();
     }
 }
 
-/// Room for one piece.
+/// Room for one piece; given back when dropped.
 #[derive(Debug)]
 enum Room {
-    /// That of the lane itself.
-    Own(Arc<Open>),
+    /// The bytes first, so that they are there when the next one is called.
+    Sure(OwnedSemaphorePermit, #[expect(dead_code, reason = "held until it is dropped")] Sure),
     Extra(Extra),
 }
 
-impl Drop for Room {
-    fn drop(&mut self) {
-        if let Self::Own(lane) = self {
-            lane.piece_is_out.store(false, Relaxed);
+impl Room {
+    /// Gives back what is more than so many bytes.
+    fn shrink(&mut self, bytes: usize) {
+        match self {
+            Self::Sure(units, _) => drop(shrunk(units, bytes)),
+            Self::Extra(extra) => extra.shrink(bytes),
         }
     }
 }
@@ -83,9 +70,8 @@ impl Drop for Room {
 /// A piece that is counted until its last copy is gone.
 struct Piece {
     data: Bytes,
-    /// Some until the drop.
-    room: Option<Room>,
     account: Arc<Account>,
+    _room: Room,
 }
 
 impl AsRef<[u8]> for Piece {
@@ -99,32 +85,46 @@ impl Drop for Piece {
         let length = self.data.len();
         self.account.unsent.fetch_sub(length, Relaxed);
         self.account.progress.fetch_add(length as u64, Relaxed);
-        // Given back before anybody is told.
-        drop(self.room.take());
-        self.account.wake();
     }
 }
 
 impl Lane {
-    pub(crate) fn new(account: Arc<Account>, cost: Cost) -> Self {
-        Self { account, cost, state: State::Closed(None), room: None }
+    /// For an answer whose pieces take up to so many bytes.
+    pub(crate) fn new(account: Arc<Account>, most: usize) -> Self {
+        let number = account.lanes.fetch_add(1, Relaxed);
+        Self { account, number, most, state: State::Idle }
     }
 
     /// Ready when there is room for the next piece: only then it may be read.
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let open = ready!(self.poll_open(cx));
-        if self.room.is_some() {
-            return Poll::Ready(());
+        if let State::Idle = self.state {
+            self.state = ready!(self.poll_turn(cx));
         }
-        if !open.piece_is_out.swap(true, Relaxed) {
-            self.room = Some(Room::Own(open));
-            return Poll::Ready(());
+        if let State::Waiting(_, queue) = &mut self.state {
+            let pool = &self.account.budget.0.transfers;
+            let units = ready!(self.account.poll_pool(cx, pool, self.most, queue));
+            if let State::Waiting(sure, _) = std::mem::replace(&mut self.state, State::Idle) {
+                self.state = State::Ready(Room::Sure(units, sure));
+            }
         }
-        if let Some(extra) = self.account.extra(self.cost.piece) {
-            self.room = Some(Room::Extra(extra));
-            return Poll::Ready(());
+        Poll::Ready(())
+    }
+
+    /// Ready when it is its turn, and there is something for it.
+    fn poll_turn(&self, cx: &Context<'_>) -> Poll<State> {
+        let account = &self.account;
+        if account.is_turn_of(self.number) {
+            let state = if account.is_sure_taken.swap(true, Relaxed) {
+                account.extra(self.most).map(|extra| State::Ready(Room::Extra(extra)))
+            } else {
+                Some(State::Waiting(Sure(Arc::clone(account)), None))
+            };
+            if let Some(state) = state {
+                account.leave_line(self.number);
+                return Poll::Ready(state);
+            }
         }
-        self.account.wake_later(cx);
+        account.stand_in_line(self.number, cx);
         Poll::Pending
     }
 
@@ -134,46 +134,21 @@ impl Lane {
             // The room stays for the next one.
             return data;
         }
-        let Some(mut room) = self.room.take() else { return data };
-        if let Room::Extra(extra) = &mut room {
-            extra.shrink(data.len());
-        }
+        let State::Ready(mut room) = std::mem::replace(&mut self.state, State::Idle) else {
+            return data;
+        };
+        let is_short = data.len() < self.most / SHORT;
+        let data = if is_short { Bytes::copy_from_slice(&data) } else { data };
+        room.shrink(data.len());
         self.account.unsent.fetch_add(data.len(), Relaxed);
         let account = Arc::clone(&self.account);
-        Bytes::from_owner(Piece { data, room: Some(room), account })
+        Bytes::from_owner(Piece { data, account, _room: room })
     }
 
-    /// Gives the lane back: there is nothing to send for the time being.
+    /// Gives the room back: there is nothing to send for the time being.
     pub(crate) fn rest(&mut self) {
-        self.room = None;
-        if let State::Closed(Some(_)) = std::mem::replace(&mut self.state, State::Closed(None)) {
-            self.account.has_lane.store(false, Relaxed);
-        }
-        // Another one of the connection may wait for what this one had.
-        self.account.wake();
-    }
-
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Arc<Open>> {
-        let queue = match &mut self.state {
-            State::Open(open) => return Poll::Ready(Arc::clone(open)),
-            State::Closed(queue) => queue,
-        };
-        let whole = self.cost.buffers + self.cost.piece;
-        let held = if queue.is_some() || !self.account.has_lane.swap(true, Relaxed) {
-            // Set while it waits, too: the next one of the connection is not the first one.
-            let pool = &self.account.budget.0.transfers;
-            Held::Sure(ready!(self.account.poll_pool(cx, pool, whole, queue)))
-        } else if let Some(extra) = self.account.extra(whole) {
-            Held::Extra(extra)
-        } else {
-            self.account.wake_later(cx);
-            return Poll::Pending;
-        };
-        let account = Arc::clone(&self.account);
-        let open = Open { account, held: Some(held), piece_is_out: AtomicBool::new(false) };
-        let open = Arc::new(open);
-        self.state = State::Open(Arc::clone(&open));
-        Poll::Ready(open)
+        self.state = State::Idle;
+        self.account.leave_line(self.number);
     }
 }
 

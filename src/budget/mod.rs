@@ -7,8 +7,8 @@
 //! - `connections`: what an active connection costs at the least, from the first bytes of a request on;
 //! - `transfers`: answers on their way out, and whatever is worth having where there is room.
 //!
-//! Each connection is sure of one transfer at a time (`Lane`): it waits for that until others give
-//! something back. Whatever has begun has what it takes to end. All beyond it is *extra*, and a connection has only as much of that as a share of what
+//! Each connection is sure of one piece of an answer at a time (`Lane`): it waits for that until others give
+//! something back, and holds nothing meanwhile. All beyond it is *extra*, and a connection has only as much of that as a share of what
 //! is free (`SHARE`): the fuller the pool, the less each may add, so that no number of greedy ones
 //! empties it (the dynamic thresholds of switches with a shared buffer; Choudhury and Hahne, 1998).
 //!
@@ -21,6 +21,7 @@ mod lane;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +31,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::PollSemaphore;
 
-pub(crate) use lane::{Cost, Lane};
+pub(crate) use lane::Lane;
 
 /// Bytes of one unit that is counted. A small piece costs a whole one: what it takes to keep a piece is
 /// of that order, however short it is.
@@ -79,11 +80,12 @@ impl Budget {
         Arc::new(Account {
             budget: self.clone(),
             extras: AtomicUsize::new(0),
-            has_lane: AtomicBool::new(false),
+            is_sure_taken: AtomicBool::new(false),
+            lanes: AtomicU64::new(0),
             unsent: AtomicUsize::new(0),
             progress: AtomicU64::new(0),
             awaited: Mutex::default(),
-            wakers: Mutex::default(),
+            line: Mutex::default(),
         })
     }
 
@@ -138,16 +140,19 @@ pub(crate) struct Account {
     budget: Budget,
     /// Units of its extras.
     extras: AtomicUsize,
-    /// It has the one lane that it is sure of.
-    has_lane: AtomicBool,
+    /// The room that it is sure of is taken, or waited for.
+    is_sure_taken: AtomicBool,
+    /// Answers so far.
+    lanes: AtomicU64,
     /// Bytes of answers that were handed over and are not the kernel's yet.
     unsent: AtomicUsize,
     /// Bytes of answers that became the kernel's, and of requests' bodies that came.
     progress: AtomicU64,
     /// Bodies of requests whose next bytes are waited for, and since when they are.
     awaited: Mutex<(usize, Option<Instant>)>,
-    /// Who is to look again when it has given something back.
-    wakers: Mutex<Vec<Waker>>,
+    /// Answers that wait for room, the one whose turn it is first. It is called when the connection has given
+    /// something back.
+    line: Mutex<VecDeque<(u64, Waker)>>,
 }
 
 impl Account {
@@ -186,7 +191,7 @@ impl Account {
         }
         let permit = Arc::clone(pool).try_acquire_many_owned(u32::try_from(units).ok()?).ok()?;
         self.extras.fetch_add(units, Relaxed);
-        Some(Extra { account: Arc::clone(self), units: permit })
+        Some(Extra { account: Arc::clone(self), units: Some(permit) })
     }
 
     /// Bytes of answers that were handed over and that the client has not taken.
@@ -242,17 +247,46 @@ impl Account {
         Poll::Ready(permit)
     }
 
-    /// Registers who is to look again when something was given back.
-    fn wake_later(&self, cx: &Context<'_>) {
-        let mut wakers = lock(&self.wakers);
-        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            wakers.push(cx.waker().clone());
+    /// Units of an extra are not needed any more.
+    fn give_back(&self, units: OwnedSemaphorePermit) {
+        self.extras.fetch_sub(units.num_permits(), Relaxed);
+        // Before anybody is told.
+        drop(units);
+        self.call_next();
+    }
+
+    /// Whether nobody stands before this answer.
+    fn is_turn_of(&self, lane: u64) -> bool {
+        lock(&self.line).front().is_none_or(|(first, _)| *first == lane)
+    }
+
+    /// At the end of the line, or where it stands already.
+    fn stand_in_line(&self, lane: u64, cx: &Context<'_>) {
+        let mut waiting = lock(&self.line);
+        match waiting.iter_mut().find(|(number, _)| *number == lane) {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => waiting.push_back((lane, cx.waker().clone())),
         }
     }
 
-    fn wake(&self) {
-        let wakers = std::mem::take(&mut *lock(&self.wakers));
-        wakers.into_iter().for_each(Waker::wake);
+    /// It does not wait any more. The next one may find something, too.
+    fn leave_line(&self, lane: u64) {
+        let mut waiting = lock(&self.line);
+        let count = waiting.len();
+        waiting.retain(|(number, _)| *number != lane);
+        let has_left = waiting.len() < count;
+        drop(waiting);
+        if has_left {
+            self.call_next();
+        }
+    }
+
+    /// Calls the one whose turn it is.
+    fn call_next(&self) {
+        let next = lock(&self.line).front().map(|(_, waker)| waker.clone());
+        if let Some(waker) = next {
+            waker.wake();
+        }
     }
 }
 
@@ -278,24 +312,31 @@ pub(crate) struct Queue(Waiting);
 #[derive(Debug)]
 pub(crate) struct Extra {
     account: Arc<Account>,
-    units: OwnedSemaphorePermit,
+    /// Some until the drop.
+    units: Option<OwnedSemaphorePermit>,
 }
 
 impl Extra {
     /// Gives back what is more than so many bytes.
     fn shrink(&mut self, bytes: usize) {
-        let surplus = self.units.num_permits().saturating_sub(units_of(bytes));
-        if let Some(rest) = self.units.split(surplus) {
-            self.account.extras.fetch_sub(surplus, Relaxed);
-            drop(rest);
+        if let Some(rest) = self.units.as_mut().and_then(|units| shrunk(units, bytes)) {
+            self.account.give_back(rest);
         }
     }
 }
 
 impl Drop for Extra {
     fn drop(&mut self) {
-        self.account.extras.fetch_sub(self.units.num_permits(), Relaxed);
+        if let Some(units) = self.units.take() {
+            self.account.give_back(units);
+        }
     }
+}
+
+/// What of these units is more than so many bytes need.
+fn shrunk(units: &mut OwnedSemaphorePermit, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    let surplus = units.num_permits().saturating_sub(units_of(bytes));
+    units.split(surplus)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

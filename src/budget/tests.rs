@@ -9,7 +9,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const COST: Cost = Cost { buffers: 16 << 10, piece: 16 << 10 };
+/// Bytes of the largest piece.
+const MOST: usize = 32 << 10;
 
 fn ready<T>(poll: Poll<T>) -> Option<T> {
     match poll {
@@ -31,7 +32,7 @@ fn a_piece_is_counted_until_its_last_copy_is_gone() {
     let budget = Budget::of(1 << 20, 1 << 20);
     let all = budget.free();
     let account = budget.account();
-    let mut lane = Lane::new(Arc::clone(&account), COST);
+    let mut lane = Lane::new(Arc::clone(&account), MOST);
     assert!(room(&mut lane));
     let sent = lane.count(piece(10_000));
     let copy = sent.slice(5_000..);
@@ -48,7 +49,7 @@ fn a_connection_is_sure_of_one_piece_when_nothing_is_left_for_extras() {
     // One lane fits, and an eighth of the rest is less than a piece.
     let budget = Budget::of(64 << 10, 64 << 10);
     let account = budget.account();
-    let mut lane = Lane::new(Arc::clone(&account), COST);
+    let mut lane = Lane::new(Arc::clone(&account), MOST);
     for _ in 0..3 {
         assert!(room(&mut lane));
         let sent = lane.count(piece(16 << 10));
@@ -60,7 +61,7 @@ fn a_connection_is_sure_of_one_piece_when_nothing_is_left_for_extras() {
 #[test]
 fn an_empty_piece_takes_no_room() {
     let account = Budget::of(64 << 10, 64 << 10).account();
-    let mut lane = Lane::new(account, COST);
+    let mut lane = Lane::new(account, MOST);
     for _ in 0..2 {
         assert!(room(&mut lane));
         assert!(lane.count(Bytes::new()).is_empty());
@@ -75,7 +76,7 @@ fn an_empty_piece_takes_no_room() {
 fn a_second_answer_of_the_connection_goes_on_when_the_first_is_done() {
     let budget = Budget::of(64 << 10, 64 << 10);
     let account = budget.account();
-    let [mut first, mut second] = [(); 2].map(|()| Lane::new(Arc::clone(&account), COST));
+    let [mut first, mut second] = [(); 2].map(|()| Lane::new(Arc::clone(&account), MOST));
     assert!(room(&mut first));
     assert!(!room(&mut second));
     let sent = first.count(piece(1));
@@ -93,7 +94,7 @@ fn what_is_kept_to_the_end_leaves_room_for_answers() {
         kept.push(extra);
     }
     assert!(kept.len() > 10);
-    let mut lanes = [(); 2].map(|()| Lane::new(Arc::clone(&account), COST));
+    let mut lanes = [(); 2].map(|()| Lane::new(Arc::clone(&account), MOST));
     assert!(lanes.iter_mut().all(room));
 }
 
@@ -101,7 +102,7 @@ fn what_is_kept_to_the_end_leaves_room_for_answers() {
 fn who_waits_for_the_budget_is_heard_and_gets_what_is_given_back() {
     let budget = Budget::of(32 << 10, 32 << 10);
     let accounts = [(); 2].map(|()| budget.account());
-    let mut lanes = accounts.map(|account| Lane::new(account, COST));
+    let mut lanes = accounts.map(|account| Lane::new(account, MOST));
     assert!(room(&mut lanes[0]));
     assert!(!budget.is_short());
     assert!(!room(&mut lanes[1]));
@@ -115,12 +116,12 @@ fn who_waits_for_the_budget_is_heard_and_gets_what_is_given_back() {
 fn who_does_not_wait_any_more_keeps_nobody_waiting() {
     let budget = Budget::of(32 << 10, 32 << 10);
     let accounts = [(); 2].map(|()| budget.account());
-    let [mut first, mut second] = accounts.each_ref().map(|it| Lane::new(Arc::clone(it), COST));
+    let [mut first, mut second] = accounts.each_ref().map(|it| Lane::new(Arc::clone(it), MOST));
     assert!(room(&mut first));
     assert!(!room(&mut second));
     drop(second);
     assert!(!budget.is_short());
-    let mut second = Lane::new(Arc::clone(&accounts[1]), COST);
+    let mut second = Lane::new(Arc::clone(&accounts[1]), MOST);
     drop(first);
     assert!(room(&mut second));
 }
@@ -167,7 +168,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let (lane, size) = (0..6_usize, 0..=COST.piece);
+    let (lane, size) = (0..6_usize, 0..=MOST);
     let step = prop_oneof![
         4 => (lane.clone(), size.clone()).prop_map(|(lane, size)| Step::Answer(lane, size)),
         3 => lane.clone().prop_map(Step::Sent),
@@ -193,7 +194,7 @@ proptest! {
     #[test]
     fn every_answer_comes_to_its_end_while_all_that_is_sent_is_taken(
         kib in 64..2000_u64,
-        sizes in proptest::collection::vec((0..=2 * COST.piece, 1..4_usize), 1..24),
+        sizes in proptest::collection::vec((0..=2 * MOST, 1..4_usize), 1..24),
         order in proptest::collection::vec(any::<prop::sample::Index>(), 400),
     ) {
         let budget = Budget::of(kib << 10, kib << 10);
@@ -202,7 +203,7 @@ proptest! {
         let mut answers: Vec<_> = sizes
             .iter()
             .enumerate()
-            .map(|(at, (_, pieces))| (Some(Lane::new(Arc::clone(&accounts[at % 2]), COST)), *pieces))
+            .map(|(at, (_, pieces))| (Some(Lane::new(Arc::clone(&accounts[at % 2]), MOST)), *pieces))
             .collect();
         let mut order = order.iter().cycle();
         let mut kernel = Vec::new();
@@ -226,7 +227,7 @@ proptest! {
                         *slot = None;
                     } else {
                         *left -= 1;
-                        kernel.push(lane.count(piece(sizes[at].0.min(COST.piece))));
+                        kernel.push(lane.count(piece(sizes[at].0.min(MOST))));
                     }
                 }
             } else {
@@ -244,7 +245,7 @@ proptest! {
         let budget = Budget::of(kib << 10, kib << 10);
         let pool = usize::try_from(kib).unwrap() << 10;
         let accounts = [(); 3].map(|()| budget.account());
-        let lane = |at: usize| Lane::new(Arc::clone(&accounts[at / 2]), COST);
+        let lane = |at: usize| Lane::new(Arc::clone(&accounts[at / 2]), MOST);
         let mut lanes: Vec<_> = (0..6).map(lane).collect();
         let mut pieces: Vec<VecDeque<Bytes>> = vec![VecDeque::new(); 6];
         let mut extras = Vec::new();

@@ -69,25 +69,32 @@ const FILE_MAX: u64 = 1 << 20;
 /// Reads the configuration file at `path`.
 ///
 /// # Errors
-/// Where the file cannot be read, is larger than 1 MiB, or says something that is not possible.
+/// Where the file cannot be read, is larger than 1 MiB, or says something that is not possible. It is never
+/// waited for: a pipe in the place of the file would let whoever put it there hold up root.
 pub fn load(path: &Path) -> Result<Settings, ConfigError> {
-    let file = fs::File::open(path);
-    read(file.map_err(|source| ConfigError::Read { path: path.into(), source })?, path)
+    read(open(path, OFlags::empty())?, path)
 }
 
 /// The same of a file that somebody else decides on: not through a link, since an error shows lines of
-/// what is read, and not from a pipe.
+/// what is read.
 ///
 /// # Errors
 /// As [`load`].
 pub fn load_guarded(path: &Path) -> Result<Settings, ConfigError> {
+    read(open(path, OFlags::NOFOLLOW)?, path)
+}
+
+/// Opens what is a file, and nothing that one might wait for.
+fn open(path: &Path, flags: OFlags) -> Result<fs::File, ConfigError> {
     let failed = |source| ConfigError::Read { path: path.into(), source };
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let flags = (flags | OFlags::NONBLOCK).bits().cast_signed();
     let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")));
+    let kind = file.metadata().map_err(failed)?.file_type();
+    // A folder has an error of its own when it is read.
+    if kind.is_file() || kind.is_dir() {
+        return Ok(file);
     }
-    read(file, path)
+    Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")))
 }
 
 fn read(file: fs::File, path: &Path) -> Result<Settings, ConfigError> {

@@ -283,6 +283,8 @@ fn prepare(parts: &mut Parts, may_upgrade: bool) -> hop::Asked {
         parts.uri =
             parts.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
     }
+    // HTTP/1.0 knows none, and HTTP/1.1 has to say one, if an empty one (RFC 9112, 3.2).
+    parts.headers.entry(HOST).or_insert(HeaderValue::from_static(""));
     if parts.version >= Version::HTTP_2 {
         join_cookies(&mut parts.headers);
     }
@@ -331,5 +333,13 @@ mod tests {
             assert_eq!(parts.uri, path);
             assert_eq!(parts.headers[HOST], "x:81");
         }
+    }
+
+    #[test]
+    fn an_app_is_always_told_a_host() {
+        let request = Request::get("/").version(Version::HTTP_10).body(()).unwrap();
+        let mut parts = request.into_parts().0;
+        prepare(&mut parts, false);
+        assert_eq!(parts.headers[HOST], "");
     }
 }

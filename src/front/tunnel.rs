@@ -20,13 +20,10 @@ use tokio::time::{sleep, timeout};
 use super::ending::Ending;
 use super::route::Lease;
 use super::websocket::{Frames, RESTART};
-use crate::budget::{Account, Cost, Lane};
+use crate::budget::{Account, Lane};
 
 /// Bytes that are moved in one go. They lie on the stack: an idle tunnel has no buffer.
 const PIECE: usize = 16 << 10;
-
-/// What a direction costs whose sink does not take what its source has said.
-const COST: Cost = Cost { buffers: 0, piece: PIECE };
 
 /// How long a client that was told to leave may take to say goodbye; browsers do it at once.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -197,7 +194,7 @@ struct Way {
 
 impl Way {
     fn new(first: &[u8], account: &Arc<Account>) -> Self {
-        let lane = Lane::new(Arc::clone(account), COST);
+        let lane = Lane::new(Arc::clone(account), PIECE);
         let pending = BytesMut::from(first);
         Self { pending, ended: false, shut: false, told: false, moved: 0, lane }
     }

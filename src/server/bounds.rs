@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::budget::{Budget, Cost};
+use crate::budget::Budget;
 use crate::front::Pace;
 use crate::upstream;
 
@@ -120,8 +120,8 @@ pub(super) struct Bounds {
     /// Public connections at the same time; further ones wait in the kernel's queue, where the
     /// other instances take them.
     pub(super) connections: usize,
-    /// What an answer costs on its way out.
-    pub(super) answer: Cost,
+    /// Bytes that a piece of an answer takes on its way out, at most.
+    pub(super) piece: usize,
     /// How long nothing may be said on a connection that speaks another protocol.
     pub(super) tunnel_idle: Duration,
 }
@@ -144,7 +144,7 @@ impl Bounds {
             farewell: Duration::from_secs(1),
             hang_up: Duration::from_millis(500),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
-            answer: if with_app { app_answer(memory) } else { own_answer(memory) },
+            piece: if with_app { upstream::piece(memory) } else { own_piece(memory) },
             tunnel_idle,
         }
     }
@@ -168,13 +168,8 @@ pub(super) fn file_chunk(memory: u64) -> usize {
     usize::try_from((memory / FILE_CHUNK_SHARE).clamp(least, most)).unwrap_or(usize::MAX)
 }
 
-/// What an answer of the app costs: its largest piece is what is read of it in one go.
-fn app_answer(memory: u64) -> Cost {
-    Cost { buffers: 0, piece: upstream::piece(memory) }
-}
-
-/// What an answer of this program costs on its way out: a file is read through two buffers.
-fn own_answer(memory: u64) -> Cost {
-    let piece = file_chunk(memory);
-    Cost { buffers: 2 * piece, piece }
+/// What a piece of an answer of this program takes: while a file is read, the buffer of the thread that reads
+/// it and the one of who asked for it are both there.
+fn own_piece(memory: u64) -> usize {
+    2 * file_chunk(memory)
 }

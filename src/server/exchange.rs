@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -82,7 +82,7 @@ impl Exchange {
         let Ok(head) = self.room_for_head(&request) else {
             let refusal = short(StatusCode::SERVICE_UNAVAILABLE).map(Kind::Router);
             in_flight.is_in_hand(false);
-            return Ok(refusal.map(|body| Reply { body, lane: None, _head: None, in_flight }));
+            return Ok(refusal.map(|body| Reply::new(body, None, None, in_flight)));
         };
         let (mut response, tunnel) = match (&self.host.handler, &self.peer) {
             (Handler::Front(front, entry), Some(peer)) => {
@@ -108,10 +108,14 @@ impl Exchange {
         let endless = matches!(response.body(), Kind::Front(body) if body.is_endless());
         self.activity.answers(endless, tunnel);
         in_flight.is_in_hand(false);
+        // The body of a file does not say how long it is.
+        let length = response.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
+        let is_small =
+            length.and_then(|it| it.parse().ok()).is_some_and(|it: u64| it <= SMALL_ANSWER);
         Ok(response.map(|body| {
-            let lane = || Lane::new(Arc::clone(&self.account), self.host.bounds.answer);
-            let lane = (!body.is_small()).then(lane);
-            Reply { body, lane, _head: head, in_flight }
+            let lane = || Lane::new(Arc::clone(&self.account), self.host.bounds.piece);
+            let lane = (!is_small && !body.is_small()).then(lane);
+            Reply::new(body, lane, head, in_flight)
         }))
     }
 
@@ -170,8 +174,16 @@ pub(super) struct Reply {
     body: Kind,
     /// What its pieces are counted by; none: it is small.
     lane: Option<Lane>,
+    /// It has broken off, which is told with the next look.
+    broken: Option<axum::Error>,
     _head: Option<Extra>,
     in_flight: InFlight,
+}
+
+impl Reply {
+    fn new(body: Kind, lane: Option<Lane>, head: Option<Extra>, in_flight: InFlight) -> Self {
+        Self { body, lane, broken: None, _head: head, in_flight }
+    }
 }
 
 /// Of whom the body is.
@@ -211,12 +223,21 @@ impl http_body::Body for Reply {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         if let Some(lane) = &mut this.lane {
             ready!(lane.poll_room(cx));
         }
         let frame = this.body.poll_frame(cx);
         this.in_flight.is_in_hand(frame.is_pending());
         match (frame, &mut this.lane) {
+            (Poll::Ready(Some(Err(error))), _) => {
+                // hyper would throw away what it has not written yet: the client is to see what came before.
+                this.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             (Poll::Ready(Some(Ok(frame))), Some(lane)) => {
                 Poll::Ready(Some(Ok(frame.map_data(|data| lane.count(data)))))
             }

@@ -10,6 +10,7 @@ use std::fs::{self, Metadata};
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::task::{Context, Poll, ready};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tower_http::services::fs::{Backend, File};
 
 /// The one hidden name that is meant for the public (RFC 8615).
@@ -106,7 +108,7 @@ type Opening<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Opening<T> {
-    Box::pin(async { tokio::task::spawn_blocking(work).await? })
+    Box::pin(async { spawn_blocking(work).await? })
 }
 
 impl Backend for Folder {
@@ -126,8 +128,11 @@ impl Backend for Folder {
             }
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
             let file = rustix::fs::open(link(&found), flags, Mode::empty()).map_err(of_path)?;
-            let file = tokio::fs::File::from_std(file.into());
-            Ok(OpenFile { file, metadata, read: 0 })
+            let file = fs::File::from(file);
+            let small = usize::try_from(metadata.len()).ok().filter(|length| *length <= SMALL);
+            let begin =
+                small.map(|length| piece(&file, 0, length)).transpose()?.unwrap_or_default();
+            Ok(OpenFile { file: Arc::new(file), metadata, begin, at: 0, reading: None })
         })
     }
 
@@ -137,14 +142,40 @@ impl Backend for Folder {
     }
 }
 
+/// Bytes of a file up to which it is read as a whole when it is opened: no more than what an answer may
+/// take that waits for no room.
+const SMALL: usize = 4 << 10;
+
 /// A file of the site that is being sent: as many bytes as it had when it was opened, since that many are
 /// promised. What is added later is left out; where some are missing, the response has to break off.
+///
+/// Between two pieces it holds no buffer: there may be a hundred on one connection.
 #[derive(Debug)]
 pub(super) struct OpenFile {
-    file: tokio::fs::File,
+    file: Arc<fs::File>,
     metadata: Metadata,
+    /// All of it, where it is small.
+    begin: Vec<u8>,
     /// Where in the file the next byte is.
-    read: u64,
+    at: u64,
+    /// The piece that begins there is on its way.
+    reading: Option<JoinHandle<io::Result<Vec<u8>>>>,
+}
+
+/// So many bytes of a file from there on, or as many as there are.
+fn piece(file: &fs::File, at: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    let mut filled = 0;
+    while filled < length {
+        match file.read_at(&mut bytes[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }
 
 impl File for OpenFile {
@@ -163,31 +194,51 @@ impl AsyncRead for OpenFile {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let left = self.metadata.len().saturating_sub(self.read);
-        if left == 0 || buffer.remaining() == 0 {
+        let this = &mut *self;
+        let left = usize::try_from(this.metadata.len().saturating_sub(this.at));
+        let length = left.unwrap_or(usize::MAX).min(buffer.remaining());
+        if length == 0 {
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.file).poll_read(cx, buffer))?;
-        let count = buffer.filled().len() - before;
-        if count == 0 {
+        let begun = usize::try_from(this.at).ok().and_then(|at| this.begin.get(at..));
+        if let Some(begun) = begun.filter(|begun| !begun.is_empty()) {
+            let count = begun.len().min(length);
+            buffer.put_slice(&begun[..count]);
+            this.at += count as u64;
+            return Poll::Ready(Ok(()));
+        }
+        let reading = this.reading.get_or_insert_with(|| {
+            let (file, at) = (Arc::clone(&this.file), this.at);
+            spawn_blocking(move || piece(&file, at, length))
+        });
+        let bytes = ready!(Pin::new(reading).poll(cx));
+        this.reading = None;
+        let bytes = bytes??;
+        if bytes.is_empty() {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        buffer.set_filled(before + count.min(usize::try_from(left).unwrap_or(usize::MAX)));
-        self.read += count as u64;
+        // Whoever asks again after a while may have less room.
+        let count = bytes.len().min(buffer.remaining());
+        buffer.put_slice(&bytes[..count]);
+        this.at += count as u64;
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncSeek for OpenFile {
     fn start_seek(mut self: Pin<&mut Self>, position: io::SeekFrom) -> io::Result<()> {
-        Pin::new(&mut self.file).start_seek(position)
+        let at = match position {
+            io::SeekFrom::Start(at) => Some(at),
+            io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            io::SeekFrom::End(by) => self.metadata.len().checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        self.reading = None;
+        Ok(())
     }
 
-    fn poll_complete(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
-        let at = ready!(Pin::new(&mut self.file).poll_complete(cx))?;
-        self.read = at;
-        Poll::Ready(Ok(at))
+    fn poll_complete(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        Poll::Ready(Ok(self.at))
     }
 }
 

@@ -9,8 +9,8 @@ use http::{Response, StatusCode, Version, response};
 /// Bytes of an answer's head, at most. Apps set many cookies, but clients take no more than this.
 const HEAD_SIZE: usize = 64 << 10;
 
-/// Lines of an answer's head, at most.
-const HEADERS: usize = 128;
+/// Lines of an answer's head, at most. Node and curl take more than a hundred of an app that sets many cookies.
+const HEADERS: usize = 256;
 
 /// What came is no answer; why not, as a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -86,9 +86,16 @@ pub(super) fn take(read: &mut BytesMut, to_head: bool) -> Result<Option<Head>, M
         *place = (name, line.name.len(), value.wrapping_sub(start), line.value.len());
     }
     let head = read.split_to(length).freeze();
-    let headers = headers(&head, &places[..count])?;
+    let mut headers = headers(&head, &places[..count])?;
 
     let framing = framing(&headers, status, version, to_head)?;
+    if status.is_informational() || status == StatusCode::NO_CONTENT {
+        // It may not be there (RFC 9110, 8.6), whatever the app says.
+        headers.remove(CONTENT_LENGTH);
+    } else if let Some(length) = headers.remove(CONTENT_LENGTH) {
+        // One that is said twice is said once (RFC 9112, 6.3).
+        headers.insert(CONTENT_LENGTH, length);
+    }
     let keep_alive = keeps_alive(&headers, version) && framing != Framing::ToEnd;
     let (mut parts, ()) = Response::new(()).into_parts();
     (parts.status, parts.version, parts.headers) = (status, version, headers);
@@ -179,4 +186,22 @@ fn keeps_alive(headers: &HeaderMap, version: Version) -> bool {
         values.flat_map(|value| value.split(',')).any(|said| said.trim().eq_ignore_ascii_case(word))
     };
     if version < Version::HTTP_11 { says("keep-alive") } else { !says("close") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_said_once_and_only_where_it_may_be() {
+        let twice = "Content-Length: 5\r\nContent-Length: 5\r\n\r\n";
+        for (line, lengths) in [("200 OK", 1), ("304 Not Modified", 1), ("204 No Content", 0)] {
+            for to_head in [false, true] {
+                let mut read = BytesMut::from(format!("HTTP/1.1 {line}\r\n{twice}").as_bytes());
+                let head = take(&mut read, to_head).unwrap().unwrap();
+                let said = head.parts.headers.get_all(CONTENT_LENGTH).iter();
+                assert_eq!(said.filter(|said| *said == "5").count(), lengths, "{line}");
+            }
+        }
+    }
 }

@@ -93,6 +93,7 @@ where
         if !exchange.sending.is_done() {
             return None;
         }
+        exchange.is_over();
         Some(Tunnel { stream: exchange.socket, read: exchange.read.freeze() })
     }
 
@@ -100,7 +101,9 @@ where
     fn finish(&mut self) {
         self.rest = Rest::Nothing;
         let (exchange, home) = (self.exchange.take(), self.home.take());
-        if let (Some(exchange), Some((pool, terms))) = (exchange, home)
+        let Some(exchange) = exchange else { return };
+        exchange.is_over();
+        if let Some((pool, terms)) = home
             && exchange.sending.is_done()
             && exchange.read.is_empty()
         {
@@ -163,7 +166,9 @@ where
             };
             if ready!(self.poll_more(cx, to_come)?) == 0 {
                 let is_whole = matches!(self.rest, Rest::ToEnd);
-                self.exchange = None;
+                if let Some(exchange) = self.exchange.take() {
+                    exchange.is_over();
+                }
                 let end = if is_whole { None } else { Some(Err(UpstreamError::Cut)) };
                 return Poll::Ready(end);
             }

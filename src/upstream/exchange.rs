@@ -53,9 +53,14 @@ where
     B::Error: Into<BodyError>,
 {
     pub(super) fn new(socket: Socket, parts: &Parts, body: B) -> Self {
+        let sending = Sending::new(parts, body);
+        if sending.has_body() {
+            // Until it is done in order: the exchange may end at any moment.
+            socket.ends_with_reset(true);
+        }
         Self {
             socket,
-            sending: Sending::new(parts, body),
+            sending,
             read: BytesMut::new(),
             to_head: parts.method == Method::HEAD,
             interim: 0,
@@ -119,6 +124,13 @@ where
     ) -> Poll<io::Result<usize>> {
         let wanted = usize::try_from(to_come).unwrap_or(most).clamp(SMALL, most);
         self.poll_read(cx, wanted)
+    }
+
+    /// All that was to be said is said: the connection is to be kept, or closed in order.
+    pub(super) fn is_over(&self) {
+        if self.sending.has_body() && self.sending.is_done() {
+            self.socket.ends_with_reset(false);
+        }
     }
 
     /// What the app can have seen of the request.

@@ -132,6 +132,11 @@ where
         }
     }
 
+    /// Whether the request has a body.
+    pub(super) fn has_body(&self) -> bool {
+        self.framing != Framing::Empty
+    }
+
     /// Whether all of it was sent.
     pub(super) fn is_done(&self) -> bool {
         self.stage == Stage::Done

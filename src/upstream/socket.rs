@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::net::RecvFlags;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
@@ -81,6 +82,16 @@ impl Socket {
             Self::Unix(stream) => rustix::net::recv(stream, &mut byte[..], flags),
         };
         peeked.map(|(_, count)| count)
+    }
+
+    /// What becomes of the connection when it is dropped: with `reset`, the kernel throws away at once what
+    /// the app has not taken. Else it would keep that for minutes where the app reads nothing, and the app
+    /// would not learn that nobody waits any more (socket(7), `SO_LINGER`).
+    pub(super) fn ends_with_reset(&self, reset: bool) {
+        if let Self::Tcp(stream) = self {
+            // It fails only on a connection that is broken already.
+            let _ = SockRef::from(stream).set_linger(reset.then_some(Duration::ZERO));
+        }
     }
 
     /// Whether the connection is open and nothing came that nobody asked for.

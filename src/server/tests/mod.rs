@@ -33,7 +33,7 @@ use super::figures::Answers;
 use super::sockets::{Bound, Listeners};
 use super::stream::Stream;
 use super::watchdog::Pulse;
-use crate::budget::{Budget, Cost};
+use crate::budget::Budget;
 use crate::config::Subnet;
 use crate::front::Pace;
 use client::Client;
@@ -56,7 +56,7 @@ fn wide() -> Bounds {
         hang_up: NEVER,
         connections: 100,
         pace: Pace { rate: 0, grace: NEVER, silence: NEVER },
-        answer: Cost { buffers: 0, piece: 64 << 10 },
+        piece: 64 << 10,
         tunnel_idle: NEVER,
     }
 }

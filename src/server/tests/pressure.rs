@@ -1,6 +1,10 @@
 //! Clients that hold what others need: places, and bytes of the budget.
 
-use bytes::{BufMut as _, BytesMut};
+use axum::body::Body;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::*;
 
@@ -8,7 +12,7 @@ use super::*;
 const LARGE: usize = 16 << 20;
 
 fn router() -> Router {
-    let large = bytes::Bytes::from(vec![b'x'; LARGE]);
+    let large = Bytes::from(vec![b'x'; LARGE]);
     Gate::router().0.route("/large", get(async move || large))
 }
 
@@ -135,6 +139,39 @@ async fn streams_that_nobody_reads_hold_no_more_than_their_share() {
     }
     let mut client = server.connect().await;
     assert_eq!(client.get("/large").await.body.len(), LARGE);
+}
+
+#[tokio::test]
+async fn the_answers_of_a_connection_take_turns() {
+    let endless = || async {
+        Body::from_stream(futures_util::stream::repeat_with(|| {
+            Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 16 << 10]))
+        }))
+    };
+    // Its length is not known before, so it waits for its turn as others do.
+    let page = || async {
+        Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>("hello")]))
+    };
+    let router = router().route("/endless", get(endless)).route("/page", get(page));
+    // One piece has room, and what is left of it is less than a second one.
+    let server = Server::of(|drain| Host {
+        budget: Budget::of(1 << 20, 160 << 10),
+        ..host(Handler::Router(router), drain, wide())
+    });
+    let stream = TokioIo::new(server.connect().await.into_stream());
+    let (mut sender, connection) =
+        http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = |path| http::Request::get(format!("http://x{path}")).body(Empty::new()).unwrap();
+    for _ in 0..3 {
+        let mut answer = sender.send_request(request("/endless")).await.unwrap().into_body();
+        tokio::spawn(async move { while answer.frame().await.is_some() {} });
+    }
+    for _ in 0..10 {
+        let answer = sender.send_request(request("/page")).await.unwrap();
+        let page = tokio::time::timeout(client::DEADLINE, answer.into_body().collect());
+        assert_eq!(page.await.expect("it waits for the others").unwrap().to_bytes(), "hello");
+    }
 }
 
 #[tokio::test]

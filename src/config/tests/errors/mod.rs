@@ -11,6 +11,7 @@ mod values;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use rustix::fs::FileType;
 use snapbox::{assert_data_eq, str};
 
 use crate::config::{ConfigError, load, parse};
@@ -56,4 +57,11 @@ fn a_file_that_cannot_be_read_says_so() {
     assert_data_eq!(told(&path), str!["the configuration /romuo.toml is larger than 1 MiB"]);
     std::fs::write(&path, vec![b'#'; 1 << 20]).unwrap();
     assert!(load(&path).is_ok());
+    // Nobody is waited for who would have to write to it.
+    let pipe = folder.path().join("pipe.toml");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert_data_eq!(
+        told(&pipe),
+        str!["the configuration /pipe.toml could not be read: it is no file"]
+    );
 }

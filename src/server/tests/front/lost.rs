@@ -122,7 +122,7 @@ async fn what_is_no_answer_is_told_at_once_and_never_asked_for_again() {
         ("\0\u{1}\u{2}".to_owned(), false, "its head cannot be read"),
         (format!("{ok}X: {}", "x".repeat(70_000)), false, "its head is too large"),
         ("\r\n".repeat(40_000), false, "its head is too large"),
-        (format!("{ok}{}", "X: y\r\n".repeat(200)), false, "it has too many headers"),
+        (format!("{ok}{}", "X: y\r\n".repeat(300)), false, "it has too many headers"),
         (format!("{ok}{lengths}Content-Length: 2\r\n\r\nx"), false, "it has two lengths"),
         (format!("{ok}{lengths}{both}\r\n"), false, "it has a length and a transfer coding"),
         ("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(17), false, "it never comes to its end"),
@@ -138,6 +138,29 @@ async fn what_is_no_answer_is_told_at_once_and_never_asked_for_again() {
         let (answer, seen) = outcome("GET / HTTP/1.1\r\nHost: x\r\n\r\n", deed).await;
         assert_eq!((answer.code(), seen), (502, 1), "{says}");
         assert!(answer.body.contains(says), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_breaks_off_in_the_body_is_cut_off_behind_what_came_before() {
+    let ok = "HTTP/1.1 200 OK\r\n";
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+    for (bytes, comes) in [
+        (format!("{ok}{chunked}zz\r\nhel"), " GMT\r\n\r\n"),
+        (format!("{ok}{chunked}5\r\nhello\r\nzz\r\n"), "5\r\nhello\r\n"),
+        (format!("{ok}{chunked}0\r\nX: {}", "x".repeat(100_000)), " GMT\r\n\r\n"),
+        (format!("{ok}Content-Length: 50\r\n\r\nhello"), "\r\n\r\nhello"),
+    ] {
+        for method in ["GET", "POST"] {
+            let bytes = bytes.clone().into_bytes();
+            let app = App::with(move |_| Deed::Close(bytes.clone())).await;
+            let server = Fronted::of(&app);
+            let mut client = server.connect().await;
+            let length = "Content-Length: 0\r\n";
+            client.send(format!("{method} / HTTP/1.1\r\nHost: x\r\n{length}\r\n")).await;
+            let came = String::from_utf8(client.rest_of_bytes().await).unwrap();
+            assert!(came.starts_with(ok) && came.ends_with(comes), "{method} {came:?}");
+        }
     }
 }
 
