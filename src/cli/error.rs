@@ -116,7 +116,7 @@ pub(super) enum Failure {
 
     #[error("{sentence}")]
     #[diagnostic(help(
-        "the other instances serve on; `romuoctl logs --instance {instance}` shows what it said"
+        "what was not touched is as it was; `romuoctl logs --instance {instance}` shows what it said"
     ))]
     Halted { sentence: String, instance: String },
 

@@ -145,13 +145,16 @@ impl UninstallUnits {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         let (app, root) = (context.app()?, context.root());
         let mut plan = install::plan_removal(root, &app, self.force)?;
+        let store = Store::new(root, &app);
         if !self.dry_run && !plan.is_empty() {
+            // A deploy would install half of it again.
+            let _no_deploy = store.lock_if_there()?;
             let lock = install::lock(root)?;
             plan = install::plan_removal(root, &app, self.force)?;
             remove(&app, context, &lock, &plan).await?;
         }
         // Its releases, and what it has written itself.
-        let data = Store::new(root, &app).folder().to_path_buf();
+        let data = store.folder().to_path_buf();
         if data.exists() {
             plan.left.push(data);
         }

@@ -127,6 +127,14 @@ impl Store {
         DeployLock::take(&self.folder.join("deploy.lock"))
     }
 
+    /// The same where there is anything that was deployed.
+    ///
+    /// # Errors
+    /// As [`Store::lock`].
+    pub fn lock_if_there(&self) -> Result<Option<DeployLock>, ReleaseError> {
+        self.releases_folder().exists().then(|| self.lock()).transpose()
+    }
+
     /// The releases that are there, the oldest first.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! `romuoctl deploy` and `rollback`: what serves, what is told, what is kept.
 
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
 
 use serde_json::Value;
 
@@ -383,4 +384,28 @@ fn a_deploy_mends_an_app_whose_instances_are_errored() {
     assert_eq!(shop.says(), "three red");
     assert_eq!(shop.run(), pair(&three));
     shop.is_clean();
+}
+
+/// Has the right to deploy, and does nothing with it.
+const DEPLOYS: &str = "import fcntl, signal
+held = open('/var/lib/romuo/shop/deploy.lock')
+fcntl.flock(held, fcntl.LOCK_EX)
+print('held', flush=True)
+signal.pause()
+";
+
+#[test]
+fn what_is_being_deployed_is_not_uninstalled() {
+    let shop = Shop::boot();
+    shop.deploy();
+    let mut deploy = shop.0.spawn(&["python3", "-c", DEPLOYS]);
+    let mut said = String::new();
+    BufReader::new(deploy.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "held\n");
+    let refused = shop.ctl(&["uninstall-units"]).exits(1);
+    assert!(refused.stderr.contains("deploy"), "{refused:?}");
+    assert_eq!(shop.says(), "one red");
+    deploy.kill().unwrap();
+    deploy.wait().unwrap();
+    shop.ctl(&["uninstall-units"]).ok();
 }
