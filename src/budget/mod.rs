@@ -41,6 +41,9 @@ const UNIT: usize = 1 << 10;
 /// four ninths of a pool free, a hundred of them a fourteenth.
 const SHARE: usize = 8;
 
+/// What connections that bring many requests at a time may have of those for connections: one in so many bytes.
+const MULTIPLEXED: u64 = 2;
+
 /// The bytes of an instance. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget(Arc<Pools>);
@@ -48,6 +51,9 @@ pub(crate) struct Budget(Arc<Pools>);
 #[derive(Debug)]
 struct Pools {
     connections: Arc<Semaphore>,
+    /// What of these those connections may have that bring many requests at a time. Each costs as much as
+    /// many others, and those would wait behind it.
+    multiplexed: Arc<Semaphore>,
     transfers: Arc<Semaphore>,
     /// How many wait for something to be given back.
     waiting: AtomicUsize,
@@ -64,6 +70,7 @@ impl Budget {
         };
         Self(Arc::new(Pools {
             connections: pool(connections),
+            multiplexed: pool(connections / MULTIPLEXED),
             transfers: pool(transfers),
             waiting: AtomicUsize::new(0),
             short: Notify::new(),
@@ -111,6 +118,7 @@ impl Budget {
 #[derive(Debug)]
 pub(crate) struct Permit {
     _units: OwnedSemaphorePermit,
+    _multiplexed: Option<OwnedSemaphorePermit>,
 }
 
 /// One who waits for bytes of a pool.
@@ -170,7 +178,15 @@ impl Account {
         waiting: &mut Option<Queue>,
     ) -> Poll<Permit> {
         let units = ready!(self.poll_pool(cx, &self.budget.0.connections, bytes, waiting));
-        Poll::Ready(Permit { _units: units })
+        Poll::Ready(Permit { _units: units, _multiplexed: None })
+    }
+
+    /// As [`Account::open`], for a connection that brings many requests at a time.
+    pub(crate) async fn open_multiplexed(&self, bytes: usize) -> Permit {
+        let mut waiting = None;
+        let pool = &self.budget.0.multiplexed;
+        let multiplexed = poll_fn(|cx| self.poll_pool(cx, pool, bytes, &mut waiting)).await;
+        Permit { _multiplexed: Some(multiplexed), ..self.open(bytes).await }
     }
 
     /// So many bytes more, if they are within the connection's share of what is free.

@@ -139,6 +139,27 @@ fn a_connection_is_opened_when_there_is_room_for_it() {
 }
 
 #[test]
+fn those_that_bring_many_requests_leave_half_of_the_room_to_others() {
+    let budget = Budget::of(64 << 10, 64 << 10);
+    let mut cx = Context::from_waker(Waker::noop());
+    let accounts = [(); 4].map(|()| budget.account());
+    let mut opened = Vec::new();
+    for (account, is_there) in accounts.iter().zip([true, true, false, false]) {
+        let permit = ready(pin!(account.open_multiplexed(16 << 10)).poll(&mut cx));
+        assert_eq!(permit.is_some(), is_there);
+        opened.push(permit);
+    }
+    let mut waiting = pin!(accounts[3].open_multiplexed(16 << 10));
+    assert!(waiting.as_mut().poll(&mut cx).is_pending());
+    assert!(
+        pin!(budget.account().open(16 << 10)).poll(&mut cx).is_ready(),
+        "it waits for none of them"
+    );
+    drop(opened);
+    assert!(waiting.as_mut().poll(&mut cx).is_ready());
+}
+
+#[test]
 fn greedy_connections_leave_room_for_others() {
     let budget = Budget::of(8 << 20, 8 << 20);
     let mut extras = Vec::new();

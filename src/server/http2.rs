@@ -127,7 +127,7 @@ async fn room(host: &Host, account: &Arc<Account>, member: &Member) -> Option<Ro
     let bytes = |streams: u32| streams as usize * H2_STREAM_MEMORY;
     let least = tokio::select! {
         biased;
-        permit = account.open(H2_MEMORY + bytes(LEAST_H2_STREAMS)) => permit,
+        permit = account.open_multiplexed(H2_MEMORY + bytes(LEAST_H2_STREAMS)) => permit,
         () = sleep(host.bounds.head) => return None,
     };
     // Half as many, and again, until it is within the connection's share.
