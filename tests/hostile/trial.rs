@@ -14,7 +14,7 @@ use crate::hostile::exchange::Ask;
 use crate::hostile::good::{Good, Sample};
 use crate::hostile::ground::{Against, Ground, Life, Memory};
 use crate::hostile::outcome::{Back, Figures, Outcome};
-use crate::hostile::rows::{Kind, Row, Serves};
+use crate::hostile::rows::{BACK, Kind, Row, Serves};
 use crate::hostile::script::{Clients, Count};
 use crate::hostile::{Result, broken};
 
@@ -82,10 +82,10 @@ impl Trials {
 
     /// What is wrong after all rows, where not each was waited for.
     pub(crate) fn end(self) -> Option<String> {
-        if !self.way.back_at_the_end || self.until_back(Instant::now()) != Back::Not {
+        if !self.way.back_at_the_end || self.until_back(Instant::now(), BACK) != Back::Not {
             return None;
         }
-        Some(self.not_back())
+        Some(self.not_back(BACK))
     }
 
     fn bring_about(&mut self, row: &Row) -> Result<Outcome> {
@@ -110,7 +110,8 @@ impl Trials {
         for also in row.also {
             wrong.extend(self.check(*also, row, tally)?);
         }
-        let back = if self.way.back_at_the_end { Back::Unasked } else { self.until_back(ended) };
+        let back =
+            if self.way.back_at_the_end { Back::Unasked } else { self.until_back(ended, row.back) };
         let after = if self.way.quick { QUICK_AFTER } else { AFTER };
         std::thread::sleep(after.saturating_sub(ended.elapsed()));
         let most = gauge.stop();
@@ -121,7 +122,7 @@ impl Trials {
         let good = Figures::of(&samples);
         wrong.extend(self.judge_good(row.serves, &samples, good));
         wrong.extend(self.judge_memory(row, most));
-        wrong.extend((back == Back::Not).then(|| self.not_back()));
+        wrong.extend((back == Back::Not).then(|| self.not_back(row.back)));
         wrong.extend(self.judge_lives(row));
         let Way { against, memory, .. } = self.way;
         Ok(Outcome { name: row.name, against, memory, most, good, back, tally, wrong })

@@ -28,6 +28,8 @@ pub(crate) struct Row {
     pub(crate) lasts: (u64, u64),
     /// The most that an instance may hold, in MiB, where that is less than its limit.
     pub(crate) most: Option<u64>,
+    /// How soon after it memory has to be back.
+    pub(crate) back: Duration,
     /// Who is served meanwhile.
     pub(crate) serves: Serves,
     /// What else is promised.
@@ -80,6 +82,9 @@ const BOTH: &[Against] = &[Against::Site, Against::Front];
 const FRONT: &[Against] = &[Against::Front];
 const INHERIT: &[Against] = &[Against::Inherit];
 
+/// How soon memory has to be back.
+pub(crate) const BACK: Duration = Duration::from_secs(15);
+
 /// A row as most are.
 const fn row(name: &'static str, says: (&'static str, &'static str), kind: fn() -> Kind) -> Row {
     Row {
@@ -89,6 +94,7 @@ const fn row(name: &'static str, says: (&'static str, &'static str), kind: fn() 
         kind,
         lasts: (10, 1),
         most: None,
+        back: BACK,
         serves: Serves::All,
         also: &[],
         deaths: 0,
@@ -109,6 +115,11 @@ impl Row {
     /// In MiB.
     const fn most(self, most: u64) -> Self {
         Self { most: Some(most), ..self }
+    }
+
+    /// In seconds.
+    const fn back_within(self, seconds: u64) -> Self {
+        Self { back: Duration::from_secs(seconds), ..self }
     }
 
     const fn serving(self, serves: Serves) -> Self {

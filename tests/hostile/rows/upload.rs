@@ -133,6 +133,8 @@ pub(super) const ROWS: &[Row] = &[
         },
     )
     .on(FRONT)
+    // That a client has gone lies behind what it has sent, which nobody reads: it is found by the stall.
+    .back_within(75)
     .quick(),
     row("slow-heads", ("a crowd whose heads get a line each 2 s", "they are ended"), || {
         one(crowd(HEAD, Step::Beat(b"X-More: and more\r\n".to_vec(), 2 * SECOND)))

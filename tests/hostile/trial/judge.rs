@@ -13,9 +13,6 @@ use crate::hostile::rows::{Also, Row, Serves};
 /// How soon a good client is answered, all but one time in a hundred.
 const GOOD: Duration = Duration::from_secs(1);
 
-/// How soon memory has to be back.
-const BACK: Duration = Duration::from_secs(15);
-
 /// How long the app may take to see that its client has gone.
 const GONE: Duration = Duration::from_secs(3);
 
@@ -74,7 +71,7 @@ impl Trials {
     }
 
     /// Waits until all instances hold what they held before, and a little.
-    pub(super) fn until_back(&self, ended: Instant) -> Back {
+    pub(super) fn until_back(&self, ended: Instant, most: Duration) -> Back {
         loop {
             let (now, limit) = (self.ground.memory(), self.way.memory.bytes());
             let is_back = |(now, before): (&u64, &u64)| *now <= before + margin(*before, limit);
@@ -82,7 +79,7 @@ impl Trials {
             if now.iter().zip(&self.before.memory).all(is_back) && now.iter().all(|it| *it > 0) {
                 return Back::After(ended.elapsed());
             }
-            if ended.elapsed() > BACK {
+            if ended.elapsed() > most {
                 return Back::Not;
             }
             std::thread::sleep(LOOK);
@@ -119,11 +116,11 @@ impl Trials {
             .then(|| format!("an instance held {} of {}", megabytes(most), megabytes(bound)))
     }
 
-    pub(super) fn not_back(&self) -> String {
+    pub(super) fn not_back(&self, most: Duration) -> String {
         let list =
             |all: &[u64]| all.iter().map(|it| megabytes(*it)).collect::<Vec<_>>().join(" and ");
         let (now, before) = (list(&self.ground.memory()), list(&self.before.memory));
-        format!("memory was not back after {} s: {now}, and {before} before", BACK.as_secs())
+        format!("memory was not back after {} s: {now}, and {before} before", most.as_secs())
     }
 
     pub(super) fn judge_lives(&mut self, row: &Row) -> Vec<String> {
