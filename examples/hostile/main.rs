@@ -20,6 +20,10 @@ use hostile::trial::{Trials, Way};
 use hostile::{Result, broken, ground, table};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// As the app it is part of the memory that is judged: what it has given back is to be the kernel's, too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[derive(Parser)]
 struct Args {
     #[command(subcommand)]
@@ -76,7 +80,11 @@ fn main() -> ExitCode {
             Ok(())
         }
         Verb::Run(run) => run.all(),
-        Verb::App { log } => hostile::app::run(&log),
+        Verb::App { log } => {
+            // What it does not hold any more is given back also while it has nothing to do.
+            let _ = tikv_jemalloc_ctl::background_thread::write(true);
+            hostile::app::run(&log)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
