@@ -123,12 +123,13 @@ struct Room {
 
 /// Takes what a connection needs; none: it was not there in time.
 async fn room(host: &Host, account: &Arc<Account>, member: &Member) -> Option<Room> {
-    member.is(Stage::Queued);
+    member.is(Stage::QueuedForMany(Instant::now()));
     let bytes = |streams: u32| streams as usize * H2_STREAM_MEMORY;
     let least = tokio::select! {
         biased;
         permit = account.open_multiplexed(H2_MEMORY + bytes(LEAST_H2_STREAMS)) => permit,
         () = sleep(host.bounds.head) => return None,
+        () = member.asked_to_leave() => return None,
     };
     // Half as many, and again, until it is within the connection's share.
     let more = std::iter::successors(Some(H2_STREAMS - LEAST_H2_STREAMS), |more| Some(more / 2));

@@ -37,6 +37,8 @@ pub(in super::super) enum Stage {
     Begun(Instant),
     /// It has said something and waits for room, which is not its client's doing.
     Queued,
+    /// It waits for the room that a connection of HTTP/2 takes, since then: few can be had at a time.
+    QueuedForMany(Instant),
     /// Requests are received and answered.
     Serving(Serving),
     /// It speaks another protocol. When a byte was moved last.
@@ -128,6 +130,7 @@ impl Member {
     fn standing(&self, now: Instant) -> Option<Standing> {
         match &mut *lock(&self.stage) {
             Stage::Queued => None,
+            Stage::QueuedForMany(since) => Some(Standing::since(Kind::Queued, *since, now)),
             Stage::Waiting(since) => Some(Standing::since(Kind::Idle, *since, now)),
             Stage::Begun(since) => Some(Standing::since(Kind::Head, *since, now)),
             Stage::Leaving(since) => Some(Standing::since(Kind::Leaving, *since, now)),

@@ -10,6 +10,10 @@ use super::Need;
 /// of the handshake, or directly behind it.
 const GRACE: Duration = Duration::from_millis(50);
 
+/// How long a connection of HTTP/2 waits for its room while others wait for its place: about as long as it takes
+/// to find that those who have the room do nothing with it, twice.
+const QUEUE_GRACE: Duration = Duration::from_millis(500);
+
 /// How long nothing moves in a tunnel before it counts as idle while others wait: twice what an
 /// interactive session pauses.
 const TUNNEL_GRACE: Duration = Duration::from_secs(2);
@@ -40,6 +44,8 @@ pub(super) enum Kind {
     IdleWithBytes,
     /// The rest of a request's head.
     Head,
+    /// Room for many requests, which others have.
+    Queued,
     /// That the client brings or takes a body, which it does at so many bytes a second.
     Slow { rate: u64 },
     /// That something is said in another protocol.
@@ -61,7 +67,8 @@ impl Standing {
             Kind::IdleWithBytes if self.age >= GRACE => Some((1, oldest_first())),
             Kind::Head if self.age >= GRACE => Some((2, oldest_first())),
             Kind::Slow { rate } if rate < SLOW => Some((3, rate)),
-            Kind::Tunnel if needs_place && self.age >= TUNNEL_GRACE => Some((4, oldest_first())),
+            Kind::Queued if needs_place && self.age >= QUEUE_GRACE => Some((4, oldest_first())),
+            Kind::Tunnel if needs_place && self.age >= TUNNEL_GRACE => Some((5, oldest_first())),
             _ => None,
         }
     }
@@ -85,6 +92,7 @@ mod tests {
             of(Kind::Head, 60),
             of(Kind::Slow { rate: 0 }, 250),
             of(Kind::Slow { rate: 1_000 }, 250),
+            of(Kind::Queued, 600),
             of(Kind::Tunnel, 60_000),
             of(Kind::Tunnel, 3_000),
         ];
@@ -99,6 +107,7 @@ mod tests {
             of(Kind::IdleWithBytes, 49),
             of(Kind::Head, 49),
             of(Kind::Slow { rate: SLOW }, 250),
+            of(Kind::Queued, 499),
             of(Kind::Tunnel, 1_999),
         ] {
             assert_eq!(standing.rank(Need::Place), None, "{standing:?}");
@@ -107,7 +116,7 @@ mod tests {
 
     #[test]
     fn who_holds_no_bytes_has_none_to_give() {
-        for kind in [Kind::Leaving, Kind::Idle, Kind::Tunnel] {
+        for kind in [Kind::Leaving, Kind::Idle, Kind::Queued, Kind::Tunnel] {
             assert_eq!(of(kind, 60_000).rank(Need::Bytes), None, "{kind:?}");
         }
         for kind in [Kind::IdleWithBytes, Kind::Head, Kind::Slow { rate: 0 }] {

@@ -6,6 +6,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
+use super::super::bounds::{H2_MEMORY, H2_STREAM_MEMORY};
 use super::*;
 
 /// An answer that no kernel buffer takes as a whole.
@@ -139,6 +140,26 @@ async fn streams_that_nobody_reads_hold_no_more_than_their_share() {
     }
     let mut client = server.connect().await;
     assert_eq!(client.get("/large").await.body.len(), LARGE);
+}
+
+#[tokio::test]
+async fn connections_of_http2_that_wait_for_room_give_their_places_to_others() {
+    // Two of them have room, whose app is at work, and others hold the rest of the places.
+    let (gated, _gate) = Gate::router();
+    let bytes = 4 * (H2_MEMORY + 8 * H2_STREAM_MEMORY) as u64;
+    let server = Server::of(|drain| Host {
+        budget: Budget::of(bytes, 1 << 20),
+        ..host(Handler::Router(gated), drain, Bounds { connections: 6, ..wide() })
+    });
+    let mut frames = Frames::begin();
+    frames.get(1, "/gated");
+    let mut crowd = Vec::new();
+    for _ in 0..9 {
+        let mut client = server.connect().await;
+        client.send(&frames.0).await;
+        crowd.push(client);
+    }
+    assert_eq!(server.connect().await.get("/").await.code(), 200);
 }
 
 #[tokio::test]
