@@ -16,6 +16,9 @@ const ASK_AFTER: Duration = Duration::from_secs(60);
 /// The address of a peer that is gone already. It is in no network that somebody would trust.
 const UNKNOWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
+/// Bytes that are thrown away in one go. They lie on the stack.
+pub(super) const SCRAP: usize = 16 << 10;
+
 impl Stream {
     /// Sends each write at once: with Nagle's algorithm the last segment of a response would wait
     /// for the client's acknowledgement (tcp(7), `TCP_NODELAY`).
@@ -66,6 +69,15 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.try_read_buf(buffer),
             Self::Unix(stream) => stream.try_read_buf(buffer),
+        }
+    }
+
+    /// Throws away what is there, up to [`SCRAP`] bytes of it; how many it was.
+    pub(super) fn discard(&self) -> io::Result<usize> {
+        let mut scrap = [0; SCRAP];
+        match self {
+            Self::Tcp(stream) => stream.try_read(&mut scrap),
+            Self::Unix(stream) => stream.try_read(&mut scrap),
         }
     }
 

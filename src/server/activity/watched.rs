@@ -9,12 +9,16 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::poll_proceed;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::bounds::{HEAD_SIZE, SMALL_HEAD, SMALL_READ, UPLOAD_MEMORY};
 use super::super::stream::Stream;
 use super::{Activity, lock};
 use crate::budget::{Account, Extra, Permit, Queue};
+
+/// Bytes that are read for one unit of a turn, of which it has 128.
+const TURN: usize = 1 << 10;
 
 /// How often a client that has closed its side and takes its answer slowly is looked after, at most.
 const LEAST_PATIENCE: Duration = Duration::from_millis(50);
@@ -178,12 +182,22 @@ impl AsyncRead for Watched {
         self.keep_next(buffer, before);
         let count = buffer.filled().len() - before;
         self.activity.received(count);
+        take_turn(count, cx);
         if count == 0 && self.activity.is_half_closed() {
             // hyper would end the connection. It is to ask again when the response is complete.
             *lock(&self.activity.half_closed) = Some(cx.waker().clone());
             return self.poll_gone(cx).map(Ok);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Counts what was read for the turn that this connection has among the others: tokio counts reads, of which a
+/// turn has a hundred, and so many frames that say nothing would keep all others waiting.
+fn take_turn(read: usize, cx: &mut Context<'_>) {
+    for _ in 0..read / TURN {
+        let Poll::Ready(unit) = poll_proceed(cx) else { return };
+        unit.made_progress();
     }
 }
 
