@@ -159,6 +159,9 @@ pub(crate) trait Ground {
     /// Bytes that each instance holds now, less what the kernel takes back before it kills.
     fn memory(&self) -> Vec<u64>;
 
+    /// Has the kernel take back what it would take back before it kills.
+    fn relieve(&self) {}
+
     /// What reads the same from another thread.
     fn gauge(&self) -> Box<dyn Fn() -> Vec<u64> + Send>;
 

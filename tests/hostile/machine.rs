@@ -142,6 +142,15 @@ impl Ground for Machine {
         self.gauge()()
     }
 
+    fn relieve(&self) {
+        for folder in &self.cgroups {
+            // Of version 1 of cgroups, and of version 2. The names and inodes that the kernel remembers of files
+            // that were open are in no figure of version 1.
+            let _ = fs::write(folder.join("memory.force_empty"), "0");
+            let _ = fs::write(folder.join("memory.reclaim"), "1G");
+        }
+    }
+
     fn gauge(&self) -> Box<dyn Fn() -> Vec<u64> + Send> {
         let cgroups = self.cgroups.clone();
         Box::new(move || cgroups.iter().map(|folder| used(folder)).collect())

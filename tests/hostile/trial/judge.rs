@@ -13,6 +13,9 @@ use crate::hostile::rows::{Also, Row, Serves};
 /// How soon a good client is answered, all but one time in a hundred.
 const GOOD: Duration = Duration::from_secs(1);
 
+/// How long memory is given to come back by itself.
+const SETTLED: Duration = Duration::from_secs(5);
+
 /// How long the app may take to see that its client has gone.
 const GONE: Duration = Duration::from_secs(3);
 
@@ -81,6 +84,9 @@ impl Trials {
             }
             if ended.elapsed() > most {
                 return Back::Not;
+            }
+            if ended.elapsed() > SETTLED {
+                self.ground.relieve();
             }
             std::thread::sleep(LOOK);
         }
