@@ -15,9 +15,6 @@ use crate::budget::{Account, Extra};
 /// request that waits for its answer holds so much.
 const KEPT: usize = 64 << 10;
 
-/// Pieces of a body that are kept, at most: one that comes byte by byte would cost more than its bytes.
-const PIECES: usize = 256;
-
 /// Why a body did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
@@ -33,8 +30,6 @@ pub(crate) enum BodyError {
 #[derive(Debug, Default)]
 pub(crate) struct RequestBody {
     source: Option<Arc<Source>>,
-    /// Pieces that this reader has had, of those that are kept.
-    had: usize,
     /// Bytes that this reader has had.
     given: u64,
 }
@@ -62,7 +57,8 @@ struct Inner {
 /// What came of a body so far.
 #[derive(Debug)]
 struct Kept {
-    pieces: Vec<Bytes>,
+    /// Copied: a piece of a single byte would keep the whole buffer that it came in.
+    bytes: Vec<u8>,
     _room: Extra,
 }
 
@@ -71,7 +67,8 @@ impl Kept {
     fn room(length: Option<u64>, account: &Arc<Account>) -> Option<Self> {
         let most = length.unwrap_or(KEPT as u64);
         let bytes = usize::try_from(most).ok().filter(|most| *most <= KEPT)?;
-        Some(Self { pieces: Vec::new(), _room: account.extra(bytes)? })
+        let room = account.extra(bytes)?;
+        Some(Self { bytes: Vec::with_capacity(bytes), _room: room })
     }
 }
 
@@ -103,7 +100,7 @@ impl RequestBody {
                 ended: false,
             }),
         };
-        Self { source: Some(Arc::new(source)), had: 0, given: 0 }
+        Self { source: Some(Arc::new(source)), given: 0 }
     }
 
     /// What the bytes come from; none: there are none.
@@ -117,7 +114,7 @@ impl Source {
     pub(crate) fn again(self: &Arc<Self>) -> Option<RequestBody> {
         let inner = self.inner();
         let whole = inner.kept.is_some() && inner.outcome == Outcome::Open;
-        whole.then(|| RequestBody { source: Some(Arc::clone(self)), had: 0, given: 0 })
+        whole.then(|| RequestBody { source: Some(Arc::clone(self)), given: 0 })
     }
 
     /// Keeps nothing from now on.
@@ -171,11 +168,10 @@ impl Inner {
             self.kept = None;
             return Poll::Ready(Some(Err(BodyError::TooLarge)));
         }
-        let is_full = |kept: &Kept| kept.pieces.len() >= PIECES;
-        if self.came > KEPT as u64 || self.kept.as_ref().is_some_and(is_full) {
+        if self.came > KEPT as u64 {
             self.kept = None;
         } else if let Some(kept) = &mut self.kept {
-            kept.pieces.push(data.clone());
+            kept.bytes.extend_from_slice(data);
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -192,16 +188,16 @@ impl Body for RequestBody {
         let this = &mut *self;
         let Some(source) = &this.source else { return Poll::Ready(None) };
         let mut inner = source.inner();
-        let again = inner.kept.as_ref().and_then(|kept| kept.pieces.get(this.had)).cloned();
-        let frame = match again {
-            Some(data) => Frame::data(data),
+        let given = usize::try_from(this.given).unwrap_or(usize::MAX);
+        let again = inner.kept.as_ref().and_then(|kept| kept.bytes.get(given..));
+        let frame = match again.filter(|again| !again.is_empty()) {
+            Some(again) => Frame::data(Bytes::copy_from_slice(again)),
             None => match ready!(inner.poll(cx)) {
                 Some(Ok(frame)) => frame,
                 other => return Poll::Ready(other),
             },
         };
         if let Some(data) = frame.data_ref() {
-            this.had += 1;
             this.given += data.len() as u64;
         }
         Poll::Ready(Some(Ok(frame)))

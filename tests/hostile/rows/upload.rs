@@ -125,14 +125,18 @@ pub(super) const ROWS: &[Row] = &[
     .quick(),
     row(
         "uploads-not-read",
-        ("200 uploads of 1 GB at full speed to an app that does not read", ""),
+        (
+            "200 uploads of 1 GB at full speed to an app that does not read, from one address",
+            "good clients of other addresses are served",
+        ),
         || {
             let head = "POST /x/deaf HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n";
             let steps = vec![send(head), Step::Flood(vec![b'x'; 64 << 10])];
-            one(Clients::new(Count::Of(200, 40), steps))
+            one(Clients::new(Count::Of(200, 40), steps).from(From::Many(1)))
         },
     )
     .on(FRONT)
+    .serving(Serves::Others)
     // That a client has gone lies behind what it has sent, which nobody reads: it is found by the stall.
     .back_within(75)
     .quick(),
