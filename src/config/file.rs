@@ -104,7 +104,8 @@ pub(super) struct Limits {
     /// From SIGTERM to the end of the last request, which is cut off then; above 0.
     pub(super) stop_timeout: Option<Time>,
     /// How long a request waits for an app that is down and comes back, before it gets 503 (502 if the app
-    /// ended with it in hand).
+    /// ended with it in hand). Where no other instance serves, a new connection waits in the socket's queue
+    /// until one does, or its client gives up.
     pub(super) hold: Option<Time>,
     /// Most that the body of a request may have; beyond it: 413.
     pub(super) body: Option<Size>,

@@ -27,7 +27,7 @@ use hyper::service::service_fn;
 use super::app::env_file as read_env_file;
 use super::framing::{Framing, Seen};
 use super::{hop, strict};
-use crate::fuzz::peer::{Peer, drive, irregular, ways_to_cut};
+use crate::fuzz::{Peer, drive, irregular, ways_to_cut};
 use crate::upstream::fuzz::head_for_app;
 
 /// Where the requests of some bytes end, and what each was made of; the last one may have no end.

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use super::client::{ANSWER_SIZE, exchange};
 use super::probe::CODES;
 use super::{Report, SwapAnswer, SwapState};
-use crate::fuzz::peer::{Peer, drive, ways_to_cut};
+use crate::fuzz::{Peer, drive, ways_to_cut};
 
 /// An answer is what its JSON says or it is none, however its bytes are cut; and an instance that says the
 /// same itself is understood in the same way.

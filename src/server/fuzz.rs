@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 
 use super::connection::{Protocol, protocol_of};
 use super::handoff::wire::{self, MOST};
-use crate::fuzz::peer::{Peer, drive, ways_to_cut};
+use crate::fuzz::{Peer, drive, ways_to_cut};
 
 /// What a connection speaks is known once and for good, as soon as a byte tells, and is HTTP/2 where the
 /// server of h2 takes the same bytes for its preface.

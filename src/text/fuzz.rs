@@ -8,7 +8,7 @@
 )]
 
 use super::{Shower, json, printed, printed_plain, shown, shown_below};
-use crate::fuzz::peer::ways_to_cut;
+use crate::fuzz::ways_to_cut;
 
 /// What a terminal is sent of any text says the same and makes it do nothing: no character that it obeys is
 /// left but the styles that are our own, however the text came in pieces; and JSON keeps its value.

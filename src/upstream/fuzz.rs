@@ -16,7 +16,7 @@ use hyper::client::conn::http1;
 use super::answer::{self, Framing};
 use super::chunked::{Decoder, Step};
 use super::head;
-use crate::fuzz::peer::{Peer, drive, irregular, ways_to_cut};
+use crate::fuzz::{Peer, drive, irregular, ways_to_cut};
 
 /// What became of a chunked body: what it held and how many bytes are left behind it; none: it is not whole.
 type Decoded = Result<Option<(Vec<u8>, HeaderMap, usize)>, String>;
