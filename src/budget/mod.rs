@@ -4,13 +4,15 @@
 //! when the bytes are gone. It has two pools, so that those who wait for the one never keep the other
 //! from being given back:
 //!
-//! - `connections`: what an active connection costs at the least, from the first bytes of a request on;
+//! - `connections`: what an active connection costs at the least, from the first bytes of a request on.
+//!   Those that bring many requests at a time have no more than a part of it (`MULTIPLEXED`);
 //! - `transfers`: answers on their way out, and whatever is worth having where there is room.
 //!
 //! Each connection is sure of one piece of an answer at a time (`Lane`): it waits for that until others give
-//! something back, and holds nothing meanwhile. All beyond it is *extra*, and a connection has only as much of that as a share of what
-//! is free (`SHARE`): the fuller the pool, the less each may add, so that no number of greedy ones
-//! empties it (the dynamic thresholds of switches with a shared buffer; Choudhury and Hahne, 1998).
+//! something back, and holds nothing meanwhile. All beyond it is *extra*, and a connection has only as
+//! much of that as a share of what is free (`SHARE`): the fuller the pool, the less each may add, so that
+//! no number of greedy ones empties it (the dynamic thresholds of switches with a shared buffer; Choudhury
+//! and Hahne, 1998).
 //!
 //! | part | holds |
 //! |---|---|
@@ -41,7 +43,8 @@ const UNIT: usize = 1 << 10;
 /// four ninths of a pool free, a hundred of them a fourteenth.
 const SHARE: usize = 8;
 
-/// What connections that bring many requests at a time may have of those for connections: one in so many bytes.
+/// What connections that bring many requests at a time may have of the bytes for connections: one in so
+/// many.
 const MULTIPLEXED: u64 = 2;
 
 /// The bytes of an instance. Clones share them.

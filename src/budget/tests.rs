@@ -232,7 +232,7 @@ proptest! {
             let awake: Vec<_> = (0..answers.len())
                 .filter(|at| answers[*at].0.is_some() && alarms[*at].0.load(Relaxed) > 0)
                 .collect();
-            let Some(choice) = order.next() else { break };
+            let choice = order.next().unwrap();
             // Something is read of an answer, or the kernel takes a piece.
             if kernel.is_empty() || (!awake.is_empty() && choice.index(3) > 0) {
                 prop_assert!(!awake.is_empty(), "all wait, and nothing is on its way");

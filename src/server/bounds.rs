@@ -68,7 +68,8 @@ const FILE_CHUNK_SHARE: u64 = 2048;
 pub(super) const SMALL_ANSWER: u64 = 4 << 10;
 
 /// Memory to reckon with for each connection, in bytes: one that is active takes half of it, an idle one a
-/// tenth. Below `limits.memory` there is room for all of them beside the program. What they hold besides is of the budget.
+/// tenth. Below `limits.memory` there is room for all of them beside the program. What they hold besides
+/// is of the budget.
 const CONNECTION_MEMORY: u64 = 64 << 10;
 
 /// Bytes of the program itself, without clients.

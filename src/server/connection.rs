@@ -183,7 +183,8 @@ enum First {
     Elsewhere,
 }
 
-/// Waits for the first bytes of a request, as it has done `since` then. No buffer is held while nothing has come.
+/// Waits for the first bytes of a request, as it has done `since` then. No buffer is held while nothing
+/// has come.
 async fn first_bytes(
     stream: &mut Stream,
     host: &Host,
@@ -275,7 +276,7 @@ async fn say_farewell(mut stream: Stream, patience: Duration, member: &Member) {
                 Ok(SCRAP) => sleep(PAUSE).await,
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => return std::io::Result::Err(error),
+                Err(error) => return Err(error),
             }
         }
     };

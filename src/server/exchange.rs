@@ -108,15 +108,9 @@ impl Exchange {
         let endless = matches!(response.body(), Kind::Front(body) if body.is_endless());
         self.activity.answers(endless, tunnel);
         in_flight.is_in_hand(false);
-        // The body of a file does not say how long it is.
-        let length = response.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
-        let is_small =
-            length.and_then(|it| it.parse().ok()).is_some_and(|it: u64| it <= SMALL_ANSWER);
-        Ok(response.map(|body| {
-            let lane = || Lane::new(Arc::clone(&self.account), self.host.bounds.piece);
-            let lane = (!is_small && !body.is_small()).then(lane);
-            Reply::new(body, lane, head, in_flight)
-        }))
+        let lane = || Lane::new(Arc::clone(&self.account), self.host.bounds.piece);
+        let lane = (!is_small(&response)).then(lane);
+        Ok(response.map(|body| Reply::new(body, lane, head, in_flight)))
     }
 
     /// The answer of this program itself.
@@ -193,14 +187,21 @@ enum Kind {
     Front(FrontBody),
 }
 
+/// Whether an answer costs nothing beyond its request.
+fn is_small(response: &Response<Kind>) -> bool {
+    let length = response.body().size_hint().upper().or_else(|| {
+        // The body of a file does not say how long it is.
+        response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    });
+    length.is_some_and(|length| length <= SMALL_ANSWER)
+}
+
 impl Kind {
-    /// Whether it costs nothing beyond its request.
-    fn is_small(&self) -> bool {
-        let hint = match self {
+    fn size_hint(&self) -> SizeHint {
+        match self {
             Self::Router(body) => body.size_hint(),
             Self::Front(body) => body.size_hint(),
-        };
-        hint.upper().is_some_and(|most| most <= SMALL_ANSWER)
+        }
     }
 
     fn poll_frame(
@@ -260,9 +261,6 @@ impl http_body::Body for Reply {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.body {
-            Kind::Router(body) => body.size_hint(),
-            Kind::Front(body) => body.size_hint(),
-        }
+        self.body.size_hint()
     }
 }

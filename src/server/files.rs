@@ -10,7 +10,6 @@ use std::fs::{self, Metadata};
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +20,8 @@ use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tower_http::services::fs::{Backend, File};
+
+use super::bounds::SMALL_ANSWER;
 
 /// The one hidden name that is meant for the public (RFC 8615).
 const WELL_KNOWN: &str = ".well-known";
@@ -129,9 +130,10 @@ impl Backend for Folder {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
             let file = rustix::fs::open(link(&found), flags, Mode::empty()).map_err(of_path)?;
             let file = fs::File::from(file);
-            let small = usize::try_from(metadata.len()).ok().filter(|length| *length <= SMALL);
-            let begin =
-                small.map(|length| piece(&file, 0, length)).transpose()?.unwrap_or_default();
+            // A small one as a whole: its answer may take so much, and there is no second way to a thread then.
+            let small =
+                usize::try_from(metadata.len()).ok().filter(|_| metadata.len() <= SMALL_ANSWER);
+            let begin = small.map_or_else(|| Ok(Vec::new()), |length| piece(&file, 0, length))?;
             Ok(OpenFile { file: Arc::new(file), metadata, begin, at: 0, reading: None })
         })
     }
@@ -141,10 +143,6 @@ impl Backend for Folder {
         blocking(move || fs::File::from(folder.find(&path)?).metadata())
     }
 }
-
-/// Bytes of a file up to which it is read as a whole when it is opened: no more than what an answer may
-/// take that waits for no room.
-const SMALL: usize = 4 << 10;
 
 /// A file of the site that is being sent: as many bytes as it had when it was opened, since that many are
 /// promised. What is added later is left out; where some are missing, the response has to break off.
@@ -165,16 +163,8 @@ pub(super) struct OpenFile {
 /// So many bytes of a file from there on, or as many as there are.
 fn piece(file: &fs::File, at: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
-    let mut filled = 0;
-    while filled < length {
-        match file.read_at(&mut bytes[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.truncate(filled);
+    let count = rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut bytes[..], at))?;
+    bytes.truncate(count);
     Ok(bytes)
 }
 

@@ -1,5 +1,7 @@
 //! The head of an answer, from bytes (RFC 9112, 4 and 6.3). Pure.
 
+use std::mem::MaybeUninit;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
@@ -65,9 +67,10 @@ pub(super) struct Head {
 /// # Errors
 /// Where it is not one, or could be read in more than one way.
 pub(super) fn take(read: &mut BytesMut, to_head: bool) -> Result<Option<Head>, Malformed> {
-    let mut lines = [httparse::EMPTY_HEADER; HEADERS];
-    let mut response = httparse::Response::new(&mut lines);
-    let length = match response.parse(read) {
+    let mut lines = [const { MaybeUninit::uninit() }; HEADERS];
+    let mut response = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    let length = match config.parse_response_with_uninit_headers(&mut response, read, &mut lines) {
         Ok(httparse::Status::Complete(length)) if length <= HEAD_SIZE => length,
         Ok(httparse::Status::Partial) if read.len() < HEAD_SIZE => return Ok(None),
         Ok(_) => return Err(malformed!("its head is too large")),
@@ -79,20 +82,21 @@ pub(super) fn take(read: &mut BytesMut, to_head: bool) -> Result<Option<Head>, M
     let version = if response.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
     // The values stay where they are: each is a slice of the one buffer.
     let start = read.as_ptr().addr();
-    let mut places = [(0, 0, 0, 0); HEADERS];
-    let count = response.headers.len();
-    for (place, line) in places.iter_mut().zip(response.headers.iter()) {
+    let place = |line: &httparse::Header<'_>| {
         let (name, value) = (line.name.as_ptr().addr() - start, line.value.as_ptr().addr());
-        *place = (name, line.name.len(), value.wrapping_sub(start), line.value.len());
-    }
+        (name, line.name.len(), value.wrapping_sub(start), line.value.len())
+    };
+    let places: Vec<_> = response.headers.iter().map(place).collect();
     let head = read.split_to(length).freeze();
-    let mut headers = headers(&head, &places[..count])?;
+    let mut headers = headers(&head, &places)?;
 
     let framing = framing(&headers, status, version, to_head)?;
     if status.is_informational() || status == StatusCode::NO_CONTENT {
         // It may not be there (RFC 9110, 8.6), whatever the app says.
         headers.remove(CONTENT_LENGTH);
-    } else if let Some(length) = headers.remove(CONTENT_LENGTH) {
+    } else if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+        && let Some(length) = headers.remove(CONTENT_LENGTH)
+    {
         // One that is said twice is said once (RFC 9112, 6.3).
         headers.insert(CONTENT_LENGTH, length);
     }

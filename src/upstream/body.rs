@@ -93,7 +93,7 @@ where
         if !exchange.sending.is_done() {
             return None;
         }
-        exchange.is_over();
+        exchange.ends_in_order();
         Some(Tunnel { stream: exchange.socket, read: exchange.read.freeze() })
     }
 
@@ -102,7 +102,7 @@ where
         self.rest = Rest::Nothing;
         let (exchange, home) = (self.exchange.take(), self.home.take());
         let Some(exchange) = exchange else { return };
-        exchange.is_over();
+        exchange.ends_in_order();
         if let Some((pool, terms)) = home
             && exchange.sending.is_done()
             && exchange.read.is_empty()
@@ -167,7 +167,7 @@ where
             if ready!(self.poll_more(cx, to_come)?) == 0 {
                 let is_whole = matches!(self.rest, Rest::ToEnd);
                 if let Some(exchange) = self.exchange.take() {
-                    exchange.is_over();
+                    exchange.ends_in_order();
                 }
                 let end = if is_whole { None } else { Some(Err(UpstreamError::Cut)) };
                 return Poll::Ready(end);

@@ -127,7 +127,7 @@ where
     }
 
     /// All that was to be said is said: the connection is to be kept, or closed in order.
-    pub(super) fn is_over(&self) {
+    pub(super) fn ends_in_order(&self) {
         if self.sending.has_body() && self.sending.is_done() {
             self.socket.ends_with_reset(false);
         }

@@ -189,15 +189,15 @@ impl Exchange {
     async fn misbehave(&mut self, name: &str, request: &str) -> std::io::Result<bool> {
         match name {
             "die" => std::process::abort(),
-            "hang" | "deaf" => {
-                if name == "deaf" {
-                    // Not even the rest of the request is read. It does see that its client goes: the sockets
-                    // of one that does not would count as memory that the instance never gives back.
-                    while !is_left(&self.stream)? {
-                        sleep(LOOK).await;
-                    }
-                    return Ok(true);
+            // Not even the rest of the request is read. It does see that its client goes: the sockets of one that
+            // does not would count as memory that the instance never gives back.
+            "deaf" => {
+                while !has_left(&self.stream)? {
+                    sleep(LOOK).await;
                 }
+                Ok(true)
+            }
+            "hang" => {
                 let mut scrap = Vec::new();
                 while self.stream.read_buf(&mut scrap).await.unwrap_or(0) > 0 {
                     scrap.clear();
@@ -293,7 +293,7 @@ impl Exchange {
 }
 
 /// Whether the other end has closed its side, whatever there is to be read before that.
-fn is_left(stream: &TcpStream) -> std::io::Result<bool> {
+fn has_left(stream: &TcpStream) -> std::io::Result<bool> {
     let mut asked = [PollFd::new(stream, PollFlags::RDHUP)];
     poll(&mut asked, Some(&Timespec::default()))?;
     Ok(asked[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR))

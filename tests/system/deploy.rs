@@ -1,7 +1,6 @@
 //! `romuoctl deploy` and `rollback`: what serves, what is told, what is kept.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader};
 
 use serde_json::Value;
 
@@ -398,9 +397,7 @@ signal.pause()
 fn what_is_being_deployed_is_not_uninstalled() {
     let shop = Shop::boot();
     shop.deploy();
-    let mut deploy = shop.0.spawn(&["python3", "-c", DEPLOYS]);
-    let mut said = String::new();
-    BufReader::new(deploy.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let (mut deploy, said) = shop.0.spawn_until_heard(&["python3", "-c", DEPLOYS]);
     assert_eq!(said, "held\n");
     let refused = shop.ctl(&["uninstall-units"]).exits(1);
     assert!(refused.stderr.contains("deploy"), "{refused:?}");

@@ -1,6 +1,5 @@
 //! Instances that crashed too often: they are tried again, and until then clients are told so.
 
-use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
@@ -169,9 +168,7 @@ fn an_errored_instance_is_said_to_be_one_and_anybody_may_start_it_at_once() {
     assert!(own.trim_end_matches(" kB").parse::<u64>().unwrap() < 4 << 10, "{own}");
 
     // Those who hold connections and say nothing keep nobody from an answer.
-    let mut mute = machine.spawn(&["python3", "-c", HOLDS]);
-    let mut said = String::new();
-    BufReader::new(mute.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let (mut mute, said) = machine.spawn_until_heard(&["python3", "-c", HOLDS]);
     assert_eq!(said, "held\n");
     is_turned_away(&asked(&machine, &[]));
     mute.kill().unwrap();

@@ -111,6 +111,14 @@ impl Machine {
         child.spawn().unwrap()
     }
 
+    /// Starts a command in the background, and waits for the first line that it says.
+    pub(crate) fn spawn_until_heard(&self, command: &[&str]) -> (std::process::Child, String) {
+        let mut child = self.spawn(command);
+        let mut said = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        (child, said)
+    }
+
     /// Starts a process that takes so many MiB of memory in the cgroup of another one.
     pub(crate) fn hog(&self, pid: &str, mebibytes: u8) -> std::process::Child {
         self.sandbox.write("/srv/hog.py", HOG).unwrap();

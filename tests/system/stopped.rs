@@ -1,7 +1,4 @@
 //! A stop of the app while a command of it is under way: whatever that was, it was no failure.
-
-use std::io::{BufRead as _, BufReader};
-
 use crate::machine::Machine;
 
 /// What a command says that is there to be stopped.
@@ -63,9 +60,7 @@ signal.pause()
 fn a_roll_that_waits_is_ended_by_a_cancel_and_by_a_stop_before_anything_is_touched() {
     let machine = Machine::serving("");
     let before = [machine.pid(1), machine.pid(2)];
-    let mut holder = machine.spawn(&["python3", "-c", ROLLER]);
-    let mut taken = String::new();
-    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut taken).unwrap();
+    let (mut holder, _) = machine.spawn_until_heard(&["python3", "-c", ROLLER]);
     let waiting = |verb: &[&str]| {
         let begun = Machine::now();
         let asked = machine.spawn(verb);

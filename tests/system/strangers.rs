@@ -1,7 +1,5 @@
 //! A user of the machine who has nothing to do with the app, and holds whatever he may open.
 
-use std::io::{BufRead as _, BufReader};
-
 use crate::machine::{Machine, Ran};
 
 /// Opens and locks every file and folder that it may, below the folders that it is given, in every way
@@ -89,9 +87,8 @@ fn everything_works_while_a_stranger_holds(how: &str) {
     machine.run(&["sh", "-c", OLDER]).ok();
 
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c"];
-    let mut stranger = machine.spawn(&[&nobody, &[STRANGER, how][..], &WHERE].concat());
-    let mut count = String::new();
-    BufReader::new(stranger.stdout.as_mut().unwrap()).read_line(&mut count).unwrap();
+    let command = [&nobody, &[STRANGER, how][..], &WHERE].concat();
+    let (mut stranger, count) = machine.spawn_until_heard(&command);
     assert!(count.trim().parse::<usize>().unwrap() > WHERE.len(), "{how}: it holds {count:?}");
 
     machine.sandbox.write("/srv/shop/more.txt", "more").unwrap();
@@ -126,9 +123,7 @@ fn who_is_waited_for_is_named() {
     let machine = Machine::serving("");
     let hold = "umask 077; exec flock $0 sh -c 'echo taken; exec sleep infinity'";
     let lock = "/etc/romuo/.install.lock";
-    let mut holder = machine.spawn(&["sh", "-c", hold, lock]);
-    let mut taken = String::new();
-    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut taken).unwrap();
+    let (mut holder, _) = machine.spawn_until_heard(&["sh", "-c", hold, lock]);
     let said = machine.ctl(&["install-units", "--force"]).exits(1).stderr;
     for part in
         ["another romuoctl is changing what is installed in /etc/romuo: process ", "of root"]

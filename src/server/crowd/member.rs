@@ -90,7 +90,7 @@ impl Member {
         if !self.leaves.load(Relaxed) {
             return Poll::Pending;
         }
-        let need = if self.gives_place() { Need::Place } else { Need::Bytes };
+        let need = if self.gives_place.load(Relaxed) { Need::Place } else { Need::Bytes };
         if self.rank(Instant::now(), need).is_some() {
             return Poll::Ready(());
         }
@@ -107,11 +107,6 @@ impl Member {
     pub(in super::super) fn stays(&self) {
         self.leaves.store(false, Relaxed);
         self.gives_place.store(false, Relaxed);
-    }
-
-    /// Whether its place is needed; else it is only what it holds.
-    fn gives_place(&self) -> bool {
-        self.gives_place.load(Relaxed)
     }
 
     /// Asks it to leave; whether it was not asked before.

@@ -13,7 +13,7 @@ use crate::hostile::rows::{Also, Row, Serves};
 /// How soon a good client is answered, all but one time in a hundred.
 const GOOD: Duration = Duration::from_secs(1);
 
-/// How long memory is given to come back by itself.
+/// How long memory is given to come back by itself, and again.
 const SETTLED: Duration = Duration::from_secs(5);
 
 /// How long the app may take to see that its client has gone.
@@ -75,6 +75,7 @@ impl Trials {
 
     /// Waits until all instances hold what they held before, and a little.
     pub(super) fn until_back(&self, ended: Instant, most: Duration) -> Back {
+        let mut relief = SETTLED;
         loop {
             let (now, limit) = (self.ground.memory(), self.way.memory.bytes());
             let is_back = |(now, before): (&u64, &u64)| *now <= before + margin(*before, limit);
@@ -85,8 +86,9 @@ impl Trials {
             if ended.elapsed() > most {
                 return Back::Not;
             }
-            if ended.elapsed() > SETTLED {
+            if ended.elapsed() > relief {
                 self.ground.relieve();
+                relief += SETTLED;
             }
             std::thread::sleep(LOOK);
         }
