@@ -118,15 +118,27 @@ fn is_authority(bytes: &[u8]) -> bool {
             !address.is_empty()
                 && address.iter().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(byte))
         }),
-        None => {
-            !host.is_empty()
-                && host
-                    .iter()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte))
-        }
+        None => !host.is_empty() && host.iter().all(|byte| OF_NAMES[usize::from(*byte)]),
     };
     name && port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
 }
+
+/// Whether a byte may stand in a name: each request has one, and each byte of it is looked at.
+const OF_NAMES: [bool; 256] = {
+    let mut is_allowed = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        is_allowed[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let marks = b"-._~%!$&'()*+,;=";
+    let mut at = 0;
+    while at < marks.len() {
+        is_allowed[marks[at] as usize] = true;
+        at += 1;
+    }
+    is_allowed
+};
 
 #[cfg(test)]
 mod tests {

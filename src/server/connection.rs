@@ -108,28 +108,28 @@ pub(super) async fn serve(
     if protocol == Protocol::Http2 {
         let serving = http2::serve(first, stream, &host, &account, &member);
         if let Some(stream) = Box::pin(serving).await {
-            say_farewell(stream, host.bounds.farewell, &member).await;
+            Box::pin(say_farewell(stream, host.bounds.farewell, &member)).await;
         }
         return None;
     }
+    // What comes between two idle times is boxed, so that an idle connection does not hold the room for it.
     loop {
         // Before anything of the request is buffered but these bytes.
         let permit = open(&account, &host, &member).await?;
-        // Boxed, so that an idle connection does not hold the room for it.
         let idle_since;
         let left = Box::pin(http1::serve(first, stream, &host, &account, &member)).await;
         match left {
             Left::Closed => return None,
             Left::Open(open) => {
                 drop(permit);
-                say_farewell(open, host.bounds.farewell, &member).await;
+                Box::pin(say_farewell(open, host.bounds.farewell, &member)).await;
                 return None;
             }
             Left::Tunnel(open, sent, tunnel) => {
                 drop(permit);
                 open.find_out_when_gone();
                 let idle = host.bounds.tunnel_idle;
-                tunnel::run(*tunnel, open, &sent, idle, &account, &member).await;
+                Box::pin(tunnel::run(*tunnel, open, &sent, idle, &account, &member)).await;
                 return None;
             }
             Left::Idle(idle, unused, since) => (stream, first, idle_since) = (idle, unused, since),

@@ -100,9 +100,11 @@ pub(super) async fn serve(
 /// What hyper has not used, and what it has not had.
 fn both(unused: Bytes, next: Bytes) -> Bytes {
     match (unused.is_empty(), next.is_empty()) {
-        (_, true) => unused,
-        (true, _) => next,
-        _ => [unused, next].concat().into(),
+        // An empty slice of a buffer would keep it for as long as the connection is idle.
+        (true, true) => Bytes::new(),
+        (false, true) => unused,
+        (true, false) => next,
+        (false, false) => [unused, next].concat().into(),
     }
 }
 
@@ -209,5 +211,38 @@ fn patience(phase: Phase, host: &Host, activity: &Activity) -> Duration {
         // The shorter one, and then again: who is waited for changes without notice.
         Phase::Answering if activity.client_waits() => bounds.silence,
         Phase::Answering => bounds.stall,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Buf as _;
+
+    use super::*;
+
+    /// A buffer that others can see the end of.
+    #[derive(Clone)]
+    struct Buffer(Arc<[u8]>);
+
+    impl AsRef<[u8]> for Buffer {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn an_idle_connection_keeps_no_buffer_of_which_it_needs_nothing() {
+        let buffer = Buffer(Arc::from(&b"GET / HTTP/1.1"[..]));
+        let used = || {
+            let mut bytes = Bytes::from_owner(buffer.clone());
+            bytes.advance(bytes.len());
+            bytes
+        };
+        let left = both(used(), used());
+        assert_eq!((left.len(), Arc::strong_count(&buffer.0)), (0, 1));
+        let left = both(used(), Bytes::from_static(b"GET"));
+        assert_eq!((&left[..], Arc::strong_count(&buffer.0)), (&b"GET"[..], 1));
+        assert_eq!(both(Bytes::from_static(b"GET"), used()), "GET");
+        assert_eq!(both(Bytes::from_static(b"GET "), Bytes::from_static(b"/")), "GET /");
     }
 }

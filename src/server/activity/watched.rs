@@ -17,8 +17,10 @@ use super::super::stream::Stream;
 use super::{Activity, lock};
 use crate::budget::{Account, Extra, Permit, Queue};
 
-/// Bytes that are read for one unit of a turn, of which it has 128.
-const TURN: usize = 1 << 10;
+/// Bytes that are read for one unit of a turn, of which it has 128: of HTTP/1, whose bytes cost less the
+/// more there are, and of HTTP/2, where nine may be a frame.
+const H1_UNIT: usize = 4 << 10;
+const H2_UNIT: usize = 1 << 10;
 
 /// How often a client that has closed its side and takes its answer slowly is looked after, at most.
 const LEAST_PATIENCE: Duration = Duration::from_millis(50);
@@ -82,6 +84,10 @@ impl Watched {
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let Some(room) = &mut self.room else { return Poll::Ready(usize::MAX) };
         if self.activity.in_flight.load(Relaxed) > 0 {
+            if !self.activity.is_within_request() {
+                // hyper looks whether the client has left; at the most a next head comes.
+                return Poll::Ready(SMALL_HEAD);
+            }
             if room.body.is_none() {
                 room.body = room.account.extra(UPLOAD_MEMORY);
             }
@@ -182,7 +188,7 @@ impl AsyncRead for Watched {
         self.keep_next(buffer, before);
         let count = buffer.filled().len() - before;
         self.activity.received(count);
-        take_turn(count, cx);
+        take_turn(count / if self.room.is_some() { H1_UNIT } else { H2_UNIT }, cx);
         if count == 0 && self.activity.is_half_closed() {
             // hyper would end the connection. It is to ask again when the response is complete.
             *lock(&self.activity.half_closed) = Some(cx.waker().clone());
@@ -194,8 +200,8 @@ impl AsyncRead for Watched {
 
 /// Counts what was read for the turn that this connection has among the others: tokio counts reads, of which a
 /// turn has a hundred, and so many frames that say nothing would keep all others waiting.
-fn take_turn(read: usize, cx: &mut Context<'_>) {
-    for _ in 0..read / TURN {
+fn take_turn(units: usize, cx: &mut Context<'_>) {
+    for _ in 0..units {
         let Poll::Ready(unit) = poll_proceed(cx) else { return };
         unit.made_progress();
     }
