@@ -30,7 +30,7 @@ use crate::budget::{Account, Extra, Permit};
 const LOOKS: u32 = 4;
 
 /// How long an idle client whose place is needed may still send what it has begun, after GOAWAY.
-const GOODBYE: Duration = Duration::from_millis(100);
+const GOODBYE: Duration = Duration::from_millis(50);
 
 /// Serves the connection to its end. Gives the stream back where the client still has it open.
 pub(super) async fn serve(

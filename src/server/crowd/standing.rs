@@ -10,9 +10,10 @@ use super::Need;
 /// of the handshake, or directly behind it.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// How long a connection of HTTP/2 waits for its room while others wait for its place: about as long as it takes
-/// to find that those who have the room do nothing with it, twice.
-const QUEUE_GRACE: Duration = Duration::from_millis(500);
+/// How long a connection of HTTP/2 waits for its room while others wait for its place: as long as it takes to
+/// find that those who have the room do nothing with it. Thousands may wait for theirs at a time, and
+/// behind them in the kernel's queue those who would be answered at once.
+const QUEUE_GRACE: Duration = Duration::from_millis(250);
 
 /// How long nothing moves in a tunnel before it counts as idle while others wait: twice what an
 /// interactive session pauses.
@@ -107,7 +108,7 @@ mod tests {
             of(Kind::IdleWithBytes, 49),
             of(Kind::Head, 49),
             of(Kind::Slow { rate: SLOW }, 250),
-            of(Kind::Queued, 499),
+            of(Kind::Queued, 249),
             of(Kind::Tunnel, 1_999),
         ] {
             assert_eq!(standing.rank(Need::Place), None, "{standing:?}");
