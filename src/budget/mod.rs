@@ -99,9 +99,9 @@ impl Budget {
         })
     }
 
-    /// Whether somebody waits for something to be given back.
-    pub(crate) fn is_short(&self) -> bool {
-        self.0.waiting.load(Relaxed) > 0
+    /// How many wait for something to be given back.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.waiting.load(Relaxed)
     }
 
     /// Waits until somebody begins to wait, or did since the last call.

@@ -104,12 +104,12 @@ fn who_waits_for_the_budget_is_heard_and_gets_what_is_given_back() {
     let accounts = [(); 2].map(|()| budget.account());
     let mut lanes = accounts.map(|account| Lane::new(account, MOST));
     assert!(room(&mut lanes[0]));
-    assert!(!budget.is_short());
+    assert!(budget.waiting() == 0);
     assert!(!room(&mut lanes[1]));
-    assert!(budget.is_short());
+    assert!(budget.waiting() > 0);
     lanes[0].rest();
     assert!(room(&mut lanes[1]));
-    assert!(!budget.is_short());
+    assert!(budget.waiting() == 0);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn who_does_not_wait_any_more_keeps_nobody_waiting() {
     assert!(room(&mut first));
     assert!(!room(&mut second));
     drop(second);
-    assert!(!budget.is_short());
+    assert!(budget.waiting() == 0);
     let mut second = Lane::new(Arc::clone(&accounts[1]), MOST);
     drop(first);
     assert!(room(&mut second));
@@ -300,6 +300,6 @@ proptest! {
         }
         drop(lanes);
         prop_assert_eq!(budget.free(), [pool; 2]);
-        prop_assert!(!budget.is_short());
+        prop_assert!(budget.waiting() == 0);
     }
 }

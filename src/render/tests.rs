@@ -152,6 +152,18 @@ fn time_spans_are_exact_or_longer() {
 }
 
 #[test]
+fn with_little_memory_none_is_kept_at_hand() {
+    for (memory, is_little) in [("8M", true), ("32M", true), ("33M", false), ("300M", false)] {
+        let mut settings = settings();
+        settings.limits.memory = memory.parse().unwrap();
+        let units = render(&settings, &host()).unwrap();
+        let instance = units.files.iter().find(|unit| unit.name == settings.name.template());
+        let has_it = instance.unwrap().text.contains("\nEnvironment=_RJEM_MALLOC_CONF=");
+        assert_eq!(has_it, is_little, "{memory}");
+    }
+}
+
+#[test]
 fn systemd_waits_longer_for_the_end_than_the_server_does() {
     let mut settings = settings();
     settings.limits.stop_timeout = Duration::from_secs(60);

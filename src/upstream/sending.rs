@@ -19,8 +19,8 @@ use super::head::{self, Framing};
 use super::socket::Socket;
 
 /// How long a client that waits for 100 is kept waiting by an app that does not know the word: it gets
-/// the body then (RFC 9110, 10.1.1).
-const CONTINUE: Duration = Duration::from_secs(1);
+/// the body then (RFC 9110, 10.1.1). For so long the app is waited for, and the client keeps its place.
+const CONTINUE: Duration = Duration::from_millis(250);
 
 /// What is still to be sent of one request.
 #[derive(Debug)]

@@ -5,13 +5,14 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use listenfd::ListenFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, yield_now};
 use tokio::time::sleep;
 
 use crate::hostile::good::SMALL;
@@ -22,6 +23,13 @@ const HEAD: usize = 64 << 10;
 
 /// Bytes sent in one go of an answer that is large or never ends.
 const PIECE: usize = 16 << 10;
+
+/// A chunk, and a message of a WebSocket, of that size: one for all connections, since the app's memory counts
+/// for the instance.
+static CHUNK: LazyLock<Vec<u8>> =
+    LazyLock::new(|| [b"4000\r\n", &[b'.'; PIECE][..], b"\r\n"].concat());
+static MESSAGE: LazyLock<Vec<u8>> =
+    LazyLock::new(|| [&[0x82, 126, 0x40, 0x00], &[0; PIECE][..]].concat());
 
 /// How often an app that reads nothing looks whether its client is there.
 const LOOK: Duration = Duration::from_secs(1);
@@ -212,8 +220,7 @@ impl Exchange {
             }
             "endless" => {
                 self.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await?;
-                let chunk = [b"4000\r\n", &[b'.'; PIECE][..], b"\r\n"].concat();
-                self.for_ever(&chunk).await
+                self.for_ever(&CHUNK).await
             }
             "endless-head" => {
                 self.say(b"HTTP/1.1 200 OK\r\n").await?;
@@ -237,7 +244,7 @@ impl Exchange {
                     std::future::pending::<()>().await;
                 }
                 // A binary message of 16 KiB.
-                self.for_ever(&[&[0x82, 126, 0x40, 0x00], &[0; PIECE][..]].concat()).await
+                self.for_ever(&MESSAGE).await
             }
             _ => {
                 let known = ANSWERS.iter().find(|(known, ..)| *known == name);
@@ -281,8 +288,12 @@ impl Exchange {
         Ok(())
     }
 
+    /// Then it is the others' turn, as in the event loops of real apps: what is measured is not how long this
+    /// one writes without a break.
     async fn say(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.stream.write_all(bytes).await
+        self.stream.write_all(bytes).await?;
+        yield_now().await;
+        Ok(())
     }
 
     async fn for_ever(&mut self, bytes: &[u8]) -> std::io::Result<bool> {

@@ -9,7 +9,7 @@ use crate::upstream::Address;
 
 /// Variables that speak to `romuo-server` and would mean something else to the app, by how they begin
 /// (sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3), systemd.exec(5)).
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "LISTEN_",
     "NOTIFY_SOCKET",
     "WATCHDOG_",
@@ -18,6 +18,7 @@ const OURS: [&str; 8] = [
     "JOURNAL_STREAM",
     "SYSTEMD_EXEC_PID",
     "MANAGERPID",
+    "_RJEM_MALLOC_CONF",
 ];
 
 /// The variable by which the processes of one life of the app are found, also those that have left its

@@ -15,9 +15,9 @@ const GRACE: Duration = Duration::from_millis(50);
 /// behind them in the kernel's queue those who would be answered at once.
 const QUEUE_GRACE: Duration = Duration::from_millis(250);
 
-/// How long nothing moves in a tunnel before it counts as idle while others wait: twice what an
-/// interactive session pauses.
-const TUNNEL_GRACE: Duration = Duration::from_secs(2);
+/// How long nothing moves in a tunnel before it counts as idle while others wait: whoever waits for the place
+/// would be answered at once. Nobody else gives way after these.
+const TUNNEL_GRACE: Duration = Duration::from_millis(250);
 
 /// Bytes a second below which a client is slow while others wait. A phone at the edge of the net has ten
 /// times of it.
@@ -109,7 +109,7 @@ mod tests {
             of(Kind::Head, 49),
             of(Kind::Slow { rate: SLOW }, 250),
             of(Kind::Queued, 249),
-            of(Kind::Tunnel, 1_999),
+            of(Kind::Tunnel, 249),
         ] {
             assert_eq!(standing.rank(Need::Place), None, "{standing:?}");
         }
