@@ -62,7 +62,9 @@ impl Ending<'_> {
                 return self.hand_over(hand_over).await;
             }
             self.door.keep();
-            if siblings.is_empty() {
+            // Who is not there yet waits in the queue, where there is nobody to go on with.
+            let is_asked = self.door.open() > 0 || listeners.has_waiting();
+            if siblings.is_empty() && is_asked {
                 self.door.accept_until(&listeners, sleep(self.settings.reload.linger)).await;
             }
             drop(listeners);

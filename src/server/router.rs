@@ -26,6 +26,7 @@ const READS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
 /// The router of the public listeners: health at its configured path, the site everywhere else.
 pub(super) fn public(health_path: &str, health: Health, site: Option<Site>) -> Router {
+    let health = Health { speaker: Speaker::App, ..health };
     let router = Router::new()
         .route(&literal(health_path), any(async move |request| health.answer(request).await));
     match site {
@@ -52,18 +53,32 @@ pub(super) struct Health {
     figures: Arc<Figures>,
     /// Responses on the public listeners.
     answered: Arc<Answers>,
+    speaker: Speaker,
+}
+
+/// Whose health is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    /// That of the app. An instance that is about to leave answers what it is asked, and its siblings
+    /// go on: a monitor that asks again on its connection is to hear of neither.
+    App,
+    /// That of the instance alone.
+    Instance,
 }
 
 impl Health {
     pub(super) fn new(figures: Arc<Figures>, answered: Arc<Answers>) -> Self {
-        Self { figures, answered }
+        Self { figures, answered, speaker: Speaker::Instance }
     }
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
         if let Err(refusal) = only_reads(request).await {
             return refusal;
         }
-        let report = self.figures.report(&self.answered);
+        let mut report = self.figures.report(&self.answered);
+        if self.speaker == Speaker::App && report.status == Status::Draining {
+            report.status = Status::Ok;
+        }
         let code = match report.status {
             Status::Ok => StatusCode::OK,
             Status::Draining | Status::Failing => StatusCode::SERVICE_UNAVAILABLE,

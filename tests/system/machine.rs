@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use http::uri::PathAndQuery;
 use romuo::journal::Entry;
-use romuo::load::{self, Body, Mix, Request, Running, Site};
+use romuo::load::{self, Body, Kind, Mix, Request, Running, Site};
 use romuo::sandbox::{Output, Sandbox, SandboxBuilder};
 use serde_json::Value;
 
@@ -255,9 +255,13 @@ impl Machine {
         }
     }
 
-    /// The clients that a server on the net meets.
+    /// The clients that a server on the net meets, monitors among them.
     pub(crate) fn mixed() -> Mix {
+        let health = Request::get(PathAndQuery::from_static("/health"));
         Mix::standard(ADDRESS, &Self::site())
+            .clients(Kind::KeepAlive { gap: Duration::from_millis(7) }, 2, &health)
+            .clients(Kind::KeepAlive { gap: Duration::from_millis(500) }, 2, &health)
+            .clients(Kind::Http2 { streams: 2, gap: Duration::from_millis(30) }, 1, &health)
     }
 
     /// Starts a load inside.

@@ -325,3 +325,25 @@ async fn health_and_the_control_socket_are_asked_in_the_same_way() {
         assert_eq!(server.answered.failed(), 0);
     }
 }
+
+#[tokio::test]
+async fn the_public_port_tells_of_the_app_and_the_control_socket_of_the_instance() {
+    let settings = Settings::new("romuo".parse().unwrap(), "/".into());
+    let doors: [(fn(Health) -> Router, u16, &str); 2] = [
+        (|health| router::public("/health", health, None), 200, r#""status":"ok""#),
+        (router::control, 503, r#""status":"draining""#),
+    ];
+    for (door, code, status) in doors {
+        let health = |drain: &Drain| {
+            Health::new(Arc::new(Figures::new(&settings, None, drain.clone())), Arc::default())
+        };
+        let router = |drain: &Drain| Handler::Router(door(health(drain)));
+        let mut server = Server::with(router, wide(), NEVER);
+        let mut client = server.connect().await;
+        assert_eq!(client.get("/health").await.code(), 200);
+        server.begin_drain().await;
+        let answer = client.get("/health").await;
+        assert_eq!((answer.code(), answer.is_last()), (code, true));
+        assert!(answer.body.contains(status), "{}", answer.body);
+    }
+}
