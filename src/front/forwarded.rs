@@ -12,11 +12,15 @@ use http::HeaderMap;
 use http::header::{FORWARDED, HOST, HeaderName, HeaderValue};
 
 use crate::config::Subnet;
+use crate::health::QUESTION;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST_AS_ASKED: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// What romuo says of itself.
+const OF_ROMUO: HeaderName = HeaderName::from_static(QUESTION);
 
 /// What every name of theirs begins with.
 const PREFIX: &str = "x-forwarded-";
@@ -64,11 +68,12 @@ pub(crate) fn tell(headers: &mut HeaderMap, peer: &Peer) {
 }
 
 /// Whether it is a name that nobody may use: one with `_`, which many programs take for the same name
-/// with `-` (CGI made it so) and which would get past every rule for that; and, of a peer that is not
-/// trusted, those by which it speaks of others.
+/// with `-` (CGI made it so) and which would get past every rule for that; that of romuo's own questions;
+/// and, of a peer that is not trusted, those by which it speaks of others.
 pub(super) fn is_doubtful(name: &HeaderName, trusted: bool) -> bool {
     let text = name.as_str();
     text.as_bytes().contains(&b'_')
+        || *name == OF_ROMUO
         || !trusted && (text.starts_with(PREFIX) || *name == FORWARDED || *name == REAL_IP)
 }
 
@@ -112,6 +117,14 @@ mod tests {
             .collect();
         lines.sort();
         lines
+    }
+
+    #[test]
+    fn nobody_passes_for_a_question_of_romuo() {
+        for peer in [Some("192.0.2.1"), Some("127.0.0.1"), None] {
+            let lines = told(peer, &[("host", "x"), ("romuo-health", "1")]);
+            assert!(!lines.iter().any(|line| line.starts_with("romuo-health")), "{lines:?}");
+        }
     }
 
     #[test]

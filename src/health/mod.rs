@@ -15,3 +15,6 @@ pub(crate) use probe::ask;
 pub use probe::probe;
 pub use report::{AppReport, Memory, Recycled, Report, Status};
 pub use swap::{SwapAnswer, SwapState, may_swap, swap};
+
+/// The header by which an app tells the questions of romuo from those of visitors, whose are kept from it.
+pub const QUESTION: &str = "romuo-health";

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use http::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
+use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, USER_AGENT};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty};
 use tokio::time::timeout;
 
+use crate::health::QUESTION;
 use crate::upstream::{Address, Pool, UpstreamError};
 
 /// Who asks, for the logs of the app.
@@ -42,6 +43,7 @@ pub(super) async fn ask(pool: &Arc<Pool>, path: &str, patience: Duration) -> Res
         let headers = request.headers_mut();
         headers.insert(HOST, HeaderValue::from_static("localhost"));
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.insert(HeaderName::from_static(QUESTION), HeaderValue::from_static("1"));
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         let answer = pool.send(request, true).await.map_err(|failed| match failed.error {
             UpstreamError::Connect(_) => Trouble::Closed(pool.address().clone()),
