@@ -5,7 +5,7 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`text`] | text of others, as it may be printed |
+//! | [`text`] | text of others, as it may be printed; words that were mistyped |
 //! | [`mod@unit`] | names of apps, instances and units; the states systemd reports |
 //! | [`account`] | the users of the machine, and programs that run as one of them |
 //! | [`clock`] | the clocks that no one sets |

@@ -23,6 +23,7 @@ mod keys;
 mod needs;
 mod options;
 mod pm2;
+mod port;
 mod procfile;
 mod report;
 mod scan;

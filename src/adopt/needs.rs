@@ -4,6 +4,7 @@ use std::path::{Component, Path};
 
 use super::environment::{Environment, SERVE, is_short_line};
 use super::pm2::Mapping;
+use super::port::{self, Said};
 use super::scan;
 use super::values::{self, is_off};
 
@@ -45,7 +46,8 @@ impl Mapping<'_> {
     /// The port that the script itself falls back to, and a note where it looks at no other.
     pub(super) fn port_in_source(&mut self, script: &str) -> Option<u16> {
         let text = scan::read(&self.directory.join(script))?;
-        let (port, asks) = scan::port_in(&text);
+        let Said { port, asks } = port::said(&text);
+        let port = port.map(|(_, port)| port);
         if let (Some(port), false) = (port, asks) {
             self.notes.push(format!(
                 "{script} listens on {port} and does not look at PORT: write \

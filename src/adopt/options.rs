@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::text::nearest;
+
 /// What becomes of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -358,9 +360,7 @@ fn camel_case(name: &str) -> String {
 /// The option that somebody may have meant who wrote `key`.
 pub(super) fn near(key: &str) -> Option<&'static str> {
     let names = OPTIONS.iter().flat_map(|known| known.aliases.iter().chain([&known.name]));
-    let near = names.map(|name| (strsim::damerau_levenshtein(&key.to_lowercase(), name), *name));
-    // One typo in three letters still leaves a name recognizable.
-    near.filter(|(distance, name)| *distance <= (name.len() / 3).min(3)).min().map(|(_, name)| name)
+    nearest(key, names.copied())
 }
 
 /// The table of options in Markdown, for `docs/pm2.md`.

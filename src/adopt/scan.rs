@@ -171,20 +171,6 @@ pub(super) fn sources(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The port that a source falls back to: `process.env.PORT || 8080`, `.listen(8080`, `port=8080`;
-/// and whether it looks at `PORT` at all.
-pub(super) fn port_in(text: &str) -> (Option<u16>, bool) {
-    let says =
-        |line: &&str| line.contains("PORT") || line.contains(".listen(") || line.contains("port=");
-    (text.lines().filter(says).find_map(number_in), text.contains("PORT"))
-}
-
-/// The first number of a line that is a port of an app, 1024 to 65535.
-fn number_in(line: &str) -> Option<u16> {
-    let numbers = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    numbers.filter_map(|word| word.parse().ok()).find(|port| *port >= 1024)
-}
-
 /// Calls `each` for the files below `directory`, less what is hidden or foreign.
 fn walk(directory: &Path, depth: usize, left: &mut usize, each: &mut dyn FnMut(&Path)) {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();

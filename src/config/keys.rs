@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::text::nearest;
+
 /// The keys that were asked for, each with its table; the top level is the table "".
 #[derive(Debug, Default)]
 pub(super) struct Keys(BTreeSet<(&'static str, &'static str)>);
@@ -39,13 +41,8 @@ impl Keys {
             };
         }
         let candidates = self.candidates(table);
-        let near = candidates
-            .iter()
-            .map(|known| (strsim::damerau_levenshtein(&name.to_lowercase(), known), known))
-            .filter(|(distance, known)| *distance <= typos(known))
-            .min();
-        match near {
-            Some((_, known)) => format!("did you mean `{known}`?"),
+        match nearest(name, candidates.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
             None => format!("known here: {}", candidates.join(", ")),
         }
     }
@@ -63,9 +60,4 @@ impl Keys {
         let dotted = |(table, name): &(&str, &str)| format!("{table}.{name}");
         self.0.iter().map(|key| dotted(key).trim_start_matches('.').to_owned()).collect()
     }
-}
-
-/// How many typos still leave `known` recognizable: one in three letters.
-fn typos(known: &str) -> usize {
-    (known.len() / 3).max(1)
 }

@@ -1,4 +1,4 @@
-//! Text of others, as it may be printed.
+//! Text of others, as it may be printed, and words that were mistyped.
 //!
 //! A terminal obeys what it is sent: a sequence of control characters moves the cursor over lines that
 //! are there, changes the title, or answers with keys that nobody pressed; a bidirectional control shows
@@ -12,6 +12,7 @@
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod hidden;
+mod near;
 mod stream;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use self::hidden::is_hidden;
+pub use self::near::nearest;
 pub use self::stream::Shower;
 
 /// What our own styles set (SGR, ECMA-48): none, bold, dim, and the colours but black and white. Nothing

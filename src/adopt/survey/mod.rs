@@ -12,6 +12,7 @@ use super::command::Made;
 use super::draft::{Draft, app_name};
 use super::environment::is_short_line;
 use super::error::AdoptError;
+use super::port;
 use super::scan;
 use crate::config;
 use crate::program;
@@ -161,13 +162,11 @@ const DEFAULT_PORT: u16 = 3000;
 
 /// The port that the sources fall back to, and whether they look at `PORT` at all.
 fn port_in_sources(directory: &Path) -> (Option<u16>, bool) {
-    let (mut port, mut asks) = (None, false);
-    for text in scan::sources(directory).iter().filter_map(|file| scan::read(file)) {
-        let (found, looks) = scan::port_in(&text);
-        port = port.or(found);
-        asks |= looks;
-    }
-    (port, asks)
+    let texts = scan::sources(directory);
+    let said: Vec<_> =
+        texts.iter().filter_map(|file| Some(port::said(&scan::read(file)?))).collect();
+    let best = said.iter().filter_map(|said| said.port).min_by_key(|(place, _)| *place);
+    (best.map(|(_, port)| port), said.iter().any(|said| said.asks))
 }
 
 /// Files that `romuoctl import` takes.

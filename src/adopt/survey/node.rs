@@ -39,12 +39,13 @@ const ENTRIES: [&str; 12] = [
 ];
 
 /// Frameworks, by the package that they are.
-const FRAMEWORKS: [(&str, &str); 12] = [
+const FRAMEWORKS: [(&str, &str); 13] = [
     ("next", "a Next.js app"),
     ("nuxt", "a Nuxt app"),
     ("@nestjs/core", "a NestJS app"),
     ("@remix-run/serve", "a Remix app"),
     ("@sveltejs/kit", "a SvelteKit app"),
+    ("@astrojs/node", "an Astro app with a server"),
     ("@strapi/strapi", "a Strapi app"),
     ("fastify", "a Fastify app"),
     ("express", "an Express app"),
@@ -71,8 +72,9 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
     let framework = FRAMEWORKS.iter().find(|(name, _)| package.needs(name));
     let kind = framework.map_or("a Node app", |(_, kind)| kind);
     let framework = framework.map_or("", |(name, _)| name);
+    let is_page = framework.is_empty() && is_page(directory, &package);
     let (how, made) = command(directory, &package, framework)
-        .or_else(|| entry(directory, &package))
+        .or_else(|| (!is_page).then(|| entry(directory, &package)).flatten())
         .or_else(|| site(&package).is_none().then(|| script(directory, &package)).flatten())
         .unwrap_or_default();
     if made.words.is_empty() {
@@ -101,6 +103,13 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
     if framework == "next" && !directory.join(".next").is_dir() {
         notes.push("it is not built yet: `npm run build` comes first".into());
     }
+    if package.needs("socket.io") {
+        notes.push(
+            "socket.io begins with long polling, whose requests have to reach one and the same instance: \
+             write `transports: [\"websocket\"]` in its client, or `instances = 1`"
+                .into(),
+        );
+    }
     // What it builds is part of a release, what it caches is not.
     let writable = if framework == "next" { vec![".next/cache".into()] } else { Vec::new() };
     Some(Seen {
@@ -128,6 +137,7 @@ fn command(directory: &Path, package: &Package, framework: &str) -> Option<(Stri
         "nuxt" => Some("node .output/server/index.mjs"),
         "@nestjs/core" => Some("node dist/main.js"),
         "@sveltejs/kit" => Some("node build"),
+        "@astrojs/node" => Some("node dist/server/entry.mjs"),
         "@strapi/strapi" => Some("strapi start"),
         _ => None,
     };
@@ -179,9 +189,11 @@ fn entry(directory: &Path, package: &Package) -> Option<(String, Made)> {
     Some((format!("started by its file {entry}"), Made { words, ..Made::default() }))
 }
 
-/// The lines of its build, where it has one.
+/// The lines of its build, where it has one, or packages of which a lock file says which.
 fn build(directory: &Path, package: &Package) -> Vec<String> {
-    if !package.scripts.contains_key("build") {
+    let builds = package.scripts.contains_key("build");
+    let is_locked = LOCKS.iter().any(|(lock, _)| directory.join(lock).is_file());
+    if !builds && (!is_locked || package.dependencies.is_empty()) {
         return Vec::new();
     }
     let manager = manager(directory);
@@ -191,28 +203,35 @@ fn build(directory: &Path, package: &Package) -> Vec<String> {
         "yarn" => "yarn install --frozen-lockfile",
         "pnpm" => "pnpm install --frozen-lockfile",
         "bun" => "bun install --frozen-lockfile",
-        _ if ["package-lock.json", "npm-shrinkwrap.json"]
-            .iter()
-            .any(|lock| directory.join(lock).is_file()) =>
-        {
-            "npm ci"
-        }
+        _ if is_locked => "npm ci",
         // Without a lock file `npm ci` fails.
         _ => "npm install",
     };
-    vec![install.into(), format!("{manager} run build")]
+    let build = builds.then(|| format!("{manager} run build"));
+    [install.to_owned()].into_iter().chain(build).collect()
 }
+
+/// Files that say which packages there are, each with the manager that made it.
+const LOCKS: [(&str, &str); 6] = [
+    ("pnpm-lock.yaml", "pnpm"),
+    ("yarn.lock", "yarn"),
+    ("bun.lock", "bun"),
+    ("bun.lockb", "bun"),
+    ("package-lock.json", "npm"),
+    ("npm-shrinkwrap.json", "npm"),
+];
 
 /// The package manager that made the lock file.
 fn manager(directory: &Path) -> &'static str {
-    let locks = [
-        ("pnpm-lock.yaml", "pnpm"),
-        ("yarn.lock", "yarn"),
-        ("bun.lock", "bun"),
-        ("bun.lockb", "bun"),
-    ];
-    let lock = locks.iter().find(|(lock, _)| directory.join(lock).is_file());
+    let lock = LOCKS.iter().find(|(lock, _)| directory.join(lock).is_file());
     lock.map_or("npm", |(_, manager)| manager)
+}
+
+/// Whether its sources are those of a page: what a builder makes of them runs in a browser, whatever its
+/// files are called.
+fn is_page(directory: &Path, package: &Package) -> bool {
+    let pages = ["index.html", "public/index.html"];
+    site(package).is_some() && pages.iter().any(|page| directory.join(page).is_file())
 }
 
 fn site(package: &Package) -> Option<(&'static str, &'static str)> {

@@ -91,6 +91,7 @@ fn frameworks_of_node_have_their_own_commands() {
         ),
         ("\"start\": \"nest start\"", "@nestjs/core", "node dist/main.js"),
         ("", "nuxt", "node .output/server/index.mjs"),
+        ("\"start\": \"astro dev\"", "astro @astrojs/node", "node dist/server/entry.mjs"),
         ("\"start\": \"node a && node b\"", "koa", "npm run start"),
         ("\"prestart\": \"x\", \"start\": \"node a\"", "koa", "npm run start"),
         ("\"start\": \"nodemon a.js\", \"serve\": \"node a\"", "koa", "npm run serve"),
@@ -101,6 +102,8 @@ fn frameworks_of_node_have_their_own_commands() {
     let seen =
         surveyed(&[("package.json", &package("\"start\": \"a | b\"", "")), ("yarn.lock", "")]);
     assert_eq!(command(&seen), "yarn run start");
+    let seen = surveyed(&[("package.json", &package("\"start\": \"node a\"", "socket.io"))]);
+    assert!(seen.notes.iter().any(|note| note.contains("transports")), "{:?}", seen.notes);
     let routes = [("package.json", &*package("", "next")), ("app/api/health/route.ts", "")];
     assert_eq!(text(&surveyed(&routes), "health.path"), "/api/health");
 }
@@ -114,6 +117,22 @@ fn a_site_that_a_builder_makes_is_served_as_files() {
     assert_eq!(text(&seen, "static.root"), "dist");
     assert_eq!(text(&seen, "static.fallback"), "index.html");
     assert!(seen.notes[0].contains("npm run build"), "{:?}", seen.notes);
+    // What runs in a browser is called as what runs in Node.
+    for (entry, page, needs, root) in [
+        ("src/main.js", "index.html", "vite vue", "dist"),
+        ("src/index.js", "public/index.html", "react-scripts react", "build"),
+    ] {
+        let manifest = package("\"dev\": \"vite\", \"build\": \"vite build\"", needs);
+        let seen = surveyed(&[("package.json", &manifest), (entry, ""), (page, "")]);
+        assert_eq!(
+            (text(&seen, "static.root"), seen.draft.get("command")),
+            (root, None),
+            "{entry}"
+        );
+    }
+    let manifest = package("", "vite express");
+    let seen = surveyed(&[("package.json", &manifest), ("server.js", ""), ("index.html", "")]);
+    assert_eq!(command(&seen), "node server.js");
     let seen = surveyed(&[("index.html", ""), ("style.css", "")]);
     assert_eq!((text(&seen, "static.root"), seen.draft.get("command")), (".", None));
 }
@@ -213,10 +232,12 @@ fn the_other_languages_are_found_by_their_manifests() {
 #[test]
 fn what_builds_an_app_is_written_down_for_its_deploys() {
     let manifest = package("\"start\": \"node a\", \"build\": \"tsc\"", "koa");
+    let plain = package("\"start\": \"node a\"", "koa");
     let node = |lock| vec![("package.json", manifest.as_str()), (lock, "")];
     for (files, build) in [
         (node("package-lock.json"), vec!["npm ci", "npm run build"]),
         (node("README"), vec!["npm install", "npm run build"]),
+        (vec![("package.json", plain.as_str()), ("package-lock.json", "{}")], vec!["npm ci"]),
         (node("yarn.lock"), vec!["yarn install --frozen-lockfile", "yarn run build"]),
         (node("pnpm-lock.yaml"), vec!["pnpm install --frozen-lockfile", "pnpm run build"]),
         (vec![("Cargo.toml", "[package]\nname = \"shop\"")], vec!["cargo build --release"]),
