@@ -86,6 +86,7 @@ fn installed(settings: &Settings, units: &Units) -> BTreeMap<PathBuf, Entry> {
         units,
         config: "",
         source: Path::new("/romuo.toml"),
+        written: None,
         directory: &settings.directory,
         instances: settings.instances.count(NonZeroU16::MIN),
         earlier_instances: None,

@@ -1,23 +1,26 @@
 //! Which app, which configuration, which machine.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::error::Failure;
 use crate::config::{self, Instances, Settings};
 use crate::install;
+use crate::text::nearest;
 use crate::unit::AppName;
 
 /// What the global options say, and how they find the app.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Context {
     root: PathBuf,
-    app: Option<AppName>,
+    /// Those that were named.
+    apps: Vec<AppName>,
     config: Option<PathBuf>,
 }
 
 impl Context {
-    pub(super) fn new(root: PathBuf, app: Option<AppName>, config: Option<PathBuf>) -> Self {
-        Self { root, app, config }
+    pub(super) fn new(root: PathBuf, apps: Vec<AppName>, config: Option<PathBuf>) -> Self {
+        Self { root, apps, config }
     }
 
     /// The folder below which the machine lies.
@@ -30,18 +33,78 @@ impl Context {
         if self.root == Path::new("/") { Ok(()) } else { Err(Failure::NeedsRunning { verb }) }
     }
 
-    /// The app to work on.
+    /// The app to work on, whether or not it is installed.
     pub(super) fn app(&self) -> Result<AppName, Failure> {
-        match (&self.config, &self.app) {
+        match (&self.config, self.named()?) {
             (None, Some(app)) => Ok(app.clone()),
             (None, None) if !Path::new(LOCAL).exists() => self.only_installed(),
             _ => self.settings().map(|(settings, _)| settings.name),
         }
     }
 
+    /// The installed app to work on.
+    pub(super) fn installed_app(&self) -> Result<AppName, Failure> {
+        self.expect_installed(self.app()?)
+    }
+
+    /// The installed apps to look at: those that were named, else that of the folder one is in, else all.
+    pub(super) fn looked_at(&self) -> Result<Vec<AppName>, Failure> {
+        if self.config.is_none() && !self.apps.is_empty() {
+            if self.means_all() {
+                return self.all();
+            }
+            let named: BTreeSet<_> = self.apps.iter().cloned().collect();
+            return named.into_iter().map(|app| self.expect_installed(app)).collect();
+        }
+        if self.source().is_some() {
+            return Ok(vec![self.installed_app()?]);
+        }
+        self.all()
+    }
+
+    /// The installed apps to do something with: one, or each where `all` was named.
+    pub(super) fn acted_on(&self) -> Result<Vec<AppName>, Failure> {
+        if self.means_all() { self.all() } else { Ok(vec![self.installed_app()?]) }
+    }
+
+    /// Whether PM2's word for all apps was said.
+    fn means_all(&self) -> bool {
+        let [app] = self.apps.as_slice() else { return false };
+        self.config.is_none() && app.as_str() == ALL && !self.is_installed(app)
+    }
+
+    /// Every installed app.
+    fn all(&self) -> Result<Vec<AppName>, Failure> {
+        let all = self.installed_apps();
+        if all.is_empty() {
+            return Err(Failure::NoApp { installed: "no app is installed".into() });
+        }
+        Ok(all)
+    }
+
+    /// The one app that was named; none: none was.
+    fn named(&self) -> Result<Option<&AppName>, Failure> {
+        match self.apps.as_slice() {
+            [] => Ok(None),
+            [app] => Ok(Some(app)),
+            many => Err(Failure::OneApp { named: listed(many) }),
+        }
+    }
+
+    fn expect_installed(&self, app: AppName) -> Result<AppName, Failure> {
+        if self.is_installed(&app) {
+            return Ok(app);
+        }
+        let installed = self.installed_apps();
+        let near = nearest(app.as_str(), installed.iter().map(AppName::as_str)).map(str::to_owned);
+        let is_here = self.apps.is_empty();
+        let installed = listed(&installed);
+        Err(Failure::UnknownApp { app, near, installed, is_here })
+    }
+
     /// The configuration to work with, and the file it is from.
     pub(super) fn settings(&self) -> Result<(Settings, PathBuf), Failure> {
-        let path = match (&self.config, &self.app) {
+        let path = match (&self.config, self.named()?) {
             (Some(path), _) => path.clone(),
             (None, Some(app)) => self.installed_path(app),
             (None, None) if Path::new(LOCAL).exists() => LOCAL.into(),
@@ -73,16 +136,21 @@ impl Context {
     /// The configuration that somebody wrote: that of `--config`, or of the folder one is in; none: the app
     /// is named otherwise.
     pub(super) fn source(&self) -> Option<PathBuf> {
-        match (&self.config, &self.app) {
-            (Some(path), _) => Some(path.clone()),
-            (None, None) if Path::new(LOCAL).exists() => Some(LOCAL.into()),
-            _ => None,
+        match &self.config {
+            Some(path) => Some(path.clone()),
+            None if self.apps.is_empty() && Path::new(LOCAL).exists() => Some(LOCAL.into()),
+            None => None,
         }
     }
 
-    /// The same for this app.
-    pub(super) fn of(&self, app: AppName) -> Self {
-        Self { root: self.root.clone(), app: Some(app), config: None }
+    /// The same for an app that the verb itself names; none: it does not.
+    pub(super) fn naming(&self, app: Option<AppName>) -> Self {
+        self.naming_all(app.into_iter().collect())
+    }
+
+    /// The same for apps that the verb itself names, if it does.
+    pub(super) fn naming_all(&self, apps: Vec<AppName>) -> Self {
+        if apps.is_empty() { self.clone() } else { Self { apps, config: None, ..self.clone() } }
     }
 
     fn installed_path(&self, app: &AppName) -> PathBuf {
@@ -104,19 +172,29 @@ impl Context {
         self.root.join("run/romuo").join(format!("{app}.roll.progress.json"))
     }
 
+    fn installed_apps(&self) -> Vec<AppName> {
+        install::installed_apps(&self.root).unwrap_or_default().into_iter().collect()
+    }
+
     fn only_installed(&self) -> Result<AppName, Failure> {
-        let apps = install::installed_apps(&self.root).unwrap_or_default();
-        match Vec::from_iter(apps).as_slice() {
+        match self.installed_apps().as_slice() {
             [app] => Ok(app.clone()),
             [] => Err(Failure::NoApp { installed: "no app is installed".into() }),
             many => {
-                let names: Vec<_> = many.iter().map(AppName::as_str).collect();
-                let installed = format!("several apps are installed ({})", names.join(", "));
+                let installed = format!("several apps are installed ({})", listed(many));
                 Err(Failure::NoApp { installed })
             }
         }
     }
 }
 
+/// Names, in one line.
+fn listed(apps: &[AppName]) -> String {
+    apps.iter().map(AppName::as_str).collect::<Vec<_>>().join(", ")
+}
+
 /// The configuration of the app whose folder one is in.
 pub(super) const LOCAL: &str = "romuo.toml";
+
+/// What PM2 calls all apps.
+const ALL: &str = "all";

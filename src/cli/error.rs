@@ -18,7 +18,7 @@ use crate::program::ProgramError;
 use crate::release::ReleaseError;
 use crate::render::RenderError;
 use crate::ship::ShipError;
-use crate::unit::AppName;
+use crate::unit::{AppName, InstanceId};
 
 /// How a verb ends; the numbers are part of the contract with scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,34 @@ pub(super) enum Failure {
     #[error("there is no app to work on: no --app, no --config, no ./romuo.toml, and {installed}")]
     #[diagnostic(help("name it with --app NAME, or go to the folder of its romuo.toml"))]
     NoApp { installed: String },
+
+    #[error("{app} is not installed")]
+    #[diagnostic(help("{}", unknown_app(near.as_deref(), installed, *is_here)))]
+    UnknownApp {
+        app: AppName,
+        /// The one that may have been meant.
+        near: Option<String>,
+        /// Those that are, in one line.
+        installed: String,
+        /// It is that of the folder one is in.
+        is_here: bool,
+    },
+
+    #[error("{app} has no instance {instance}")]
+    #[diagnostic(help("it has {there}; `romuoctl scale` changes how many there are"))]
+    UnknownInstance { app: AppName, instance: InstanceId, there: String },
+
+    #[error("this works on one app at a time, and several were named: {named}")]
+    #[diagnostic(help("name one of them"))]
+    OneApp { named: String },
+
+    #[error("{sentence}")]
+    #[diagnostic(help("{help}"))]
+    Words { sentence: String, help: &'static str },
+
+    #[error("`{word}` is a verb of PM2, which romuo does in another way")]
+    #[diagnostic(help("{way}"))]
+    OfPm2 { word: String, way: &'static str },
 
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -125,6 +153,10 @@ pub(super) enum Failure {
         "what was there before serves; `romuoctl releases` lists what came of each"
     ))]
     RolledBack { sentence: String },
+
+    #[error("nothing was written: {app} would not start: {why}")]
+    #[diagnostic(help("mend that first; --force installs it as it is"))]
+    WouldNotStart { app: AppName, why: String },
 
     #[error("{app} is not installed, so there is nothing to deploy to")]
     #[diagnostic(help("`romuoctl install-units --now` in the folder of the app installs it"))]
@@ -276,6 +308,11 @@ impl Failure {
             | Self::Scale(_)
             | Self::Name(TakenError::Taken(_))
             | Self::NoApp { .. }
+            | Self::UnknownApp { .. }
+            | Self::UnknownInstance { .. }
+            | Self::OneApp { .. }
+            | Self::Words { .. }
+            | Self::OfPm2 { .. }
             | Self::NotInstalled { .. }
             | Self::NoHome { .. }
             | Self::WhichRelease { .. }
@@ -288,5 +325,17 @@ impl Failure {
             Self::RolledBack { .. } => Exit::RolledBack,
             _ => Exit::Failed,
         }
+    }
+}
+
+/// What to do about an app that is not installed.
+fn unknown_app(near: Option<&str>, installed: &str, is_here: bool) -> String {
+    match near {
+        _ if is_here => "`romuoctl install-units --now` installs the app of this folder".into(),
+        Some(near) => format!("did you mean `{near}`? Installed: {installed}"),
+        None if installed.is_empty() => {
+            "no app is installed; `romuoctl init` in the folder of one begins".into()
+        }
+        None => format!("installed: {installed}"),
     }
 }

@@ -42,6 +42,7 @@ impl Fitting {
             units: &self.units,
             config: &self.config,
             source: &install::config_path(&self.settings.name),
+            written: None,
             directory: &self.settings.directory,
             instances,
             earlier_instances: Some(instances),

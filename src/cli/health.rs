@@ -9,13 +9,17 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::{BAD, BUSY, GOOD, Printer, styled};
 use super::survey::Survey;
+use super::target::SomeApps;
 use crate::health::{AppReport, ProbeError, Report, Status};
 use crate::manager::{Systemd, UnitStatus};
 use crate::text::shown;
 use crate::unit::{AppName, InstanceId};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Health {}
+pub(super) struct Health {
+    #[command(flatten)]
+    target: SomeApps,
+}
 
 /// Of an instance in inherit mode there is no more to be said.
 const UNASKED: &str = "systemd says that it is up; its program takes the sockets itself, so that it cannot be asked alone";
@@ -23,6 +27,7 @@ const UNASKED: &str = "systemd says that it is up; its program takes the sockets
 /// What `health -o json` prints.
 #[derive(Debug, Serialize)]
 struct AppHealth {
+    app: String,
     status: Verdict,
     instances: Vec<InstanceHealth>,
 }
@@ -59,17 +64,33 @@ enum InstanceHealth {
 impl Health {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("health")?;
-        let app = context.app()?;
-        let survey = Survey::take(&app, context.root(), &Systemd::connect().await?).await?;
+        let manager = Systemd::connect().await?;
+        let mut all = Vec::new();
+        for app in self.target.looked_at(context)? {
+            all.push(AppHealth::ask(&app, context, &manager).await?);
+        }
+        match all.as_slice() {
+            [one] => printer.answer(one, one),
+            many => {
+                let texts: Vec<_> = many.iter().map(|of| format!("{}: {of}", of.app)).collect();
+                printer.answer(&many, texts.join("\n\n"));
+            }
+        }
+        let is_well = all.iter().all(|health| health.status == Verdict::Ok);
+        Ok(if is_well { Exit::Done } else { Exit::Unhealthy })
+    }
+}
+
+impl AppHealth {
+    async fn ask(app: &AppName, context: &Context, manager: &Systemd) -> Result<Self, Failure> {
+        let survey = Survey::take(app, context.root(), manager).await?;
         let answers = survey.health(context).await;
         let told = survey.instances.iter().zip(answers).map(|((id, unit), answer)| match answer {
             None => Ok(silent(*id, format!("{} {}", unit.name, unit.why_down()))),
-            Some(answer) => InstanceHealth::of(&app, *id, unit, answer),
+            Some(answer) => InstanceHealth::of(app, *id, unit, answer),
         });
         let instances = told.collect::<Result<Vec<_>, _>>()?;
-        let health = AppHealth { status: Verdict::of(&instances), instances };
-        printer.answer(&health, &health);
-        Ok(if health.status == Verdict::Ok { Exit::Done } else { Exit::Unhealthy })
+        Ok(Self { app: app.to_string(), status: Verdict::of(&instances), instances })
     }
 }
 

@@ -9,12 +9,13 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::lifecycle;
 use super::output::{BELOW, Printer};
+use super::scaling::installing;
 use crate::config::{self, Settings};
-use crate::install::{self, Change, Install, Lock, Plan, Resolved, VersionError};
+use crate::install::{self, Change, Install, Lock, Plan, Resolved, VersionError, Written};
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::release::{Pin, Store, runs_releases};
 use crate::render::{self, Host};
-use crate::text::{shown_below, shown_path};
+use crate::text::{shown, shown_below, shown_path};
 use crate::unit::AppName;
 
 #[derive(Debug, clap::Args)]
@@ -48,6 +49,11 @@ pub(super) struct UninstallUnits {
 }
 
 impl InstallUnits {
+    /// Of an app that is installed, and whose start at boot is to stay as it is.
+    pub(super) fn again() -> Self {
+        Self { dry_run: false, diff: false, now: false, no_enable: true, force: false }
+    }
+
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         let (settings, source) = context.settings()?;
         let root = context.root();
@@ -56,21 +62,31 @@ impl InstallUnits {
             return Err(Failure::RunsReleases { app: settings.name });
         }
         install::refuse_taken(root, &settings.name)?;
+        let source = std::path::absolute(source).map_err(Failure::Runtime)?;
+        let written = Written::of(&source, &config::to_toml(&settings));
         let resolved = resolved(settings, root)?;
         let settings = &resolved.settings;
         let app = &settings.name;
         let manager = running_manager(context).await?;
+        let mut obstacles = resolved.obstacles.clone();
+        if let Some(manager) = &manager {
+            obstacles.extend(taken_ports(settings, manager).await?);
+        }
+        if !self.dry_run && !self.force && !obstacles.is_empty() {
+            return Err(Failure::WouldNotStart { app: app.clone(), why: obstacles.join("; and ") });
+        }
         let host = host(root, manager.as_ref()).await?;
         let units = render::render(settings, &host)?;
         install::verify(&units, &host, root)?;
 
         // Planned and applied under one lock; who only looks needs none.
-        let lock = if self.dry_run { None } else { Some(install::lock(root)?) };
+        let lock = if self.dry_run { None } else { Some(installing(context).await?) };
         let earlier = context.installed_instances(settings);
         let install = Install {
             units: &units,
             config: &config::to_toml(settings),
-            source: &std::path::absolute(source).map_err(Failure::Runtime)?,
+            source: &source,
+            written,
             directory: &settings.directory,
             instances: settings.instances.count(cpus()),
             earlier_instances: earlier.map(|instances| instances.count(cpus())),
@@ -80,6 +96,9 @@ impl InstallUnits {
         let plan = install::plan(root, &install)?;
         let nothing = format!("{app} is installed as it should be");
         show(printer, &plan, self.diff, &nothing, Some(&resolved));
+        for obstacle in &obstacles {
+            printer.warn(format!("{app} will not start: {obstacle}"));
+        }
         if let Some(sentence) = install::runs_as_root(settings, root) {
             printer.warn(sentence);
         }
@@ -174,7 +193,17 @@ async fn remove(app: &AppName, context: &Context, lock: &Lock, plan: &Plan) -> R
     lifecycle::stop(app, context.root(), &manager).await?;
     install::apply(lock, plan)?;
     manager.daemon_reload().await?;
+    forget(app, context);
     Ok(manager.forget(app).await?)
+}
+
+/// Removes what its instances and rolls came to, counts of crashes among it: the next one of this name is
+/// another app. It is in memory, and goes with the next boot at the latest.
+fn forget(app: &AppName, context: &Context) {
+    let _ = std::fs::remove_dir_all(context.control_folder(app));
+    for path in [context.outcome_path(app), context.progress_path(app)] {
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 /// Whether the installed app runs releases, and is not to any more.
@@ -192,6 +221,31 @@ async fn refuse_other_ports(settings: &Settings, manager: &Systemd) -> Result<()
         return Ok(());
     }
     Err(Failure::OtherPorts { app: settings.name.clone(), open: socket.listen.join(", ") })
+}
+
+/// The addresses that others listen on, and who: a sentence each. What is open already is the app's own.
+async fn taken_ports(settings: &Settings, manager: &Systemd) -> Result<Vec<String>, Failure> {
+    let own = manager.status(&settings.name.socket()).await?;
+    if own.is_up() {
+        return Ok(Vec::new());
+    }
+    let mut sentences = Vec::new();
+    for address in settings.listen.iter().filter(|address| install::is_held(address)) {
+        let who = match install::holder(address) {
+            // It holds the sockets of units.
+            Some((1, _)) => {
+                let text = address.to_string();
+                let sockets = manager.list(&["*.socket"]).await?;
+                let unit =
+                    sockets.into_iter().find(|unit| unit.is_up() && unit.listen.contains(&text));
+                unit.map_or_else(|| "a socket unit of systemd".into(), |unit| unit.name.to_string())
+            }
+            Some((pid, program)) => format!("process {pid} ({})", shown(&program)),
+            None => "somebody else".into(),
+        };
+        sentences.push(format!("{who} listens on {address} already: choose another `listen`"));
+    }
+    Ok(sentences)
 }
 
 /// The systemd to talk to; none where it is not running (sd_booted(3)) or the root is another.

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::Printer;
 use super::survey::Survey;
+use super::target::{OneApp, Word, each, split};
 use crate::config::{self, Settings};
 use crate::install::Ports;
 use crate::journal::{self, Hints, Network};
@@ -23,23 +24,29 @@ const SHOWN_LINES: usize = 25;
 const SEARCHED_LINES: u32 = 60;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Start {}
+pub(super) struct Start {
+    #[command(flatten)]
+    target: OneApp,
+}
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Stop {}
+pub(super) struct Stop {
+    #[command(flatten)]
+    target: OneApp,
+}
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Restart {
-    /// Only this instance
-    #[arg(value_name = "ID")]
-    instance: Option<InstanceId>,
+    /// The app, as with --app, and its instance, where only one is meant: `2`, `shop`, `shop 2`, `all`
+    #[arg(value_name = "APP|ID", num_args = 0..=2)]
+    words: Vec<Word<InstanceId>>,
 }
 
 impl Start {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("start")?;
-        let app = context.app()?;
-        start(&app, context, printer).await
+        let apps = context.naming(self.target.app).acted_on()?;
+        each(apps, printer, async |app| start(app, context, printer).await).await
     }
 }
 
@@ -65,16 +72,19 @@ pub(super) async fn start(
 impl Stop {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("stop")?;
-        let app = context.app()?;
+        let apps = context.naming(self.target.app).acted_on()?;
         let manager = Systemd::connect().await?;
-        let had = Ports::read(context.root(), &app).is_ok_and(|ports| !ports.more.is_empty());
-        stop(&app, context.root(), &manager).await?;
-        if had {
-            // They have removed their files.
-            manager.daemon_reload().await?;
-        }
-        printer.say(format!("stopped {app}: its port is closed"));
-        Ok(Exit::Done)
+        each(apps, printer, async |app| {
+            let had = Ports::read(context.root(), app).is_ok_and(|ports| !ports.more.is_empty());
+            stop(app, context.root(), &manager).await?;
+            if had {
+                // They have removed their files.
+                manager.daemon_reload().await?;
+            }
+            printer.say(format!("stopped {app}: its port is closed"));
+            Ok(Exit::Done)
+        })
+        .await
     }
 }
 
@@ -102,18 +112,26 @@ pub(super) async fn stop(
 impl Restart {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("restart")?;
-        let app = context.app()?;
+        let (app, instance) = split(self.words)?;
+        let context = &context.naming(app);
         let manager = Systemd::connect().await?;
-        if let Some(id) = self.instance {
-            let unit = app.instance(id);
-            manager.run(Verb::Restart, &unit).await?;
-            expect_up([&manager.status(&unit).await?].into_iter()).await?;
-            printer.say(format!("restarted {unit}"));
-        } else {
-            manager.run(Verb::Restart, &app.target()).await?;
-            let survey = expect_all_up(&app, context.root(), &manager).await?;
-            printer.say(format!("restarted {app}: {} instances serve", survey.instances.len()));
-        }
+        let Some(id) = instance else {
+            let apps = context.acted_on()?;
+            return each(apps, printer, async |app| {
+                manager.run(Verb::Restart, &app.target()).await?;
+                let survey = expect_all_up(app, context.root(), &manager).await?;
+                printer.say(format!("restarted {app}: {} instances serve", survey.instances.len()));
+                Ok(Exit::Done)
+            })
+            .await;
+        };
+        let app = context.installed_app()?;
+        let there = Survey::take(&app, context.root(), &manager).await?;
+        there.expect(id)?;
+        let unit = app.instance(id);
+        manager.run(Verb::Restart, &unit).await?;
+        expect_up([&manager.status(&unit).await?].into_iter()).await?;
+        printer.say(format!("restarted {unit}"));
         Ok(Exit::Done)
     }
 }

@@ -8,8 +8,11 @@ use jiff::tz::TimeZone;
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::{BAD, BUSY, Format, Printer, styled};
+use super::survey::Survey;
+use super::target::{Word, split};
 use crate::config;
 use crate::journal::{Entry, Hint, Hints, Network, Query, Stream};
+use crate::manager::Systemd;
 use crate::text;
 use crate::unit::{AppName, InstanceId};
 
@@ -23,9 +26,13 @@ const ERROR: u8 = 3;
 const COLOURS: [AnsiColor; 5] =
     [AnsiColor::Cyan, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Yellow, AnsiColor::Blue];
 
-/// Shows what the app said, as `YYYY-MM-DD HH:mm:ss Z | message`, coloured by instance.
+/// Shows what the app said, as `YYYY-MM-DD HH:mm:ss Z | [INSTANCE] message`, coloured by instance.
 #[derive(Debug, clap::Args)]
 pub(super) struct Logs {
+    /// The app, as with --app, and its instance, where only one is meant: `2`, `shop`, `shop 2`
+    /// [default: the app of this folder, else all of the machine]
+    #[arg(value_name = "APP|ID", num_args = 0..=2)]
+    words: Vec<Word<InstanceId>>,
     /// Only this instance
     #[arg(short, long, value_name = "ID")]
     instance: Option<InstanceId>,
@@ -35,6 +42,9 @@ pub(super) struct Logs {
     /// Only what the app wrote to its standard output, as `pm2 logs --out`
     #[arg(long, alias = "out")]
     stdout: bool,
+    /// Only what the app wrote, and nothing of systemd's or romuo's
+    #[arg(long)]
+    app_only: bool,
     /// Go on with new lines as they come; with --output=json one object a line
     #[arg(short, long)]
     follow: bool,
@@ -49,32 +59,47 @@ pub(super) struct Logs {
 impl Logs {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("logs")?;
-        let app = context.app()?;
-        let query = match self.instance {
-            Some(id) => Query::instance(&app, id),
-            None => Query::app(&app),
+        let (app, instance) = split(self.words)?;
+        let context = &context.naming(app);
+        let (tag, query) = match self.instance.or(instance) {
+            Some(id) => {
+                let app = context.installed_app()?;
+                expect(&app, id, context).await?;
+                (Tag::None, Query::instance(&app, id))
+            }
+            None => {
+                let apps = context.looked_at()?;
+                let query = Query::apps(&apps);
+                let tag = match <[AppName; 1]>::try_from(apps) {
+                    Ok([app]) => Tag::Instance(app),
+                    Err(several) => Tag::App(several),
+                };
+                (tag, query)
+            }
         };
         let lines = self.lines.or_else(|| self.since.is_none().then_some(DEFAULT_LINES));
+        let is_bounded = lines.is_some() && self.since.is_some() && !self.follow;
         let query = lines.into_iter().fold(query, Query::lines);
         let query = query.since(self.since).follow(self.follow);
-        let stream = match (self.stdout, self.stderr) {
-            (true, _) => Some(Stream::Stdout),
-            (_, true) => Some(Stream::Stderr),
-            _ => None,
+        let query = match (self.stdout, self.stderr) {
+            (true, _) => query.stream(Stream::Stdout),
+            (_, true) => query.stream(Stream::Stderr),
+            _ if self.app_only => query.programs(),
+            _ => query,
         };
-        let query = stream.into_iter().fold(query, Query::stream);
         if printer.format == Format::Json && !self.follow {
             printer.answer(&query.read_all().await?, "");
             return Ok(Exit::Done);
         }
         let network = network(context);
         let mut hints = Hints::default();
-        let mut entries = query.read()?;
-        let zone = TimeZone::system();
+        let mut entries = if is_bounded { query.read_all().await?.into() } else { query.read()? };
+        let (zone, mut is_silent) = (TimeZone::system(), true);
         let mut out = anstream::stdout();
         while let Some(entry) = entries.next().await? {
+            is_silent = false;
             let line = match printer.format {
-                Format::Text => shown(&app, &entry, &zone),
+                Format::Text => tag.shown(&entry, &zone),
                 Format::Json => {
                     let line = serde_json::to_string(&entry);
                     let line = line.map_err(|error| Failure::Defect(error.to_string()))?;
@@ -90,9 +115,20 @@ impl Logs {
                 hints.last().into_iter().for_each(|hint| explain(printer, hint));
             }
         }
+        if is_silent {
+            printer.tell("nothing of the kind was said");
+        }
         hints.into_vec().iter().for_each(|hint| explain(printer, hint));
         Ok(Exit::Done)
     }
+}
+
+/// Refuses an instance that neither is there nor was, as far as the journal knows.
+async fn expect(app: &AppName, id: InstanceId, context: &Context) -> Result<(), Failure> {
+    let there = Survey::take(app, context.root(), &Systemd::connect().await?).await?;
+    let Err(unknown) = there.expect(id) else { return Ok(()) };
+    let said = Query::instance(app, id).lines(1).read_all().await?;
+    if said.is_empty() { Err(unknown) } else { Ok(()) }
 }
 
 /// What the app sees of the network, as far as whoever asks may know.
@@ -106,21 +142,75 @@ fn explain(printer: &Printer, hint: &Hint) {
     printer.tell(format!("{} {}", styled(BUSY, "hint:"), text::shown(&hint.to_string())));
 }
 
-/// Further lines of an entry begin below its text: without a time, none looks like an entry of its own.
-fn shown(app: &AppName, entry: &Entry, zone: &TimeZone) -> String {
-    let time = entry.time(zone);
-    let below = format!("{:1$} | ", "", time.len());
-    let message = text::shown_below(&entry.message, &below);
-    let time = styled(style(app, entry), time);
-    if entry.priority <= ERROR {
-        format!("{time} | {}", styled(BAD, message))
-    } else {
-        format!("{time} | {message}")
+/// What a line begins with that tells who said it, also without colours.
+enum Tag {
+    /// One instance is shown.
+    None,
+    /// `[2]`: the instances of one app are.
+    Instance(AppName),
+    /// `[shop 2]`: several apps are.
+    App(Vec<AppName>),
+}
+
+impl Tag {
+    /// Who said it, and which instance that is; systemd and the roll are none.
+    fn of(&self, unit: &str) -> (String, Option<InstanceId>) {
+        match self {
+            Self::None => (String::new(), None),
+            Self::Instance(app) => match app.instance_of(unit) {
+                Some(id) => (format!("[{id}] "), Some(id)),
+                None => (String::new(), None),
+            },
+            Self::App(apps) => match apps.iter().find(|app| app.has(unit)) {
+                Some(app) => match app.instance_of(unit) {
+                    Some(id) => (format!("[{app} {id}] "), Some(id)),
+                    None => (format!("[{app}] "), None),
+                },
+                None => (String::new(), None),
+            },
+        }
+    }
+
+    /// Further lines of an entry begin below its text: without a time, none looks like an entry of its own.
+    fn shown(&self, entry: &Entry, zone: &TimeZone) -> String {
+        let (tag, id) = self.of(entry.unit.as_deref().unwrap_or_default());
+        let time = entry.time(zone);
+        let below = format!("{:1$} | ", "", time.len());
+        let message = text::shown_below(&entry.message, &below);
+        let style = id.map(style).unwrap_or_default();
+        let (time, tag) =
+            (styled(style, time), if tag.is_empty() { tag } else { styled(style, tag) });
+        if entry.priority <= ERROR {
+            format!("{time} | {tag}{}", styled(BAD, message))
+        } else {
+            format!("{time} | {tag}{message}")
+        }
     }
 }
 
-/// The colour of the instance that said it; none for what systemd or the roll said.
-fn style(app: &AppName, entry: &Entry) -> Style {
-    let id = entry.unit.as_deref().and_then(|unit| app.instance_of(unit));
-    id.map(|id| COLOURS[usize::from(id.get()) % COLOURS.len()].on_default()).unwrap_or_default()
+/// The colour of an instance.
+fn style(id: InstanceId) -> Style {
+    COLOURS[usize::from(id.get()) % COLOURS.len()].on_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_said_a_line_is_told_without_colours() {
+        let [shop, blog]: [AppName; 2] = ["shop", "blog"].map(|name| name.parse().unwrap());
+        let several = Tag::App(vec![shop.clone(), blog]);
+        let one = Tag::Instance(shop);
+        for (tag, unit, begin) in [
+            (&Tag::None, "shop@2.service", ""),
+            (&one, "shop@2.service", "[2] "),
+            (&one, "shop.service", ""),
+            (&several, "blog@1.service", "[blog 1] "),
+            (&several, "shop.target", "[shop] "),
+            (&several, "other.service", ""),
+        ] {
+            assert_eq!(tag.of(unit).0, begin, "{unit}");
+        }
+    }
 }

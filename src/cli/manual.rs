@@ -1,6 +1,6 @@
 //! `romuoctl man` and `romuoctl completions`: both are made from the command line as clap knows it.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap_complete::Shell;
@@ -27,7 +27,12 @@ impl Man {
         let written = match &self.dir {
             Some(dir) => std::fs::create_dir_all(dir)
                 .and_then(|()| clap_mangen::generate_to(super::command(), dir)),
-            None => clap_mangen::Man::new(super::command()).render(&mut io::stdout()),
+            None => {
+                let mut page = Vec::new();
+                clap_mangen::Man::new(super::command())
+                    .render(&mut page)
+                    .and_then(|()| print(&page))
+            }
         };
         let path = self.dir.unwrap_or_else(|| "standard output".into());
         written.map(|()| Exit::Done).map_err(|source| Failure::Write { path, source })
@@ -35,8 +40,19 @@ impl Man {
 }
 
 impl Completions {
-    pub(super) fn run(self) -> Exit {
-        clap_complete::generate(self.shell, &mut super::command(), "romuoctl", &mut io::stdout());
-        Exit::Done
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut super::command(), "romuoctl", &mut script);
+        let path = "standard output".into();
+        print(&script).map(|()| Exit::Done).map_err(|source| Failure::Write { path, source })
+    }
+}
+
+/// Writes to standard output. A reader that went away (`| head`) is no error.
+fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }

@@ -4,6 +4,7 @@ mod alone;
 mod bring;
 mod context;
 mod deploy;
+mod edited;
 mod error;
 mod fit;
 mod health;
@@ -12,9 +13,12 @@ mod import;
 mod init;
 mod install;
 mod lifecycle;
+mod list;
 mod logs;
 mod manual;
 mod output;
+mod pid;
+mod pm2;
 mod ports;
 mod rehearse;
 mod releases;
@@ -27,11 +31,14 @@ mod scaling;
 mod state;
 mod status;
 mod survey;
+mod target;
+mod waiting;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::context::Context;
@@ -56,15 +63,15 @@ Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 not running or unhealt
 back, what was there before serves (deploy, rollback).
 
 The configuration is --config, else the installed one of --app, else ./romuo.toml, else that of the \
-only installed app.";
+only installed app. What only looks (status, health, logs, pid) shows all apps where none is meant.";
 
 /// Options that every verb knows.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 struct Global {
-    /// The app, by name
-    #[arg(short, long, global = true, value_name = "NAME")]
-    app: Option<AppName>,
+    /// The app, by name; status, health, logs and pid take several
+    #[arg(short, long, global = true, value_name = "NAME", action = clap::ArgAction::Append)]
+    app: Vec<AppName>,
     /// The configuration file
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -109,12 +116,20 @@ enum Verb {
     Releases(releases::Releases),
     /// Change how many instances there are, losing no request; it lasts
     Scale(scale::Scale),
+    /// Show every app of the machine, one line each
+    #[command(visible_alias = "ls", alias = "l", alias = "ps")]
+    List(list::List),
+    /// The same as JSON, as `pm2 jlist`
+    #[command(hide = true, alias = "prettylist")]
+    Jlist,
     /// Show the app and its instances
     Status(status::Status),
     /// Ask each instance for its health
     Health(health::Health),
     /// Show what the app said
     Logs(logs::Logs),
+    /// Print the process of each instance that is up
+    Pid(pid::Pid),
     /// Print the completions for a shell
     Completions(manual::Completions),
     /// Print the manual page, or write all of them
@@ -135,7 +150,10 @@ pub fn main() -> ExitCode {
     if arguments.next().is_some_and(|verb| verb == sandbox::init::VERB) {
         return sandbox::init::main(arguments);
     }
-    let cli = parse(std::env::args_os());
+    let cli = match parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(unknown) => return unknown.end(),
+    };
     if cli.global.no_color {
         anstream::ColorChoice::Never.write_global();
     }
@@ -146,6 +164,11 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime.block_on(cli.verb.run(&context, &printer)),
         Err(error) => Err(Failure::Runtime(error)),
     };
+    end(result)
+}
+
+/// Says how it ended, where that was not well.
+fn end(result: Result<Exit, Failure>) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -155,10 +178,31 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Parses the arguments; prints help, version and usage errors (exit code 2) itself.
-fn parse(arguments: impl Iterator<Item = OsString>) -> Cli {
-    let matches = command().get_matches_from(arguments);
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+/// Parses the arguments; prints help, version and usage errors (exit code 2) itself. What is wrong with a
+/// verb is for the caller to say.
+fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Unparsed> {
+    let parsed = command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(Unparsed)
+}
+
+/// Why the arguments were refused.
+struct Unparsed(clap::Error);
+
+impl Unparsed {
+    /// A verb of PM2's is answered; everything else as clap has it.
+    fn end(self) -> ExitCode {
+        let printer = Printer::new(Format::Text, false);
+        let word = match self.0.get(ContextKind::InvalidSubcommand) {
+            Some(ContextValue::String(word)) => Some(word.as_str()),
+            _ => None,
+        };
+        match word.and_then(|word| pm2::answer(word, &printer)) {
+            Some(answer) => end(answer),
+            None => self.0.exit(),
+        }
+    }
 }
 
 /// The command line as clap knows it, for manual pages and completions.
@@ -182,10 +226,13 @@ impl Verb {
             Self::Rollback(verb) => verb.run(context, printer).await,
             Self::Releases(verb) => verb.run(context, printer).await,
             Self::Scale(verb) => verb.run(context, printer).await,
+            Self::List(verb) => verb.run(context, printer).await,
+            Self::Jlist => list::List::as_json(context).await,
             Self::Status(verb) => verb.run(context, printer).await,
             Self::Health(verb) => verb.run(context, printer).await,
             Self::Logs(verb) => verb.run(context, printer).await,
-            Self::Completions(verb) => Ok(verb.run()),
+            Self::Pid(verb) => verb.run(context, printer).await,
+            Self::Completions(verb) => verb.run(),
             Self::Man(verb) => verb.run(),
             Self::Candidate(verb) => verb.run(context, printer).await,
             Self::Roll(verb) => verb.run(context).await,

@@ -3,19 +3,19 @@
 //! The roll itself runs in `NAME.service` (see [`super::roll`]), whoever asks for it: it does not
 //! end with the terminal of the one who asked.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
-use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
 use super::alone::{self, LOOK_EVERY};
 use super::context::Context;
+use super::edited::{self, edited};
 use super::error::{Exit, Failure};
 use super::lifecycle::LastLines;
 use super::output::{Format, Printer};
 use super::roll::back;
+use super::target::{OneApp, each};
+use super::waiting::Waiting;
 use crate::clock::BootTime;
 use crate::manager::{ManagerError, ServiceManager, Systemd, Verb};
 use crate::recycle::RollLock;
@@ -23,42 +23,66 @@ use crate::roll::Outcome;
 use crate::text::shown;
 use crate::unit::{ActiveState, AppName, JobResult, UnitName};
 
-/// Time between two frames of the spinner.
-const FRAME: Duration = Duration::from_millis(100);
-
 #[derive(Debug, clap::Args)]
 pub(super) struct Reload {
+    #[command(flatten)]
+    target: OneApp,
     /// Fail at once where another roll is under way, and say who rolls
     #[arg(long)]
     no_wait: bool,
     /// End the roll under way after the instances at hand
     #[arg(long, conflicts_with = "no_wait")]
     cancel: bool,
+    /// Install the app's romuo.toml first, where it was changed
+    #[arg(long, conflicts_with = "cancel")]
+    install: bool,
 }
 
 impl Reload {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("reload")?;
-        let app = context.app()?;
+        let apps = context.naming(self.target.app.clone()).acted_on()?;
         let manager = Systemd::connect().await?;
+        each(apps, printer, async |app| self.one(app, context, &manager, printer).await).await
+    }
+
+    async fn one(
+        &self,
+        app: &AppName,
+        context: &Context,
+        manager: &Systemd,
+        printer: &Printer,
+    ) -> Result<Exit, Failure> {
         if self.cancel {
-            return cancel(context, &app, &manager, printer).await;
+            return cancel(context, app, manager, printer).await;
         }
-        if RollLock::is_taken(&context.control_folder(&app)) {
-            if self.no_wait {
-                return Err(alone::refusal(context, &app));
+        match edited(app, context.root()) {
+            Some(path) if self.install => {
+                let said = format!("installed what {} says now", path.display());
+                edited::install(path, context, printer).await?;
+                printer.say(said);
             }
-            printer.tell(format!("waiting: {}", alone::who(context, &app)));
+            Some(path) => printer.warn(format!(
+                "{}, and a reload alone does not bring that in: `romuoctl reload --install` does",
+                edited::sentence(&path)
+            )),
+            None => {}
+        }
+        if RollLock::is_taken(&context.control_folder(app)) {
+            if self.no_wait {
+                return Err(alone::refusal(context, app));
+            }
+            printer.tell(format!("waiting: {}", alone::who(context, app)));
         }
 
-        let Asked { result, outcome } = ask(&app, context, &manager, printer).await?;
+        let Asked { result, outcome } = ask(app, context, manager, printer).await?;
         let Some(outcome) = outcome else {
             if result == JobResult::Done {
                 // It could not be kept; systemd knows the sentence.
                 printer.say(shown(&manager.status(&app.roll()).await?.status_text));
                 return Ok(Exit::Done);
             }
-            return Err(no_verdict(&app, &manager, &result).await);
+            return Err(no_verdict(app, manager, &result).await);
         };
         if printer.format == Format::Json {
             printer.answer(&outcome, "");
@@ -67,7 +91,7 @@ impl Reload {
             printer.say(&outcome);
             return Ok(Exit::Done);
         }
-        Err(failure(&app, &outcome))
+        Err(failure(app, &outcome))
     }
 }
 
@@ -88,16 +112,16 @@ pub(super) async fn ask(
     let unit = app.roll();
     let asked_ms = BootTime::now().milliseconds();
     let mut texts = manager.status_texts(&unit).await?;
-    let spinner = spinner(printer, "asking systemd for a roll");
+    let waiting = Waiting::begin(printer, "asking systemd for a roll");
     let job = run(manager, &unit);
     tokio::pin!(job);
     let result = loop {
         tokio::select! {
             result = &mut job => break result,
-            Some(text) = texts.next() => spinner.set_message(shown(&text).into_owned()),
+            Some(text) = texts.next() => waiting.is_for(&shown(&text)),
         }
     };
-    spinner.finish_and_clear();
+    drop(waiting);
     let result = result?;
     let outcome =
         Outcome::read(&context.outcome_path(app)).filter(|outcome| outcome.started_ms >= asked_ms);
@@ -164,15 +188,4 @@ async fn cancel(
     manager.signal_reload(&app.roll(), Signal::INT.as_raw()).await?;
     printer.say(format!("the roll ends after the instances at hand: {who}"));
     Ok(Exit::Done)
-}
-
-/// A spinner on standard error; indicatif shows it on a terminal only.
-pub(super) fn spinner(printer: &Printer, message: &'static str) -> ProgressBar {
-    if printer.quiet {
-        return ProgressBar::hidden();
-    }
-    let spinner = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner());
-    spinner.enable_steady_tick(FRAME);
-    spinner.set_message(message);
-    spinner
 }

@@ -58,7 +58,7 @@ impl Rollback {
         }
         printer.say(&outcome);
         if printer.format == Format::Text && !printer.quiet {
-            Status {}.run(&context.of(app), printer).await?;
+            Status::of(&app, context, printer).await?;
         }
         Ok(Exit::Done)
     }

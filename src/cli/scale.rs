@@ -9,15 +9,16 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::Printer;
 use super::scaling::{Interrupts, Work, count, installing, listed};
+use super::target::{Word, split};
 use crate::install::{self, PlanError, Wish};
 use crate::manager::{ManagerError, ServiceManager, Systemd};
 use crate::unit::{AppName, InstanceId};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Scale {
-    /// How many: 4, or how many more or fewer: +1, -1
-    #[arg(value_name = "N", allow_negative_numbers = true)]
-    wish: Wish,
+    /// How many: 4, or how many more or fewer: +1, -1; before it the app, as with --app: `shop 4`
+    #[arg(value_name = "N", num_args = 1..=2, required = true, allow_negative_numbers = true)]
+    words: Vec<Word<Wish>>,
     /// Fail at once where a roll is under way, and say who rolls
     #[arg(long)]
     no_wait: bool,
@@ -26,8 +27,13 @@ pub(super) struct Scale {
 impl Scale {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("scale")?;
-        let app = &context.app()?;
-        let (scale, runs) = scale(self.wish, app, self.no_wait, context, printer).await?;
+        let (app, wish) = split(self.words)?;
+        let wish = wish.ok_or_else(|| Failure::Words {
+            sentence: "it was not said how many instances there are to be".into(),
+            help: "for example `romuoctl scale 4` or `romuoctl scale +1`",
+        })?;
+        let app = &context.naming(app).installed_app()?;
+        let (scale, runs) = scale(wish, app, self.no_wait, context, printer).await?;
         answer(printer, app, &scale, runs);
         Ok(Exit::Done)
     }

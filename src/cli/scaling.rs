@@ -18,9 +18,9 @@ use super::context::Context;
 use super::error::Failure;
 use super::lifecycle::{last_lines, network};
 use super::output::Printer;
-use super::reload::spinner;
 use super::roll::{back, gate, patience, sockets};
 use super::survey;
+use super::waiting::Waiting;
 use crate::config::{Settings, Size};
 use crate::install::{self, Lock, LockError};
 use crate::manager::{ManagerError, ServiceManager, Systemd, UnitStatus, Verb};
@@ -176,7 +176,7 @@ impl<'a> Work<'a> {
         let patience = patience(self.settings);
         let (app, manager, releases) = (self.app(), self.manager, &Same);
         let driver = Driver { app, manager, health, releases, patience };
-        let spinner = spinner(self.printer, "waiting until the new instances are healthy");
+        let waiting = Waiting::begin(self.printer, "waiting until the new instances are healthy");
         let joining = Roll::joining(&scale.add, gate(self.settings));
         let verdict = tokio::select! {
             verdict = driver.drive(joining, std::future::pending(), |_, _| {}) => verdict,
@@ -185,7 +185,7 @@ impl<'a> Work<'a> {
                 return Err(Trouble { sentence, instance: None });
             }
         };
-        spinner.finish_and_clear();
+        drop(waiting);
         let verdict =
             verdict.map_err(|error| Trouble { sentence: error.to_string(), instance: None })?;
         match verdict.failed.as_slice() {
@@ -231,8 +231,10 @@ impl<'a> Work<'a> {
     /// Stops instances that are not linked any more, and waits until they have drained.
     pub(super) async fn end(&self, ids: &[InstanceId]) -> Result<(), Failure> {
         self.reread().await?;
-        let spinner =
-            spinner(self.printer, "waiting until the instances have finished their requests");
+        let waiting = Waiting::begin(
+            self.printer,
+            "waiting until the instances have finished their requests",
+        );
         let ended = ids.iter().map(async |id| {
             let unit = self.app().instance(*id);
             match self.manager.run(Verb::Stop, &unit).await {
@@ -249,7 +251,7 @@ impl<'a> Work<'a> {
         });
         // All of them, whatever comes of one.
         let ended = join_all(ended).await;
-        spinner.finish_and_clear();
+        drop(waiting);
         let ended = ended.into_iter().collect::<Result<Vec<_>, _>>()?;
         match ended.iter().find(|status| status.is_up()) {
             None => Ok(()),

@@ -1,6 +1,7 @@
 //! `romuoctl status`: the app and its instances.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -8,37 +9,62 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::context::Context;
+use super::edited::{self, edited};
 use super::error::{Exit, Failure};
 use super::hints::{self, Explained};
 use super::output::Printer;
 use super::state::{Answer, AppState, Probed, State};
 use super::survey::Survey;
+use super::target::SomeApps;
 use crate::clock::monotonic;
 use crate::health::Recycled;
 use crate::manager::{Systemd, UnitStatus};
 use crate::recycle::RollLock;
 use crate::roll::Progress;
 use crate::text::shown;
-use crate::unit::InstanceId;
+use crate::unit::{AppName, InstanceId};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Status {}
+pub(super) struct Status {
+    #[command(flatten)]
+    target: SomeApps,
+}
 
 impl Status {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("status")?;
-        let app = context.app()?;
-        let survey = Survey::take(&app, context.root(), &Systemd::connect().await?).await?;
-        let health = survey.health(context).await;
-        let hints = hints::explain(&survey, &health).await;
-        let roll = Rolling::look(&survey, context);
-        let status = AppStatus::new(&survey, &health, roll, hints, monotonic());
-        printer.answer(&status, &status);
-        Ok(match status.state {
-            AppState::Online | AppState::Rolling => Exit::Done,
-            AppState::Degraded | AppState::Stopped | AppState::Errored => Exit::Unhealthy,
-        })
+        show(&self.target.looked_at(context)?, context, printer).await
     }
+
+    /// Shows one app.
+    pub(super) async fn of(
+        app: &AppName,
+        context: &Context,
+        printer: &Printer,
+    ) -> Result<Exit, Failure> {
+        show(std::slice::from_ref(app), context, printer).await
+    }
+}
+
+/// Shows apps; of several, JSON is a list.
+async fn show(apps: &[AppName], context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+    let manager = Systemd::connect().await?;
+    let mut all = Vec::new();
+    for app in apps {
+        all.push(AppStatus::take(app, context, &manager).await?);
+    }
+    match all.as_slice() {
+        [one] => printer.answer(one, one),
+        many => {
+            let texts: Vec<_> = many.iter().map(ToString::to_string).collect();
+            printer.answer(&many, texts.join("\n\n"));
+        }
+    }
+    let is_well = |status: &AppStatus| match status.state {
+        AppState::Online | AppState::Rolling => true,
+        AppState::Degraded | AppState::Stopped | AppState::Errored => false,
+    };
+    Ok(if all.iter().all(is_well) { Exit::Done } else { Exit::Unhealthy })
 }
 
 /// Whether a roll is under way.
@@ -67,33 +93,35 @@ impl Rolling {
 
 /// What `status -o json` prints.
 #[derive(Debug, Serialize)]
-struct AppStatus {
-    app: String,
-    state: AppState,
-    listen: Vec<String>,
-    release: Option<String>,
+pub(super) struct AppStatus {
+    pub(super) app: String,
+    pub(super) state: AppState,
+    pub(super) listen: Vec<String>,
+    pub(super) release: Option<String>,
+    /// The `romuo.toml` that says something else by now than what is installed.
+    edited: Option<PathBuf>,
     /// What the last roll came to, or how far the one under way is.
     roll: Option<String>,
-    instances: Vec<Instance>,
+    pub(super) instances: Vec<Instance>,
     /// What their journals say of those that are not well, or were restarted lately.
     hints: Vec<Explained>,
 }
 
 #[derive(Debug, Serialize)]
-struct Instance {
-    id: String,
+pub(super) struct Instance {
+    pub(super) id: String,
     unit: String,
-    state: State,
+    pub(super) state: State,
     /// The main process of the unit.
-    pid: Option<u32>,
+    pub(super) pid: Option<u32>,
     /// The program behind a front.
-    app_pid: Option<u32>,
+    pub(super) app_pid: Option<u32>,
     uptime_seconds: Option<u64>,
-    restarts: u32,
-    memory_bytes: Option<u64>,
+    pub(super) restarts: u32,
+    pub(super) memory_bytes: Option<u64>,
     memory_max_bytes: Option<u64>,
     /// Since the start: 100 is one CPU all the time.
-    cpu_percent: Option<f64>,
+    pub(super) cpu_percent: Option<f64>,
     requests: Option<u64>,
     release: Option<String>,
     health: Answer,
@@ -104,6 +132,20 @@ struct Instance {
 }
 
 impl AppStatus {
+    /// Asks systemd and the instances, and their journals where that explains something.
+    pub(super) async fn take(
+        app: &AppName,
+        context: &Context,
+        manager: &Systemd,
+    ) -> Result<Self, Failure> {
+        let survey = Survey::take(app, context.root(), manager).await?;
+        let health = survey.health(context).await;
+        let hints = hints::explain(&survey, &health).await;
+        let roll = Rolling::look(&survey, context);
+        let edited = edited(app, context.root());
+        Ok(Self { edited, ..Self::new(&survey, &health, roll, hints, monotonic()) })
+    }
+
     /// Pure: `now` is the time on `CLOCK_MONOTONIC`.
     fn new(
         survey: &Survey,
@@ -132,6 +174,7 @@ impl AppStatus {
             },
             instances,
             hints,
+            edited: None,
         }
     }
 
@@ -169,6 +212,10 @@ impl fmt::Display for AppStatus {
         }
         if let Some(roll) = &self.roll {
             write!(f, "\nlast roll: {}", shown(roll))?;
+        }
+        if let Some(path) = &self.edited {
+            let sentence = edited::sentence(path);
+            write!(f, "\n{}; `romuoctl reload --install` brings it in", shown(&sentence))?;
         }
         if self.instances.is_empty() {
             return f.write_str("\nno instances; `romuoctl install-units` enables them");
@@ -253,7 +300,7 @@ fn percent(cpu: Duration, uptime: Duration) -> Option<f64> {
     ratio.is_finite().then(|| (ratio * 1000.0).round() / 10.0)
 }
 
-fn mebibytes(bytes: u64) -> String {
+pub(super) fn mebibytes(bytes: u64) -> String {
     format!("{}M", (bytes + (1 << 19)) >> 20)
 }
 

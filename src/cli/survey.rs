@@ -80,6 +80,16 @@ impl Survey {
         .await
     }
 
+    /// Refuses an instance that is not there.
+    pub(super) fn expect(&self, instance: InstanceId) -> Result<(), Failure> {
+        if self.instances.iter().any(|(id, _)| *id == instance) {
+            return Ok(());
+        }
+        let ids: Vec<_> = self.instances.iter().map(|(id, _)| id.to_string()).collect();
+        let there = if ids.is_empty() { "none".into() } else { ids.join(", ") };
+        Err(Failure::UnknownInstance { app: self.app.clone(), instance, there })
+    }
+
     /// Whether a roll is under way.
     pub(super) fn is_rolling(&self) -> bool {
         self.roll.active == crate::unit::ActiveState::Reloading

@@ -31,4 +31,4 @@ mod tests;
 
 pub use self::error::{GateError, Unwell};
 pub use self::pass::{Gate, Passed};
-pub(crate) use table::parse as parse_address;
+pub(crate) use table::{listeners, parse as parse_address};

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// Where the fields of a row are: `sl local remote st tx:rx tr:when retrnsmt uid timeout inode ...`.
 const LOCAL: usize = 1;
 const REMOTE: usize = 2;
+const STATE: usize = 3;
 const INODE: usize = 9;
 
 /// The inode of the end at `local` of the connection with `remote`: 0 while nobody has accepted it,
@@ -17,6 +18,21 @@ pub(super) fn inode(table: &str, local: SocketAddr, remote: SocketAddr) -> Optio
         let is_it = is(its_local, local) && is(its_remote, remote);
         if is_it { fields.nth(INODE - REMOTE - 1)?.parse().ok() } else { None }
     })
+}
+
+/// The state of a socket that listens, in hexadecimal (`TCP_LISTEN` of linux/tcp_states.h).
+const LISTEN: &str = "0A";
+
+/// The sockets of a table that listen: where, and their inodes.
+pub(crate) fn listeners(table: &str) -> Vec<(SocketAddr, u64)> {
+    let listener = |row: &str| {
+        let fields: Vec<_> = row.split_ascii_whitespace().collect();
+        if *fields.get(STATE)? != LISTEN {
+            return None;
+        }
+        Some((parse(fields.get(LOCAL)?)?.into(), fields.get(INODE)?.parse().ok()?))
+    };
+    table.lines().filter_map(listener).collect()
 }
 
 /// Whether `text` is this address. An IPv4 connection to a listener of IPv6 stands as `::ffff:a.b.c.d`.
@@ -80,6 +96,12 @@ mod tests {
     fn ipv6_is_read_and_ipv4_within_it() {
         assert_eq!(inode(SIX, at("127.0.0.1:3000"), at("127.0.0.1:41720")), Some(77));
         assert_eq!(inode(SIX, at("[::1]:3000"), at("[::1]:41722")), Some(78));
+    }
+
+    #[test]
+    fn those_that_listen_are_told_from_connections() {
+        assert_eq!(listeners(FOUR), [(at("127.0.0.1:3000"), 58733)]);
+        assert_eq!(listeners(SIX), []);
     }
 
     #[test]

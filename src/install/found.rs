@@ -6,7 +6,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::layout::{CONFIG_FOLDER, below, wants_folder};
+use super::layout::{CONFIG_FOLDER, below, config_path, wants_folder};
+use super::stamp::Written;
 use crate::unit::{AppName, InstanceId};
 
 /// Why the installed state could not be read.
@@ -109,4 +110,12 @@ pub fn installed_instances(root: &Path, app: &AppName) -> Result<BTreeSet<Instan
 pub fn installed_apps(root: &Path) -> Result<BTreeSet<AppName>, ReadError> {
     let names = names(root, Path::new(CONFIG_FOLDER))?;
     Ok(names.iter().filter_map(|name| name.strip_suffix(".toml")?.parse().ok()).collect())
+}
+
+/// The file that the installed configuration of an app was made of; none: it is not known, or not for the eyes
+/// of who asks.
+#[must_use]
+pub fn written(root: &Path, app: &AppName) -> Option<Written> {
+    let Ok(Found::File { bytes, .. }) = Found::at(root, &config_path(app)) else { return None };
+    Written::in_text(std::str::from_utf8(&bytes).ok()?)
 }

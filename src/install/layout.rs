@@ -48,7 +48,8 @@ pub(super) fn units(app: &AppName) -> [UnitName; 5] {
 }
 
 /// The link that starts the app at boot.
-pub(super) fn boot_link(app: &AppName) -> PathBuf {
+#[must_use]
+pub fn boot_link(app: &AppName) -> PathBuf {
     unit_folder().join("multi-user.target.wants").join(app.target().as_str())
 }
 

@@ -14,6 +14,7 @@
 
 mod apply;
 mod found;
+mod held;
 mod layout;
 mod plan;
 mod ports;
@@ -31,14 +32,16 @@ mod version;
 mod tests;
 
 pub use self::apply::{ApplyError, Lock, LockError, apply, lock};
-pub use self::found::{ReadError, installed_apps, installed_instances};
-pub use self::layout::{below, config_path, unit_folder};
+pub use self::found::{ReadError, installed_apps, installed_instances, written};
+pub use self::held::{holder, is_held};
+pub use self::layout::{below, boot_link, config_path, unit_folder};
 pub use self::plan::{Change, Install, Plan, plan, plan_removal, plan_scale};
 pub use self::ports::{PortChange, Ports, PortsRefusal};
 pub use self::refusal::{PlanError, Refusal};
 pub use self::resolve::{Resolved, resolve, spelled_out};
 pub use self::root_user::runs_as_root;
 pub use self::scale::{Scale, ScaleError, Wish};
+pub use self::stamp::{Written, digest};
 pub use self::taken::{NameTaken, TakenError, refuse_taken};
 pub use self::verify::{VerifyError, verify};
 pub use self::version::{VersionError, parse_version, systemd_version};

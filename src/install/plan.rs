@@ -3,14 +3,14 @@
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
-use super::found::{Found, ReadError, installed_instances, names};
+use super::found::{Found, ReadError, installed_instances, names, written};
 use super::layout::{
     CONFIG_FOLDER, CONFIG_MODE, LOCK, UNIT_MODE, boot_link, config_path, environment_path,
     instance_link, unit_folder, unit_path, units, wants_folder,
 };
 use super::refusal::{PlanError, Refusal};
 use super::scale::Scale;
-use super::stamp::{self, Origin};
+use super::stamp::{self, Origin, Written};
 use crate::render::Units;
 use crate::unit::{AppName, InstanceId};
 
@@ -24,6 +24,8 @@ pub struct Install<'a> {
     /// The file that the configuration was read from. Where that is the installed one, an edit in
     /// it is what the person wants, and no reason to refuse.
     pub source: &'a Path,
+    /// What the settings of that file are; none: they were made of something else.
+    pub written: Option<Written>,
     /// The app's directory, which the stamp names.
     pub directory: &'a Path,
     /// How many instances the configuration asks for.
@@ -154,9 +156,10 @@ pub fn plan(root: &Path, install: &Install<'_>) -> Result<Plan, PlanError> {
     let config = config_path(app);
     let mut planner = Planner::new(root, install.force);
     let edited_source = install.source == super::layout::below(root, &config);
+    let written = if edited_source { written(root, app) } else { install.written.clone() };
     planner.file(
         &config,
-        stamp::config(install.directory, install.config),
+        stamp::config(install.directory, install.config, written.as_ref()),
         CONFIG_MODE,
         install.force || edited_source,
     )?;

@@ -25,6 +25,8 @@ pub struct Resolved {
     pub opened: Vec<String>,
     /// What else there is to know: a sentence each.
     pub notes: Vec<String>,
+    /// What will keep the instances from starting: a sentence each.
+    pub obstacles: Vec<String>,
 }
 
 /// Resolves the app's command as the person would run it who has `search` as `PATH`.
@@ -33,7 +35,12 @@ pub struct Resolved {
 /// Where there is no such program.
 pub fn resolve(mut settings: Settings, search: &OsStr) -> Result<Resolved, ProgramError> {
     let Some(mut program) = settings.program.take() else {
-        return Ok(Resolved { settings, opened: Vec::new(), notes: Vec::new() });
+        return Ok(Resolved {
+            settings,
+            opened: Vec::new(),
+            notes: Vec::new(),
+            obstacles: Vec::new(),
+        });
     };
     let directory = &settings.directory;
     let found = program::find(&program.command, directory, search)?;
@@ -54,10 +61,11 @@ pub fn resolve(mut settings: Settings, search: &OsStr) -> Result<Resolved, Progr
     }
     let mut notes = found.notes;
     notes.extend(limits_of_the_mode(&settings, &program));
-    notes.extend(rights(&settings, &program));
+    let Rights { notes: more, obstacles } = rights(&settings, &program);
+    notes.extend(more);
     let opened = opened(&settings, &program);
     settings.program = Some(program);
-    Ok(Resolved { settings, opened, notes })
+    Ok(Resolved { settings, opened, notes, obstacles })
 }
 
 /// The settings as they are, for the machine below `root`: what would be found there nobody knows here,
@@ -67,7 +75,12 @@ pub fn resolve(mut settings: Settings, search: &OsStr) -> Result<Resolved, Progr
 /// Where the command does not name its program by an absolute path.
 pub fn spelled_out(settings: Settings, root: &Path) -> Result<Resolved, ProgramError> {
     let Some(program) = &settings.program else {
-        return Ok(Resolved { settings, opened: Vec::new(), notes: Vec::new() });
+        return Ok(Resolved {
+            settings,
+            opened: Vec::new(),
+            notes: Vec::new(),
+            obstacles: Vec::new(),
+        });
     };
     let (word, arguments) = program.command.split_first().ok_or(ProgramError::Empty)?;
     let inside = Path::new(word).strip_prefix("/").map(|path| root.join(path));
@@ -78,7 +91,7 @@ pub fn spelled_out(settings: Settings, root: &Path) -> Result<Resolved, ProgramE
     }
     let opened = opened(&settings, program);
     let notes = limits_of_the_mode(&settings, program);
-    Ok(Resolved { settings, opened, notes })
+    Ok(Resolved { settings, opened, notes, obstacles: Vec::new() })
 }
 
 /// `PATH` with these folders first; none: it has them already.
@@ -184,16 +197,22 @@ fn may(person: Option<&Person>, file: &Metadata, wanted: u32) -> bool {
     file.permissions().mode() >> class & wanted == wanted
 }
 
-/// What the rights of files will keep the app from.
-fn rights(settings: &Settings, program: &Program) -> Vec<String> {
+/// What the rights of files will keep the app from: something, or its start.
+#[derive(Debug, Default)]
+struct Rights {
+    notes: Vec<String>,
+    obstacles: Vec<String>,
+}
+
+fn rights(settings: &Settings, program: &Program) -> Rights {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let (users, groups) = (read("/etc/passwd"), read("/etc/group"));
-    let mut notes = Vec::new();
+    let Rights { mut notes, mut obstacles } = Rights::default();
     let person = settings.user.as_ref().and_then(|name| {
         let name = name.to_string();
         let person = Person::of(&name, &users, &groups);
         if person.is_none() {
-            notes
+            obstacles
                 .push(format!("there is no user {name} in /etc/passwd: `useradd --system {name}`"));
         }
         person
@@ -205,14 +224,14 @@ fn rights(settings: &Settings, program: &Program) -> Vec<String> {
     {
         let path = settings.directory.display();
         let hint = hint(settings, &owner_of(&folder), &format!("`chmod o+rx {path}`"));
-        notes.push(format!("{path} is not readable for the user that the app runs as: {hint}"));
+        obstacles.push(format!("{path} is not readable for the user that the app runs as: {hint}"));
     }
     for path in &program.writable {
         let shown = path.display();
         match fs::metadata(path) {
-            Err(_) => notes.push(format!(
-                "{shown} of `writable` is not there, and the instances will not start: `mkdir -p {shown}`"
-            )),
+            Err(_) => {
+                obstacles.push(format!("{shown} of `writable` is not there: `mkdir -p {shown}`"))
+            }
             Ok(file) if may(person, &file, if file.is_dir() { 0o3 } else { 0o2 }) => {}
             Ok(file) => {
                 let owner = owner_of(&file);
@@ -228,7 +247,7 @@ fn rights(settings: &Settings, program: &Program) -> Vec<String> {
             }
         }
     }
-    notes
+    Rights { notes, obstacles }
 }
 
 /// What helps against missing rights: `otherwise`, or to run as the owner, unless that is root, which
@@ -294,7 +313,8 @@ mod tests {
     fn rights_that_will_be_missing_are_said_beforehand() {
         let (folder, settings) = app("writable = [\"uploads\", \"data\"]\nuser = \"nobody-here\"");
         fs::create_dir(folder.path().join("data")).unwrap();
-        let notes = resolve(settings, OsStr::new("/bin")).unwrap().notes.join("\n");
+        let Resolved { notes, obstacles, .. } = resolve(settings, OsStr::new("/bin")).unwrap();
+        let notes = [notes, obstacles].concat().join("\n");
         for part in [
             "there is no user nobody-here",
             "uploads of `writable` is not there",

@@ -2,7 +2,7 @@
 //! hash of the rest that tells a hand edit.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -15,6 +15,44 @@ const WRITTEN_BY: &str = "# Written by `romuoctl install-units` from ";
 
 /// What stands before the hash.
 const HASH: &str = "# sha256 of what follows: ";
+
+/// What stands before the file that an installed configuration was made of, and before the hash of what it said.
+const READ_FROM: &str = "# Its settings were read from ";
+const DIGEST: &str = ", sha256 ";
+
+/// The file that somebody wrote, of which an installed configuration was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Where it lies on the machine.
+    pub path: PathBuf,
+    /// The hash of the settings in it, as [`digest`] makes it.
+    pub digest: String,
+}
+
+impl Written {
+    /// What was read of the file at `path`, which says these settings. None: such a path does not go into one
+    /// line.
+    #[must_use]
+    pub fn of(path: &Path, settings: &str) -> Option<Self> {
+        let text = path.to_str()?;
+        let is_plain = !text.contains(|c: char| c.is_control()) && !text.contains(DIGEST);
+        is_plain.then(|| Self { path: path.to_path_buf(), digest: digest(settings) })
+    }
+
+    /// As the text of an installed configuration has it; none: it was made of something else.
+    pub(super) fn in_text(text: &str) -> Option<Self> {
+        let (stamp, _) = text.split_once(HASH)?;
+        let line = stamp.lines().find_map(|line| line.strip_prefix(READ_FROM))?;
+        let (path, digest) = line.rsplit_once(DIGEST)?;
+        Some(Self { path: path.into(), digest: digest.into() })
+    }
+}
+
+/// The hash of settings, as TOML with every default in it: a comment more changes nothing.
+#[must_use]
+pub fn digest(settings: &str) -> String {
+    hash(settings)
+}
 
 /// Who wrote a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,18 +78,20 @@ pub(super) fn unit(app: &AppName, unit: &UnitFile) -> String {
 /// The text of an installed environment, of the app in `directory`.
 pub(super) fn environment(directory: &Path, text: &str) -> String {
     // A comment for systemd as well (systemd.exec(5), `EnvironmentFile=`).
-    config(directory, text)
+    config(directory, text, None)
 }
 
-/// The text of an installed configuration, of the app in `directory`.
-pub(super) fn config(directory: &Path, text: &str) -> String {
+/// The text of an installed configuration, of the app in `directory`, and what it was made of.
+pub(super) fn config(directory: &Path, text: &str, written: Option<&Written>) -> String {
     // Escaped, so that it stays in its line.
     let directory = directory.display().to_string();
-    stamped(
-        &format!("the romuo.toml of the app in {}", directory.escape_debug()),
-        "An edit here would be lost. Edit that one, then run `romuoctl install-units` again.",
-        text,
-    )
+    let mut advice =
+        "An edit here would be lost. Edit that one, then run `romuoctl install-units` again."
+            .to_owned();
+    if let Some(Written { path, digest }) = written {
+        let _ = write!(advice, "\n{READ_FROM}{}{DIGEST}{digest}", path.display());
+    }
+    stamped(&format!("the romuo.toml of the app in {}", directory.escape_debug()), &advice, text)
 }
 
 fn stamped(from: &str, advice: &str, text: &str) -> String {

@@ -48,6 +48,7 @@ impl Lab {
             units: &self.units,
             config: "name = \"romuo\"\n",
             source: Path::new("/srv/romuo.toml"),
+            written: None,
             directory: Path::new("/srv"),
             instances: count(2),
             earlier_instances: None,
@@ -199,6 +200,25 @@ fn an_edited_file_is_refused_by_an_installation_and_by_a_removal() {
     let plan = lab.install(&Install { force: true, ..lab.again() });
     assert_eq!(plan.to_string(), "update /etc/systemd/system/romuo@.service\n");
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn what_a_configuration_was_made_of_is_kept_with_it() {
+    let lab = Lab::new();
+    let app = lab.app().clone();
+    lab.install(&lab.wish());
+    assert_eq!(written(lab.path(), &app), None);
+    let made_of = Written::of(Path::new("/srv/a shop/romuo.toml"), "env = \"test\"\n");
+    assert_eq!(made_of.as_ref().unwrap().digest, digest("env = \"test\"\n"));
+    let again = Install { written: made_of.clone(), ..lab.again() };
+    assert_eq!(lab.install(&again).to_string(), "update /etc/romuo/romuo.toml\n");
+    assert_eq!(written(lab.path(), &app), made_of);
+    assert!(lab.install(&again).is_empty());
+    // The installed one, read and written again, was made of the same.
+    let path = lab.at("etc/romuo/romuo.toml");
+    lab.install(&Install { source: &path, config: "name = \"romuo\"\n\n", ..lab.again() });
+    assert_eq!(written(lab.path(), &app), made_of);
+    assert_eq!(Written::of(Path::new("/srv/a\nshop/romuo.toml"), ""), None);
 }
 
 #[test]

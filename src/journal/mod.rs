@@ -4,6 +4,7 @@
 mod entry;
 mod explain;
 
+use std::collections::VecDeque;
 use std::process::Stdio;
 
 use miette::Diagnostic;
@@ -41,6 +42,8 @@ pub struct Query {
     since: Option<String>,
     follow: bool,
     stream: Option<Stream>,
+    /// Only what programs wrote to either stream.
+    programs: bool,
 }
 
 impl Query {
@@ -50,6 +53,12 @@ impl Query {
         let instances = format!("{app}@*.service");
         let own = [app.roll(), app.socket(), app.target()].map(|unit| unit.to_string());
         Self { units: [instances].into_iter().chain(own).collect(), ..Self::none() }
+    }
+
+    /// What the units of several apps said, in the order of time.
+    #[must_use]
+    pub fn apps(apps: &[AppName]) -> Self {
+        Self { units: apps.iter().flat_map(|app| Self::app(app).units).collect(), ..Self::none() }
     }
 
     /// What one instance said.
@@ -88,7 +97,15 @@ impl Query {
         Self { stream: Some(stream), ..self }
     }
 
-    /// Starts reading.
+    /// Only what programs wrote to their standard output or error, and nothing of systemd or romuo.
+    #[must_use]
+    pub fn programs(mut self) -> Self {
+        // The roll is a program too, and romuo's.
+        self.units.retain(|unit| unit.contains('@'));
+        Self { programs: true, ..self }
+    }
+
+    /// Starts reading. Of a query for the last entries since a time all of these come.
     ///
     /// # Errors
     /// Where journalctl cannot be run.
@@ -98,7 +115,7 @@ impl Query {
         command.stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(JournalError::Run)?;
         let lines = child.stdout.take().map(|out| BufReader::new(out).lines());
-        Ok(Entries { child: Some(child), lines })
+        Ok(Entries { child: Some(child), lines, read: VecDeque::new() })
     }
 
     /// Reads to the end.
@@ -106,25 +123,43 @@ impl Query {
     /// # Errors
     /// As [`Query::read`] and [`Entries::next`].
     pub async fn read_all(&self) -> Result<Vec<Entry>, JournalError> {
+        let most = self.lines.map_or(usize::MAX, |count| count as usize);
         let mut entries = self.read()?;
-        let mut all = Vec::new();
+        let mut all = VecDeque::new();
         while let Some(entry) = entries.next().await? {
-            all.push(entry);
+            if all.len() >= most {
+                all.pop_front();
+            }
+            all.push_back(entry);
         }
-        Ok(all)
+        Ok(all.into())
     }
 
     fn none() -> Self {
-        Self { units: Vec::new(), lines: None, since: None, follow: false, stream: None }
+        Self {
+            units: Vec::new(),
+            lines: None,
+            since: None,
+            follow: false,
+            stream: None,
+            programs: false,
+        }
+    }
+
+    /// How many entries journalctl itself is to print: with a time to begin at it prints the first ones after
+    /// that, and not the last ones of all.
+    fn printed(&self) -> Option<u32> {
+        self.lines.filter(|_| self.since.is_none() || self.follow)
     }
 
     fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["--output=json".into(), "--no-pager".into(), "--quiet".into()];
         arguments.push("--all".into());
         arguments.extend(self.units.iter().map(|unit| format!("--unit={unit}")));
-        arguments.extend(self.lines.map(|count| format!("--lines={count}")));
+        arguments.extend(self.printed().map(|count| format!("--lines={count}")));
         arguments.extend(self.since.as_ref().map(|since| format!("--since={since}")));
         arguments.extend(self.stream.iter().flat_map(|stream| stream.fields()));
+        arguments.extend(self.programs.then(|| "_TRANSPORT=stdout".into()));
         arguments.extend(self.follow.then(|| "--follow".into()));
         arguments
     }
@@ -135,6 +170,14 @@ impl Query {
 pub struct Entries {
     child: Option<Child>,
     lines: Option<Lines<BufReader<ChildStdout>>>,
+    /// Those that were read before.
+    read: VecDeque<Entry>,
+}
+
+impl From<Vec<Entry>> for Entries {
+    fn from(read: Vec<Entry>) -> Self {
+        Self { child: None, lines: None, read: read.into() }
+    }
 }
 
 impl Entries {
@@ -143,7 +186,7 @@ impl Entries {
     /// # Errors
     /// Where journalctl fails, or prints what is no entry.
     pub async fn next(&mut self) -> Result<Option<Entry>, JournalError> {
-        let Some(lines) = &mut self.lines else { return Ok(None) };
+        let Some(lines) = &mut self.lines else { return Ok(self.read.pop_front()) };
         match lines.next_line().await.map_err(JournalError::Run)? {
             Some(line) => Entry::parse(&line).map(Some).map_err(JournalError::Malformed),
             None => self.finish().await.map(|()| None),

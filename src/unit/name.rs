@@ -101,6 +101,13 @@ impl AppName {
         UnitName(format!("{self}.target"))
     }
 
+    /// Whether `unit` is one of this app's.
+    #[must_use]
+    pub fn has(&self, unit: &str) -> bool {
+        let own = [self.roll(), self.socket(), self.target()];
+        self.instance_of(unit).is_some() || own.iter().any(|name| name.as_str() == unit)
+    }
+
     /// The instance that `unit` is, if it is one of this app's.
     #[must_use]
     pub fn instance_of(&self, unit: &str) -> Option<InstanceId> {

@@ -21,10 +21,16 @@ struct Shop(Machine);
 
 impl Shop {
     fn boot() -> Self {
+        let shop = Self::new();
+        shop.ctl(&["install-units", "--now"]).ok();
+        shop
+    }
+
+    /// The same before it is installed.
+    fn new() -> Self {
         let shop = Self(Machine::boot());
         shop.write("server.js", SERVER);
         shop.configure("red", "");
-        shop.ctl(&["install-units", "--now"]).ok();
         shop
     }
 
@@ -157,6 +163,23 @@ fn a_good_release_serves_and_the_one_before_comes_back() {
     shop.ctl(&["rollback", "base"]).ok();
     assert_eq!((shop.says().as_str(), shop.run()), ("four red", pair("base")));
     shop.is_clean();
+}
+
+#[test]
+fn the_first_deploy_starts_an_app_that_nobody_has_stopped() {
+    let shop = Shop::new();
+    shop.ctl(&["install-units"]).ok();
+    let one = shop.deploy();
+    assert_eq!((shop.says().as_str(), shop.run()), ("one red", pair(&one)));
+    // Who stopped it wants it so.
+    shop.ctl(&["stop"]).ok();
+    shop.version("two", "");
+    let told = shop.ctl(&["deploy"]).exits(0);
+    let told = [told.stdout, told.stderr].concat();
+    assert!(told.contains("the app is stopped, and starts with the release"), "{told}");
+    assert_eq!(shop.0.status_of("shop")["state"], "stopped");
+    shop.ctl(&["start"]).ok();
+    assert_eq!(shop.says(), "two red");
 }
 
 #[test]

@@ -269,3 +269,68 @@ fn a_program_of_the_path_of_root_is_never_taken_for_one_of_the_system() {
     with(&["uninstall-units"]).ok();
     assert!(machine.run(&["test", "-e", "/tmp/taken"]).output.code == Some(1), "one was run");
 }
+
+#[test]
+fn an_app_begins_without_what_an_earlier_one_of_its_name_ran_into() {
+    let machine = Machine::serving("[limits]\nmax_restarts = 1\nretry_errored = \"off\"\n");
+    machine.ctl(&["reload"]).ok();
+    let state = "/run/romuo/romuo/1.guard";
+    let crashed = "{\"crashes\":1,\"errored\":true,\"ready_at\":null}";
+    machine.ctl(&["stop"]).ok();
+    machine.sandbox.write(state, crashed).unwrap();
+    machine.ctl(&["uninstall-units"]).ok();
+    let left = machine.run(&["find", "/run/romuo", "-not", "-name", "*.lock", "-mindepth", "1"]);
+    assert_eq!(left.ok(), "");
+    machine.ctl(&["install-units", "--now"]).ok();
+    let status = machine.status();
+    assert_eq!((&status["state"], &status["roll"]), (&"online".into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn what_is_known_to_fail_is_not_installed() {
+    let machine = Machine::boot();
+    let before = tree(&machine);
+    let listen = ["python3", "-c", LISTENS];
+    let (mut holder, said) = machine.spawn_until_heard(&listen);
+    assert_eq!(said, "listens\n");
+    machine.run(&["mkdir", "-m", "700", "/srv/shut"]).ok();
+    machine.sandbox.write("/srv/shut/app.py", "").unwrap();
+    let app = "command = [\"python3\", \"app.py\"]\nlisten = [\"127.0.0.1:3001\"]\n";
+    for (folder, config, said) in [
+        ("/srv/site", CONFIG.to_owned(), &["(python3) listens on 127.0.0.1:3000 already"][..]),
+        ("/srv/shut", app.to_owned(), &["/srv/shut is not readable", "chmod o+rx /srv/shut"]),
+        ("/srv/site", format!("user = \"nobody-here\"\n{app}"), &["no user nobody-here"]),
+        ("/srv/site", format!("writable = [\"nowhere\"]\n{app}"), &["mkdir -p /srv/site/nowhere"]),
+    ] {
+        machine.sandbox.write(format!("{folder}/romuo.toml"), config).unwrap();
+        machine.run(&["touch", "/srv/site/app.py"]).ok();
+        let file = format!("{folder}/romuo.toml");
+        let ran = machine.run(&["romuoctl", "-c", &file, "install-units", "--now"]).exits(1);
+        let stderr = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(stderr.contains("nothing was written"), "{stderr}");
+        for part in said {
+            assert!(stderr.contains(part), "{part} is not in {stderr}");
+        }
+        assert_eq!(tree(&machine), before);
+        machine.run(&["romuoctl", "-c", &file, "install-units", "--dry-run"]).exits(0);
+    }
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+
+    // Those of another app are systemd's.
+    machine.configure(CONFIG);
+    machine.ctl(&["install-units", "--now"]).ok();
+    let other = format!("name = \"other\"\n{CONFIG}");
+    machine.sandbox.write("/srv/site/other.toml", other).unwrap();
+    let other = ["romuoctl", "-c", "/srv/site/other.toml", "install-units"];
+    let ran = machine.run(&other).exits(1);
+    assert!(ran.stderr.contains("romuo.socket listens on 127.0.0.1:3000"), "{}", ran.stderr);
+    machine.run(&[&other[..], &["--force"]].concat()).ok();
+}
+
+/// Listens where the app is to listen.
+const LISTENS: &str = "import socket, signal
+held = socket.create_server(('127.0.0.1', 3000))
+print('listens', flush=True)
+signal.pause()
+";

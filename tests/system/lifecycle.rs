@@ -2,7 +2,7 @@
 
 use romuo::load::{Kind, Mix};
 
-use crate::machine::{ADDRESS, Machine, wait};
+use crate::machine::{ADDRESS, CONFIG, Machine, wait};
 
 /// curl's exit code where the connection is refused.
 const REFUSED: i32 = 7;
@@ -108,4 +108,41 @@ fn the_shared_socket_never_blocks_whoever_starts() {
         let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
         assert_eq!(flags & nonblock, nonblock, "after a restart of {unit}: {info}");
     }
+}
+
+#[test]
+fn what_was_edited_and_not_installed_is_said_and_brought_in_on_demand() {
+    let machine = Machine::serving("");
+    let edited = || machine.status()["edited"].clone();
+    assert!(edited().is_null());
+    machine.configure(&format!("# A comment changes nothing.\n{CONFIG}"));
+    assert!(edited().is_null());
+    machine.configure(&format!("env = \"staging\"\n{CONFIG}"));
+    assert_eq!(edited(), "/srv/site/romuo.toml");
+    let text = machine.ctl(&["status"]).ok();
+    assert!(text.contains("`romuoctl reload --install` brings it in"), "{text}");
+    let told = machine.ctl(&["reload"]).exits(0).stderr;
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("/srv/site/romuo.toml was changed since it was installed"), "{told}");
+    // Nothing waits in silence, also where there is no terminal.
+    assert!(told.starts_with("warning: ") && told.contains("asking systemd for a roll"), "{told}");
+    assert!(edited().is_string());
+    machine.ctl(&["reload", "--install"]).ok();
+    assert!(edited().is_null());
+    let health: serde_json::Value =
+        serde_json::from_str(&machine.ctl(&["health", "-o", "json"]).ok()).unwrap();
+    assert_eq!(health["instances"][1]["env"], "staging");
+    assert_eq!(machine.ctl(&["reload", "--quiet"]).exits(0).stderr, "");
+}
+
+#[test]
+fn a_stop_waits_for_nobody_where_nobody_is() {
+    // Whoever waited for the linger would wait for longer than a test may take.
+    let slow = "[limits]\nstop_timeout = \"20m\"\n[reload]\nlinger = \"10m\"\n";
+    let machine = Machine::serving(slow);
+    machine.run(&["curl", "-sf", &format!("http://{ADDRESS}/")]).ok();
+    machine.ctl(&["stop"]).ok();
+    machine.ctl(&["start"]).ok();
+    machine.ctl(&["restart"]).ok();
+    assert_eq!(machine.status()["state"], "online");
 }

@@ -164,6 +164,43 @@ fn the_app_is_found_by_name_by_folder_or_by_being_the_only_one() {
     machine.run(&["romuoctl", "status"]).ok();
     machine.run(&["romuoctl", "--app", "romuo", "status"]).ok();
     machine.run(&["romuoctl", "-c", "/srv/site/romuo.toml", "status"]).ok();
-    let other = machine.run(&["romuoctl", "--app", "shop", "reload"]).exits(1);
-    assert!(other.stderr.contains("shop"), "{}", other.stderr);
+    let other = machine.run(&["romuoctl", "--app", "shop", "reload"]).exits(2);
+    assert!(other.stderr.contains("shop is not installed"), "{}", other.stderr);
+}
+
+/// An app that says something on both of its streams before it serves.
+const TALKER: &str = "import http.server, os, sys
+for number in range(30): print('line', number, flush=True)
+print('trouble', file=sys.stderr, flush=True)
+class Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *words): pass
+http.server.ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), Silent).serve_forever()
+";
+
+#[test]
+fn logs_tell_who_said_a_line_and_leave_out_what_the_app_did_not_say() {
+    let machine = Machine::boot();
+    machine.sandbox.write("/srv/site/app.py", TALKER).unwrap();
+    let config = "listen = [\"127.0.0.1:3000\"]\ncommand = [\"python3\", \"app.py\"]\n\
+                  [health]\npath = \"/\"\n";
+    machine.configure(config);
+    machine.ctl(&["install-units", "--now"]).ok();
+    machine.run(&["journalctl", "--sync"]).ok();
+    let all = machine.ctl(&["logs", "--lines", "300"]).ok();
+    assert!(all.contains("Started ") && all.contains("| [1] line 3\n"), "{all}");
+    assert!(all.contains("| [2] trouble\n"), "{all}");
+    let own = machine.ctl(&["logs", "--lines", "300", "--app-only"]).ok();
+    let is_own = |line: &str| line.contains("] line ") || line.ends_with("] trouble");
+    assert!(own.lines().all(is_own), "{own}");
+    assert_eq!(own.lines().count(), 62, "{own}");
+    // The last ones, also of those since a time.
+    for format in ["text", "json"] {
+        let words = ["logs", "1", "--out", "--since", "-1h", "--lines", "2", "-o", format];
+        let last = machine.ctl(&words).ok();
+        for (line, there) in [("line 28", true), ("line 29", true), ("line 27", false)] {
+            assert_eq!(last.contains(line), there, "{line} in {last}");
+        }
+    }
+    let none = machine.ctl(&["logs", "--out", "--since", "2100-01-01"]).exits(0);
+    assert_eq!((none.stdout.as_str(), none.stderr.trim()), ("", "nothing of the kind was said"));
 }

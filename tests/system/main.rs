@@ -32,5 +32,6 @@ mod release;
 mod roll;
 mod scale;
 mod script;
+mod several;
 mod stopped;
 mod strangers;

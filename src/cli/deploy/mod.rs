@@ -53,7 +53,7 @@ impl Deploy {
         }
         result?;
         if printer.format == Format::Text && !printer.quiet {
-            Status {}.run(&context.of(app), printer).await?;
+            Status::of(&app, context, printer).await?;
         }
         Ok(Exit::Done)
     }

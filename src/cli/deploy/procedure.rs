@@ -13,6 +13,7 @@ use super::super::context::Context;
 use super::super::error::Failure;
 use super::super::fit::Fitting;
 use super::super::install::{cpus, host, resolved};
+use super::super::lifecycle;
 use super::super::output::{BELOW, Printer};
 use super::super::ports;
 use super::super::rehearse::rehearse;
@@ -26,7 +27,7 @@ use crate::account::Owner;
 use crate::clock::BootTime;
 use crate::config::{self, Settings};
 use crate::install;
-use crate::manager::Systemd;
+use crate::manager::{ServiceManager as _, Systemd};
 use crate::release::{
     AddedFile, Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, Purpose, ReleaseId, Request,
     Rules, Source, Store, Verdict,
@@ -303,6 +304,10 @@ impl<'a> Procedure<'a> {
         let wish = Wish { to: id.into(), purpose, since, app: &app, store };
         let brought = wish.bring(self.context, &self.manager, self.printer);
         let said = match self.unless(interrupts, brought).await? {
+            Brought::Stopped if self.never_ran(&app).await? => {
+                lifecycle::start(&app, self.context, self.printer).await?;
+                "nobody had started the app since the boot: it runs the release now".to_owned()
+            }
             Brought::Stopped => "the app is stopped, and starts with the release".to_owned(),
             Brought::Rolled(outcome) => {
                 let said = outcome.to_string();
@@ -315,6 +320,14 @@ impl<'a> Procedure<'a> {
         };
         self.steps.end(step, said);
         Ok(())
+    }
+
+    /// Whether the app would run by now if it were not that nobody has started it: it is enabled, and did not
+    /// run since the boot. One that did was stopped by somebody who wants it so.
+    async fn never_ran(&self, app: &AppName) -> Result<bool, Failure> {
+        let enabled = install::below(self.context.root(), &install::boot_link(app));
+        let target = self.manager.status(&app.target()).await?;
+        Ok(enabled.is_symlink() && !target.is_up() && target.files.read.is_none())
     }
 
     /// Brings the rest in line with what serves now. None of it can take that back.

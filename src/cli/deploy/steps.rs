@@ -4,11 +4,10 @@
 use std::fmt::Display;
 use std::time::Instant;
 
-use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::super::output::{GOOD, Printer, styled};
-use super::super::reload::spinner;
+use super::super::waiting::Waiting;
 use crate::text::shown;
 
 /// Width of the names of the steps, in characters: that of the longest.
@@ -32,7 +31,7 @@ pub(super) struct Steps<'a> {
 pub(super) struct Running {
     name: &'static str,
     begun: Instant,
-    spinner: ProgressBar,
+    waiting: Waiting,
 }
 
 impl<'a> Steps<'a> {
@@ -42,18 +41,18 @@ impl<'a> Steps<'a> {
 
     /// A step begins, in which this is done.
     pub(super) fn begin(&self, name: &'static str, doing: &'static str) -> Running {
-        Running { name, begun: Instant::now(), spinner: spinner(self.printer, doing) }
+        Running { name, begun: Instant::now(), waiting: Waiting::begin(self.printer, doing) }
     }
 
     /// A step begins that shows by itself how it goes.
     pub(super) fn begin_aloud(name: &'static str) -> Running {
-        Running { name, begun: Instant::now(), spinner: ProgressBar::hidden() }
+        Running { name, begun: Instant::now(), waiting: Waiting::Silent }
     }
 
     /// It is done; what came of it.
     pub(super) fn end(&mut self, step: Running, said: impl Display) {
-        let Running { name, begun, spinner } = step;
-        spinner.finish_and_clear();
+        let Running { name, begun, waiting } = step;
+        drop(waiting);
         let took = begun.elapsed();
         let (said, seconds) = (said.to_string(), took.as_secs_f64());
         // The name of a branch is another's.
