@@ -26,8 +26,9 @@ const ERROR: u8 = 3;
 const COLOURS: [AnsiColor; 5] =
     [AnsiColor::Cyan, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Yellow, AnsiColor::Blue];
 
-/// Shows what the app said, as `YYYY-MM-DD HH:mm:ss Z | [INSTANCE] message`, coloured by instance.
+/// Shows what the app said, as `YYYY-MM-DD HH:mm:ss Z | INSTANCE | message`, coloured by instance.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Logs {
     /// The app, as with --app, and its instance, where only one is meant: `2`, `shop`, `shop 2`
     /// [default: the app of this folder, else all of the machine]
@@ -61,21 +62,18 @@ impl Logs {
         context.running("logs")?;
         let (app, instance) = split(self.words)?;
         let context = &context.naming(app);
-        let (tag, query) = match self.instance.or(instance) {
-            Some(id) => {
-                let app = context.installed_app()?;
-                expect(&app, id, context).await?;
-                (Tag::None, Query::instance(&app, id))
-            }
-            None => {
-                let apps = context.looked_at()?;
-                let query = Query::apps(&apps);
-                let tag = match <[AppName; 1]>::try_from(apps) {
-                    Ok([app]) => Tag::Instance(app),
-                    Err(several) => Tag::App(several),
-                };
-                (tag, query)
-            }
+        let (tag, query) = if let Some(id) = self.instance.or(instance) {
+            let app = context.installed_app()?;
+            expect(&app, id, context).await?;
+            (Tag::None, Query::instance(&app, id))
+        } else {
+            let apps = context.looked_at()?;
+            let query = Query::apps(&apps);
+            let tag = match <[AppName; 1]>::try_from(apps) {
+                Ok([app]) => Tag::Instance(app),
+                Err(several) => Tag::App(several),
+            };
+            (tag, query)
         };
         let lines = self.lines.or_else(|| self.since.is_none().then_some(DEFAULT_LINES));
         let is_bounded = lines.is_some() && self.since.is_some() && !self.follow;
@@ -146,9 +144,9 @@ fn explain(printer: &Printer, hint: &Hint) {
 enum Tag {
     /// One instance is shown.
     None,
-    /// `[2]`: the instances of one app are.
+    /// `2 |`: the instances of one app are.
     Instance(AppName),
-    /// `[shop 2]`: several apps are.
+    /// `shop 2 |`: several apps are.
     App(Vec<AppName>),
 }
 
@@ -158,13 +156,13 @@ impl Tag {
         match self {
             Self::None => (String::new(), None),
             Self::Instance(app) => match app.instance_of(unit) {
-                Some(id) => (format!("[{id}] "), Some(id)),
+                Some(id) => (format!("{id} | "), Some(id)),
                 None => (String::new(), None),
             },
             Self::App(apps) => match apps.iter().find(|app| app.has(unit)) {
                 Some(app) => match app.instance_of(unit) {
-                    Some(id) => (format!("[{app} {id}] "), Some(id)),
-                    None => (format!("[{app}] "), None),
+                    Some(id) => (format!("{app} {id} | "), Some(id)),
+                    None => (format!("{app} | "), None),
                 },
                 None => (String::new(), None),
             },
@@ -204,10 +202,10 @@ mod tests {
         let one = Tag::Instance(shop);
         for (tag, unit, begin) in [
             (&Tag::None, "shop@2.service", ""),
-            (&one, "shop@2.service", "[2] "),
+            (&one, "shop@2.service", "2 | "),
             (&one, "shop.service", ""),
-            (&several, "blog@1.service", "[blog 1] "),
-            (&several, "shop.target", "[shop] "),
+            (&several, "blog@1.service", "blog 1 | "),
+            (&several, "shop.target", "shop | "),
             (&several, "other.service", ""),
         ] {
             assert_eq!(tag.of(unit).0, begin, "{unit}");

@@ -24,15 +24,13 @@ pub(super) struct Completions {
 
 impl Man {
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let written = match &self.dir {
-            Some(dir) => std::fs::create_dir_all(dir)
-                .and_then(|()| clap_mangen::generate_to(super::command(), dir)),
-            None => {
-                let mut page = Vec::new();
-                clap_mangen::Man::new(super::command())
-                    .render(&mut page)
-                    .and_then(|()| print(&page))
-            }
+        let written = if let Some(dir) = &self.dir {
+            std::fs::create_dir_all(dir)
+                .and_then(|()| clap_mangen::generate_to(super::command(), dir))
+        } else {
+            let mut page = Vec::new();
+            let rendered = clap_mangen::Man::new(super::command()).render(&mut page);
+            rendered.and_then(|()| print(&page))
         };
         let path = self.dir.unwrap_or_else(|| "standard output".into());
         written.map(|()| Exit::Done).map_err(|source| Failure::Write { path, source })

@@ -230,7 +230,7 @@ fn rights(settings: &Settings, program: &Program) -> Rights {
         let shown = path.display();
         match fs::metadata(path) {
             Err(_) => {
-                obstacles.push(format!("{shown} of `writable` is not there: `mkdir -p {shown}`"))
+                obstacles.push(format!("{shown} of `writable` is not there: `mkdir -p {shown}`"));
             }
             Ok(file) if may(person, &file, if file.is_dir() { 0o3 } else { 0o2 }) => {}
             Ok(file) => {

@@ -196,12 +196,15 @@ pub(super) struct Instance<'a> {
     stop_margin: TimeSpan,
     watchdog: TimeSpan,
     memory: u64,
-    little_memory: bool,
     open_files: u32,
     version: u32,
 }
 
 impl<'a> Instance<'a> {
+    fn has_little_memory(&self) -> bool {
+        self.memory <= LITTLE_MEMORY
+    }
+
     pub(super) fn new(
         settings: &'a Settings,
         host: &Host,
@@ -240,7 +243,6 @@ impl<'a> Instance<'a> {
             stop_margin: TimeSpan(STOP_MARGIN),
             watchdog: TimeSpan(patience),
             memory: limits.memory.bytes(),
-            little_memory: limits.memory.bytes() <= LITTLE_MEMORY,
             open_files: OPEN_FILES,
             version: host.systemd,
         })

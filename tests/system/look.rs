@@ -187,10 +187,10 @@ fn logs_tell_who_said_a_line_and_leave_out_what_the_app_did_not_say() {
     machine.ctl(&["install-units", "--now"]).ok();
     machine.run(&["journalctl", "--sync"]).ok();
     let all = machine.ctl(&["logs", "--lines", "300"]).ok();
-    assert!(all.contains("Started ") && all.contains("| [1] line 3\n"), "{all}");
-    assert!(all.contains("| [2] trouble\n"), "{all}");
+    assert!(all.contains("Started ") && all.contains("| 1 | line 3\n"), "{all}");
+    assert!(all.contains("| 2 | trouble\n"), "{all}");
     let own = machine.ctl(&["logs", "--lines", "300", "--app-only"]).ok();
-    let is_own = |line: &str| line.contains("] line ") || line.ends_with("] trouble");
+    let is_own = |line: &str| line.contains(" | line ") || line.ends_with(" | trouble");
     assert!(own.lines().all(is_own), "{own}");
     assert_eq!(own.lines().count(), 62, "{own}");
     // The last ones, also of those since a time.

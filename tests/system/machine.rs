@@ -259,9 +259,8 @@ impl Machine {
     pub(crate) fn mixed() -> Mix {
         let health = Request::get(PathAndQuery::from_static("/health"));
         Mix::standard(ADDRESS, &Self::site())
-            .clients(Kind::KeepAlive { gap: Duration::from_millis(7) }, 2, &health)
-            .clients(Kind::KeepAlive { gap: Duration::from_millis(500) }, 2, &health)
-            .clients(Kind::Http2 { streams: 2, gap: Duration::from_millis(30) }, 1, &health)
+            .clients(Kind::KeepAlive { gap: Duration::from_millis(150) }, 2, &health)
+            .clients(Kind::Http2 { streams: 1, gap: Duration::from_millis(300) }, 1, &health)
     }
 
     /// Starts a load inside.

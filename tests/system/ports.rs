@@ -257,9 +257,14 @@ fn a_killed_roller_leaves_no_address_behind() {
         shop.0.systemctl(&["kill", "--signal=KILL", "shop.service"]).ok();
         deploy.wait_with_output().unwrap()
     };
-    // One instance has both, one has the old one; a start would have both.
+    // One instance has both, one has the old one; a start would have both. The roller gets no further: nothing
+    // tells that a machine which is busy hears of it in time.
+    let held = "[Service]\nExecStartPre=/bin/sh -c 'while test -e /run/held; do sleep 0.1; done'\n";
+    shop.0.drop_in("shop@2.service", held);
+    shop.0.run(&["touch", "/run/held"]).ok();
     shop.configure(&["127.0.0.1:3001"], "", "");
     killed_at("1 of 2 instances rolled, restarting shop@2.service");
+    shop.0.run(&["rm", "/run/held"]).ok();
     assert_eq!(shop.open(), [3000, 3001]);
     shop.0.systemctl(&["restart", "shop.target"]).ok();
     assert_eq!(shop.open(), [3000, 3001]);

@@ -192,7 +192,7 @@ fn a_scale_waits_for_a_roll_or_says_who_rolls() {
     assert!(code == Some(0) && said.contains("rolled 2 of 2"), "{said}");
     let (code, said) = ended(scale);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(said, "scaled romuo from 2 to 3 instances: started 3\n");
+    assert!(said.starts_with("scaled romuo from 2 to 3 instances: started 3\n"), "{said}");
     assert_eq!(ids(&machine), ["1", "2", "3"]);
 }
 
@@ -249,8 +249,8 @@ fn what_someone_stopped_counts_and_the_last_that_serves_is_not_taken_away() {
 #[test]
 fn a_stopped_app_is_scaled_for_its_next_start() {
     let machine = Machine::boot();
-    let ran = machine.run(&["romuoctl", "--app", "romuo", "scale", "3"]).exits(1);
-    assert!(ran.stderr.contains("install-units"), "{}", ran.stderr);
+    let ran = machine.run(&["romuoctl", "--app", "romuo", "scale", "3"]).exits(2);
+    assert!(ran.stderr.contains("romuo is not installed"), "{}", ran.stderr);
     // Nothing has ever run: there is no runtime folder yet.
     machine.ctl(&["install-units"]).ok();
     let said = machine.ctl(&["scale", "3"]).ok();

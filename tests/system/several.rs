@@ -58,7 +58,7 @@ fn what_looks_shows_every_app_where_none_is_meant() {
     assert_eq!(pids.lines().collect::<Vec<_>>(), [machine.pid(1), machine.pid(2)]);
 
     let logs = elsewhere(&machine, &["logs", "--lines", "200"]).ok();
-    for app in ["| [blog 1] ready", "| [romuo 2] ready", "| [romuo] "] {
+    for app in ["| blog 1 | ready", "| romuo 2 | ready", "| romuo | "] {
         assert!(logs.lines().any(|line| line.contains(app)), "{app} is not in {logs}");
     }
 }

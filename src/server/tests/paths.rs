@@ -328,8 +328,9 @@ async fn health_and_the_control_socket_are_asked_in_the_same_way() {
 
 #[tokio::test]
 async fn the_public_port_tells_of_the_app_and_the_control_socket_of_the_instance() {
+    type Door = fn(Health) -> Router;
     let settings = Settings::new("romuo".parse().unwrap(), "/".into());
-    let doors: [(fn(Health) -> Router, u16, &str); 2] = [
+    let doors: [(Door, u16, &str); 2] = [
         (|health| router::public("/health", health, None), 200, r#""status":"ok""#),
         (router::control, 503, r#""status":"draining""#),
     ];
