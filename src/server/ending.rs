@@ -21,6 +21,9 @@ use crate::front::App;
 /// How often the line in `systemctl status` is renewed during a drain.
 const DRAIN_STATUS_EVERY: Duration = Duration::from_millis(500);
 
+/// How often it is looked whether somebody is there still, of a server that goes on for them alone.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// What a drain may take beyond its cap before systemd kills: the way out.
 pub(super) const EXIT_MARGIN: Duration = Duration::from_secs(2);
 
@@ -62,10 +65,14 @@ impl Ending<'_> {
                 return self.hand_over(hand_over).await;
             }
             self.door.keep();
-            // Who is not there yet waits in the queue, where there is nobody to go on with.
-            let is_asked = self.door.open() > 0 || listeners.has_waiting();
-            if siblings.is_empty() && is_asked {
-                self.door.accept_until(&listeners, sleep(self.settings.reload.linger)).await;
+            if siblings.is_empty() {
+                let end = async {
+                    tokio::select! {
+                        () = sleep(self.settings.reload.linger) => {}
+                        () = self.until_nobody_is_there(&listeners) => {}
+                    }
+                };
+                self.door.accept_until(&listeners, end).await;
             }
             drop(listeners);
             self.door.wait_until_empty().await;
@@ -83,6 +90,13 @@ impl Ending<'_> {
             () = show(DRAIN_STATUS_EVERY, || { self.pulse.beat(); draining() }, None) => {}
         }
         cap
+    }
+
+    /// Waits until nobody is connected or about to be: who comes then waits in the queue.
+    async fn until_nobody_is_there(&self, listeners: &Listeners) {
+        while self.door.open() > 0 || listeners.has_waiting() {
+            sleep(LOOK).await;
+        }
     }
 
     /// Lets siblings go on with what is idle, until nothing is left.
