@@ -21,9 +21,6 @@ use crate::front::App;
 /// How often the line in `systemctl status` is renewed during a drain.
 const DRAIN_STATUS_EVERY: Duration = Duration::from_millis(500);
 
-/// How often it is looked whether somebody is there still, of a server that goes on for them alone.
-const LOOK: Duration = Duration::from_millis(10);
-
 /// What a drain may take beyond its cap before systemd kills: the way out.
 pub(super) const EXIT_MARGIN: Duration = Duration::from_secs(2);
 
@@ -66,13 +63,7 @@ impl Ending<'_> {
             }
             self.door.keep();
             if siblings.is_empty() {
-                let end = async {
-                    tokio::select! {
-                        () = sleep(self.settings.reload.linger) => {}
-                        () = self.until_nobody_is_there(&listeners) => {}
-                    }
-                };
-                self.door.accept_until(&listeners, end).await;
+                self.door.accept_until(&listeners, sleep(self.settings.reload.linger)).await;
             }
             drop(listeners);
             self.door.wait_until_empty().await;
@@ -90,13 +81,6 @@ impl Ending<'_> {
             () = show(DRAIN_STATUS_EVERY, || { self.pulse.beat(); draining() }, None) => {}
         }
         cap
-    }
-
-    /// Waits until nobody is connected or about to be: who comes then waits in the queue.
-    async fn until_nobody_is_there(&self, listeners: &Listeners) {
-        while self.door.open() > 0 || listeners.has_waiting() {
-            sleep(LOOK).await;
-        }
     }
 
     /// Lets siblings go on with what is idle, until nothing is left.

@@ -134,15 +134,3 @@ fn what_was_edited_and_not_installed_is_said_and_brought_in_on_demand() {
     assert_eq!(health["instances"][1]["env"], "staging");
     assert_eq!(machine.ctl(&["reload", "--quiet"]).exits(0).stderr, "");
 }
-
-#[test]
-fn a_stop_waits_for_nobody_where_nobody_is() {
-    // Whoever waited for the linger would wait for longer than a test may take.
-    let slow = "[limits]\nstop_timeout = \"20m\"\n[reload]\nlinger = \"10m\"\n";
-    let machine = Machine::serving(slow);
-    machine.run(&["curl", "-sf", &format!("http://{ADDRESS}/")]).ok();
-    machine.ctl(&["stop"]).ok();
-    machine.ctl(&["start"]).ok();
-    machine.ctl(&["restart"]).ok();
-    assert_eq!(machine.status()["state"], "online");
-}
