@@ -30,14 +30,17 @@ pub(super) struct Said {
 /// Looks for it in the text of a source.
 pub(super) fn said(text: &str) -> Said {
     let ports = text.lines().filter_map(|line| {
-        let listen = line
-            .match_indices(".listen(")
-            .find_map(|(at, marker)| number(argument(&line[at + marker.len()..])));
-        let variable = || words(line, "PORT").find_map(|rest| number(fallback(rest)));
+        let listen = || {
+            let mut calls = line.match_indices(".listen(");
+            calls.find_map(|(at, call)| number(outside(&line[at + call.len()..], ')')))
+        };
+        // `PORT') || 3000` is its own, `PORT), 3000` is another's.
+        let variable = || words(line, "PORT").find_map(|rest| number(outside(rest, ',')));
         let name = || words(line, "port").find_map(|rest| number(expression(assigned(rest)?)));
-        let listen = listen.map(|port| (Place::Listen, port));
-        let variable = || variable().map(|port| (Place::Variable, port));
-        listen.or_else(variable).or_else(|| name().map(|port| (Place::Name, port)))
+        let at = |place| move |port| (place, port);
+        let listen = listen().map(at(Place::Listen));
+        let listen = listen.or_else(|| variable().map(at(Place::Variable)));
+        listen.or_else(|| name().map(at(Place::Name)))
     });
     let asks = text.lines().any(|line| words(line, "PORT").next().is_some());
     Said { port: ports.min_by_key(|(place, _)| *place), asks }
@@ -59,18 +62,8 @@ fn assigned(rest: &str) -> Option<&str> {
     (!value.starts_with('=')).then_some(value)
 }
 
-/// The text up to the parenthesis that ends it.
-fn argument(text: &str) -> &str {
-    outside(text, ")")
-}
-
-/// What is taken in the place of a variable: `PORT') || 3000` is its own, `PORT), 3000` is another's.
-fn fallback(text: &str) -> &str {
-    outside(text, ",")
-}
-
-/// The text up to the first of these outside of the parentheses that it is in.
-fn outside<'a>(text: &'a str, end: &str) -> &'a str {
+/// The text up to the first `end` outside of the parentheses that it is in.
+fn outside(text: &str, end: char) -> &str {
     let mut depth = 0;
     let end = text.char_indices().find(|(_, c)| {
         match c {
@@ -78,7 +71,7 @@ fn outside<'a>(text: &'a str, end: &str) -> &'a str {
             ')' => depth -= 1,
             _ => {}
         }
-        depth < 0 && end.contains(*c)
+        depth < 0 && *c == end
     });
     expression(end.map_or(text, |(at, _)| &text[..at]))
 }
@@ -92,8 +85,8 @@ fn expression(text: &str) -> &str {
 /// The first number of a text that may be a port of an app.
 fn number(text: &str) -> Option<u16> {
     let numbers = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let ports = numbers.filter_map(|word| word.parse::<u16>().ok());
-    ports.into_iter().find(|port| *port >= 1024 && !OF_OTHERS.contains(port))
+    let mut ports = numbers.filter_map(|word| word.parse::<u16>().ok());
+    ports.find(|port| *port >= 1024 && !OF_OTHERS.contains(port))
 }
 
 #[cfg(test)]

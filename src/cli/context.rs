@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::error::Failure;
+use super::output::listed;
 use crate::config::{self, Instances, Settings};
 use crate::install;
 use crate::text::nearest;
@@ -172,7 +173,8 @@ impl Context {
         self.root.join("run/romuo").join(format!("{app}.roll.progress.json"))
     }
 
-    fn installed_apps(&self) -> Vec<AppName> {
+    /// The installed apps.
+    pub(super) fn installed_apps(&self) -> Vec<AppName> {
         install::installed_apps(&self.root).unwrap_or_default().into_iter().collect()
     }
 
@@ -186,11 +188,6 @@ impl Context {
             }
         }
     }
-}
-
-/// Names, in one line.
-fn listed(apps: &[AppName]) -> String {
-    apps.iter().map(AppName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The configuration of the app whose folder one is in.

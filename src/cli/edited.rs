@@ -38,6 +38,6 @@ pub(super) async fn install(
     printer: &Printer,
 ) -> Result<(), Failure> {
     let context = Context::new(context.root().to_path_buf(), Vec::new(), Some(path));
-    let quiet = Printer::new(printer.format, true);
+    let quiet = Printer { quiet: true, ..*printer };
     InstallUnits::again().run(&context, &quiet).await.map(drop)
 }

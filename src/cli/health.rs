@@ -69,13 +69,7 @@ impl Health {
         for app in self.target.looked_at(context)? {
             all.push(AppHealth::ask(&app, context, &manager).await?);
         }
-        match all.as_slice() {
-            [one] => printer.answer(one, one),
-            many => {
-                let texts: Vec<_> = many.iter().map(|of| format!("{}: {of}", of.app)).collect();
-                printer.answer(&many, texts.join("\n\n"));
-            }
-        }
+        printer.answer_each(&all, |health| format!("{}: {health}", health.app));
         let is_well = all.iter().all(|health| health.status == Verdict::Ok);
         Ok(if is_well { Exit::Done } else { Exit::Unhealthy })
     }

@@ -10,8 +10,6 @@ use super::error::{Exit, Failure};
 use super::output::{Format, Printer};
 use super::state::State;
 use super::status::{AppStatus, mebibytes};
-use crate::install;
-use crate::manager::Systemd;
 use crate::text::shown;
 
 #[derive(Debug, clap::Args)]
@@ -25,12 +23,7 @@ struct Apps(Vec<AppStatus>);
 impl List {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("list")?;
-        let manager = Systemd::connect().await?;
-        let mut apps = Vec::new();
-        for app in install::installed_apps(context.root()).unwrap_or_default() {
-            apps.push(AppStatus::take(&app, context, &manager).await?);
-        }
-        let apps = Apps(apps);
+        let apps = Apps(AppStatus::of_each(&context.installed_apps(), context).await?);
         printer.answer(&apps, &apps);
         Ok(Exit::Done)
     }

@@ -65,7 +65,8 @@ impl Logs {
         let (tag, query) = if let Some(id) = self.instance.or(instance) {
             let app = context.installed_app()?;
             expect(&app, id, context).await?;
-            (Tag::None, Query::instance(&app, id))
+            let query = Query::instance(&app, id);
+            (Tag::One(app), query)
         } else {
             let apps = context.looked_at()?;
             let query = Query::apps(&apps);
@@ -76,7 +77,6 @@ impl Logs {
             (tag, query)
         };
         let lines = self.lines.or_else(|| self.since.is_none().then_some(DEFAULT_LINES));
-        let is_bounded = lines.is_some() && self.since.is_some() && !self.follow;
         let query = lines.into_iter().fold(query, Query::lines);
         let query = query.since(self.since).follow(self.follow);
         let query = match (self.stdout, self.stderr) {
@@ -91,7 +91,7 @@ impl Logs {
         }
         let network = network(context);
         let mut hints = Hints::default();
-        let mut entries = if is_bounded { query.read_all().await?.into() } else { query.read()? };
+        let mut entries = query.read()?;
         let (zone, mut is_silent) = (TimeZone::system(), true);
         let mut out = anstream::stdout();
         while let Some(entry) = entries.next().await? {
@@ -142,8 +142,8 @@ fn explain(printer: &Printer, hint: &Hint) {
 
 /// What a line begins with that tells who said it, also without colours.
 enum Tag {
-    /// One instance is shown.
-    None,
+    /// Nothing: one instance of this app is shown.
+    One(AppName),
     /// `2 |`: the instances of one app are.
     Instance(AppName),
     /// `shop 2 |`: several apps are.
@@ -153,20 +153,18 @@ enum Tag {
 impl Tag {
     /// Who said it, and which instance that is; systemd and the roll are none.
     fn of(&self, unit: &str) -> (String, Option<InstanceId>) {
-        match self {
-            Self::None => (String::new(), None),
-            Self::Instance(app) => match app.instance_of(unit) {
-                Some(id) => (format!("{id} | "), Some(id)),
-                None => (String::new(), None),
-            },
-            Self::App(apps) => match apps.iter().find(|app| app.has(unit)) {
-                Some(app) => match app.instance_of(unit) {
-                    Some(id) => (format!("{app} {id} | "), Some(id)),
-                    None => (format!("{app} | "), None),
-                },
-                None => (String::new(), None),
-            },
-        }
+        let app = match self {
+            Self::One(app) | Self::Instance(app) => Some(app),
+            Self::App(apps) => apps.iter().find(|app| app.has(unit)),
+        };
+        let id = app.and_then(|app| app.instance_of(unit));
+        let text = match (self, app, id) {
+            (Self::Instance(_), _, Some(id)) => format!("{id} | "),
+            (Self::App(_), Some(app), Some(id)) => format!("{app} {id} | "),
+            (Self::App(_), Some(app), None) => format!("{app} | "),
+            _ => String::new(),
+        };
+        (text, id)
     }
 
     /// Further lines of an entry begin below its text: without a time, none looks like an entry of its own.
@@ -199,9 +197,9 @@ mod tests {
     fn who_said_a_line_is_told_without_colours() {
         let [shop, blog]: [AppName; 2] = ["shop", "blog"].map(|name| name.parse().unwrap());
         let several = Tag::App(vec![shop.clone(), blog]);
-        let one = Tag::Instance(shop);
+        let one = Tag::Instance(shop.clone());
         for (tag, unit, begin) in [
-            (&Tag::None, "shop@2.service", ""),
+            (&Tag::One(shop), "shop@2.service", ""),
             (&one, "shop@2.service", "2 | "),
             (&one, "shop.service", ""),
             (&several, "blog@1.service", "blog 1 | "),

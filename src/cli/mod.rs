@@ -152,7 +152,7 @@ pub fn main() -> ExitCode {
     }
     let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(unknown) => return unknown.end(),
+        Err(error) => return refused(&error),
     };
     if cli.global.no_color {
         anstream::ColorChoice::Never.write_global();
@@ -178,31 +178,20 @@ fn end(result: Result<Exit, Failure>) -> ExitCode {
     }
 }
 
-/// Parses the arguments; prints help, version and usage errors (exit code 2) itself. What is wrong with a
-/// verb is for the caller to say.
-fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Unparsed> {
-    let parsed = command()
-        .try_get_matches_from(arguments)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    parsed.map_err(Unparsed)
+/// Parses the arguments.
+fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches)
 }
 
-/// Why the arguments were refused.
-struct Unparsed(clap::Error);
-
-impl Unparsed {
-    /// A verb of PM2's is answered; everything else as clap has it.
-    fn end(self) -> ExitCode {
-        let printer = Printer::new(Format::Text, false);
-        let word = match self.0.get(ContextKind::InvalidSubcommand) {
-            Some(ContextValue::String(word)) => Some(word.as_str()),
-            _ => None,
-        };
-        match word.and_then(|word| pm2::answer(word, &printer)) {
-            Some(answer) => end(answer),
-            None => self.0.exit(),
-        }
+/// Prints help, version and usage errors (exit code 2) as clap has them; a verb of PM2's is answered.
+fn refused(error: &clap::Error) -> ExitCode {
+    if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
+        && let Some(answer) = pm2::answer(word, &Printer::new(Format::Text, false))
+    {
+        return end(answer);
     }
+    error.exit()
 }
 
 /// The command line as clap knows it, for manual pages and completions.

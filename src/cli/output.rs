@@ -25,7 +25,7 @@ pub(super) enum Format {
 pub(super) const BELOW: &str = "  ";
 
 /// Prints.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Printer {
     pub(super) format: Format,
     pub(super) quiet: bool,
@@ -52,6 +52,21 @@ impl Printer {
                 .map_err(Into::into)
                 .and_then(|value| writeln!(out, "{}", text::json(&value))),
         };
+    }
+
+    /// Prints the answers for several, of which JSON is a list; the one answer alone is what it always was.
+    pub(super) fn answer_each<T: Serialize + Display>(
+        &self,
+        all: &[T],
+        of_several: impl Fn(&T) -> String,
+    ) {
+        match all {
+            [one] => self.answer(one, one),
+            many => {
+                let texts: Vec<_> = many.iter().map(of_several).collect();
+                self.answer(&many, texts.join("\n\n"));
+            }
+        }
     }
 
     /// Says what was done, unless asked to be quiet. On standard output, or on standard error where
@@ -112,4 +127,9 @@ fn coloured(line: &str) -> String {
 /// Text in a style.
 pub(super) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// Several in one line.
+pub(super) fn listed(all: &[impl Display]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::Printer;
-use super::status::AppStatus;
+use super::survey::Survey;
 use super::target::SomeApps;
 use crate::manager::Systemd;
 
@@ -29,11 +29,15 @@ impl Pid {
         let manager = Systemd::connect().await?;
         let mut processes = Vec::new();
         for app in self.target.looked_at(context)? {
-            let status = AppStatus::take(&app, context, &manager).await?;
-            processes.extend(status.instances.into_iter().filter_map(|instance| {
-                let pid = instance.app_pid.or(instance.pid)?;
-                Some(Process { app: app.to_string(), instance: instance.id, pid })
-            }));
+            let survey = Survey::take(&app, context.root(), &manager).await?;
+            let health = survey.health(context).await;
+            for ((id, unit), probed) in survey.instances.iter().zip(health) {
+                let program = probed.and_then(|answer| answer.ok()?.app?.pid);
+                if let Some(pid) = program.or(unit.main_pid) {
+                    let (app, instance) = (app.to_string(), id.to_string());
+                    processes.push(Process { app, instance, pid });
+                }
+            }
         }
         let lines: Vec<_> = processes.iter().map(|process| process.pid.to_string()).collect();
         if processes.is_empty() {

@@ -17,7 +17,7 @@ use super::alone::LOOK_EVERY;
 use super::context::Context;
 use super::error::Failure;
 use super::lifecycle::{last_lines, network};
-use super::output::Printer;
+use super::output::{Printer, listed};
 use super::roll::{back, gate, patience, sockets};
 use super::survey;
 use super::waiting::Waiting;
@@ -268,9 +268,4 @@ pub(super) fn count(instances: u16) -> String {
         1 => "1 instance".into(),
         many => format!("{many} instances"),
     }
-}
-
-/// Their ids.
-pub(super) fn listed(ids: &[InstanceId]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

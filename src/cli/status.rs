@@ -48,18 +48,8 @@ impl Status {
 
 /// Shows apps; of several, JSON is a list.
 async fn show(apps: &[AppName], context: &Context, printer: &Printer) -> Result<Exit, Failure> {
-    let manager = Systemd::connect().await?;
-    let mut all = Vec::new();
-    for app in apps {
-        all.push(AppStatus::take(app, context, &manager).await?);
-    }
-    match all.as_slice() {
-        [one] => printer.answer(one, one),
-        many => {
-            let texts: Vec<_> = many.iter().map(ToString::to_string).collect();
-            printer.answer(&many, texts.join("\n\n"));
-        }
-    }
+    let all = AppStatus::of_each(apps, context).await?;
+    printer.answer_each(&all, ToString::to_string);
     let is_well = |status: &AppStatus| match status.state {
         AppState::Online | AppState::Rolling => true,
         AppState::Degraded | AppState::Stopped | AppState::Errored => false,
@@ -109,13 +99,13 @@ pub(super) struct AppStatus {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Instance {
-    pub(super) id: String,
+    id: String,
     unit: String,
     pub(super) state: State,
     /// The main process of the unit.
-    pub(super) pid: Option<u32>,
+    pid: Option<u32>,
     /// The program behind a front.
-    pub(super) app_pid: Option<u32>,
+    app_pid: Option<u32>,
     uptime_seconds: Option<u64>,
     pub(super) restarts: u32,
     pub(super) memory_bytes: Option<u64>,
@@ -132,12 +122,18 @@ pub(super) struct Instance {
 }
 
 impl AppStatus {
+    /// That of each of the apps.
+    pub(super) async fn of_each(apps: &[AppName], context: &Context) -> Result<Vec<Self>, Failure> {
+        let manager = Systemd::connect().await?;
+        let mut all = Vec::new();
+        for app in apps {
+            all.push(Self::take(app, context, &manager).await?);
+        }
+        Ok(all)
+    }
+
     /// Asks systemd and the instances, and their journals where that explains something.
-    pub(super) async fn take(
-        app: &AppName,
-        context: &Context,
-        manager: &Systemd,
-    ) -> Result<Self, Failure> {
+    async fn take(app: &AppName, context: &Context, manager: &Systemd) -> Result<Self, Failure> {
         let survey = Survey::take(app, context.root(), manager).await?;
         let health = survey.health(context).await;
         let hints = hints::explain(&survey, &health).await;

@@ -8,6 +8,7 @@ use futures_util::future::{join_all, try_join_all};
 
 use super::context::Context;
 use super::error::Failure;
+use super::output::listed;
 use super::state::Probed;
 use crate::install;
 use crate::manager::{ServiceManager, UnitStatus};
@@ -85,8 +86,8 @@ impl Survey {
         if self.instances.iter().any(|(id, _)| *id == instance) {
             return Ok(());
         }
-        let ids: Vec<_> = self.instances.iter().map(|(id, _)| id.to_string()).collect();
-        let there = if ids.is_empty() { "none".into() } else { ids.join(", ") };
+        let ids: Vec<_> = self.instances.iter().map(|(id, _)| *id).collect();
+        let there = if ids.is_empty() { "none".into() } else { listed(&ids) };
         Err(Failure::UnknownInstance { app: self.app.clone(), instance, there })
     }
 

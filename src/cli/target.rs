@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
-use super::output::{self, Format, Printer};
+use super::output::{self, Format, Printer, listed};
 use crate::unit::AppName;
 
 /// The app, by its name alone.
@@ -86,8 +86,7 @@ pub(super) async fn each(
         return work(app).await;
     }
     if printer.format == Format::Json {
-        let named = apps.iter().map(AppName::as_str).collect::<Vec<_>>().join(", ");
-        return Err(Failure::OneApp { named });
+        return Err(Failure::OneApp { named: listed(&apps) });
     }
     let mut worst = Exit::Done;
     for app in &apps {

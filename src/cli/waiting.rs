@@ -39,9 +39,8 @@ impl Waiting {
             return Self::Spinner(spinner);
         }
         let last = Arc::new(Mutex::new(what.to_owned()));
-        let (begun, printer) = (Instant::now(), Printer::new(printer.format, false));
+        let (begun, told, still) = (Instant::now(), Arc::clone(&last), printer.clone());
         printer.tell(what);
-        let (told, still) = (Arc::clone(&last), Printer::new(printer.format, false));
         let again = tokio::spawn(async move {
             let mut ticks = interval_at(begun + AGAIN, AGAIN);
             loop {
@@ -50,7 +49,7 @@ impl Waiting {
                 still.tell(format!("still, after {} s: {what}", begun.elapsed().as_secs()));
             }
         });
-        Self::Lines { printer, last, again }
+        Self::Lines { printer: printer.clone(), last, again }
     }
 
     /// It is waited for something else by now.

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::dial::Dialled;
 use super::error::Unwell;
-use crate::health::QUESTION;
+use crate::health::{AGENT, QUESTION};
 
 /// Most that is read of an answer's head, in bytes: what clients allow a server.
 const HEAD: usize = 16 << 10;
@@ -55,9 +55,8 @@ pub(super) fn ask(
 fn ask_on(mut stream: impl Timed, path: &str, timeout: Duration) -> Result<StatusCode, Unwell> {
     let deadline = Instant::now() + timeout;
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: romuo/{} (health)\r\n\
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {AGENT}\r\n\
          {QUESTION}: 1\r\nAccept: */*\r\nConnection: close\r\n\r\n",
-        env!("CARGO_PKG_VERSION"),
     );
     let in_time = |stream: &dyn Timed| {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -28,22 +28,29 @@ impl Cgroup {
     /// # Errors
     /// Where /proc cannot be read.
     pub(super) fn processes(&self) -> io::Result<Vec<u32>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc")? {
-            let name = entry?.file_name();
-            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        let is_ours = |pid: &u32| {
             // One that has ended meanwhile is none of the unit's.
             let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-            if pid != process::id() && path(&text).is_some_and(|path| self.holds(path)) {
-                found.push(pid);
-            }
-        }
-        Ok(found)
+            *pid != process::id() && path(&text).is_some_and(|path| self.holds(path))
+        };
+        Ok(all()?.into_iter().filter(is_ours).collect())
     }
 
     fn holds(&self, path: &str) -> bool {
         path.strip_prefix(&self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+}
+
+/// All processes, the oldest number first.
+///
+/// # Errors
+/// Where /proc cannot be read.
+pub(crate) fn all() -> io::Result<Vec<u32>> {
+    let names = fs::read_dir("/proc")?.map(|entry| Ok(entry?.file_name()));
+    let names = names.collect::<io::Result<Vec<_>>>()?;
+    let mut pids: Vec<_> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    Ok(pids)
 }
 
 /// The path of a process's cgroup among systemd's units, from its `/proc/PID/cgroup`: lines of
@@ -61,7 +68,7 @@ fn path(text: &str) -> Option<&str> {
 }
 
 /// Whether one of these processes holds a socket.
-pub(super) fn hold(processes: &[u32], socket: u64) -> bool {
+pub(crate) fn hold(processes: &[u32], socket: u64) -> bool {
     let target = format!("socket:[{socket}]");
     processes.iter().any(|pid| {
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();

@@ -31,4 +31,5 @@ mod tests;
 
 pub use self::error::{GateError, Unwell};
 pub use self::pass::{Gate, Passed};
+pub(crate) use members::{all as processes, hold};
 pub(crate) use table::{listeners, parse as parse_address};

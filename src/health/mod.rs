@@ -16,5 +16,8 @@ pub use probe::probe;
 pub use report::{AppReport, Memory, Recycled, Report, Status};
 pub use swap::{SwapAnswer, SwapState, may_swap, swap};
 
+/// Who asks an app for its health, for its logs.
+pub const AGENT: &str = concat!("romuo/", env!("CARGO_PKG_VERSION"), " (health)");
+
 /// The header by which an app tells the questions of romuo from those of visitors, whose are kept from it.
 pub const QUESTION: &str = "romuo-health";

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use socket2::{Domain, Socket, Type};
 
 use crate::config::Listen;
-use crate::gate::listeners;
+use crate::gate::{hold, listeners, processes};
 
 /// Whether somebody listens where these would: nobody else can then. What cannot be told here, as a port that
 /// only root may take, is not.
@@ -28,28 +27,18 @@ pub fn is_held(address: &Listen) -> bool {
 pub fn holder(address: &Listen) -> Option<(u32, String)> {
     let Listen::Tcp(address) = address else { return None };
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
-    let inodes: Vec<_> = tables
+    let sockets: Vec<_> = tables
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok())
         .flat_map(|table| listeners(&table))
         .filter(|(listener, _)| collides(*listener, *address))
-        .map(|(_, inode)| format!("socket:[{inode}]"))
+        .map(|(_, inode)| inode)
         .collect();
-    let processes = fs::read_dir("/proc").ok()?.flatten();
-    let mut pids: Vec<u32> =
-        processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    // Who holds it for others is the oldest.
-    pids.sort_unstable();
-    let pid = pids.into_iter().find(|pid| has_one(*pid, &inodes))?;
+    // Who holds it for others comes before them.
+    let mut pids = processes().ok()?.into_iter();
+    let pid = pids.find(|pid| sockets.iter().any(|socket| hold(&[*pid], *socket)))?;
     let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     Some((pid, program.trim_end().to_owned()))
-}
-
-/// Whether a process has one of these sockets open.
-fn has_one(pid: u32, sockets: &[String]) -> bool {
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let links = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
-    { links }.any(|link| sockets.iter().any(|socket| Path::new(socket) == link))
 }
 
 /// Whether a socket at the one address leaves no room for one at the other.

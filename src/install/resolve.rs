@@ -29,18 +29,20 @@ pub struct Resolved {
     pub obstacles: Vec<String>,
 }
 
+impl Resolved {
+    /// Settings of which there is nothing to be found out.
+    fn plain(settings: Settings) -> Self {
+        Self { settings, opened: Vec::new(), notes: Vec::new(), obstacles: Vec::new() }
+    }
+}
+
 /// Resolves the app's command as the person would run it who has `search` as `PATH`.
 ///
 /// # Errors
 /// Where there is no such program.
 pub fn resolve(mut settings: Settings, search: &OsStr) -> Result<Resolved, ProgramError> {
     let Some(mut program) = settings.program.take() else {
-        return Ok(Resolved {
-            settings,
-            opened: Vec::new(),
-            notes: Vec::new(),
-            obstacles: Vec::new(),
-        });
+        return Ok(Resolved::plain(settings));
     };
     let directory = &settings.directory;
     let found = program::find(&program.command, directory, search)?;
@@ -75,12 +77,7 @@ pub fn resolve(mut settings: Settings, search: &OsStr) -> Result<Resolved, Progr
 /// Where the command does not name its program by an absolute path.
 pub fn spelled_out(settings: Settings, root: &Path) -> Result<Resolved, ProgramError> {
     let Some(program) = &settings.program else {
-        return Ok(Resolved {
-            settings,
-            opened: Vec::new(),
-            notes: Vec::new(),
-            obstacles: Vec::new(),
-        });
+        return Ok(Resolved::plain(settings));
     };
     let (word, arguments) = program.command.split_first().ok_or(ProgramError::Empty)?;
     let inside = Path::new(word).strip_prefix("/").map(|path| root.join(path));
@@ -91,7 +88,7 @@ pub fn spelled_out(settings: Settings, root: &Path) -> Result<Resolved, ProgramE
     }
     let opened = opened(&settings, program);
     let notes = limits_of_the_mode(&settings, program);
-    Ok(Resolved { settings, opened, notes, obstacles: Vec::new() })
+    Ok(Resolved { opened, notes, ..Resolved::plain(settings) })
 }
 
 /// `PATH` with these folders first; none: it has them already.
@@ -198,7 +195,7 @@ fn may(person: Option<&Person>, file: &Metadata, wanted: u32) -> bool {
 }
 
 /// What the rights of files will keep the app from: something, or its start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Rights {
     notes: Vec<String>,
     obstacles: Vec<String>,
@@ -207,7 +204,7 @@ struct Rights {
 fn rights(settings: &Settings, program: &Program) -> Rights {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let (users, groups) = (read("/etc/passwd"), read("/etc/group"));
-    let Rights { mut notes, mut obstacles } = Rights::default();
+    let (mut notes, mut obstacles) = (Vec::new(), Vec::new());
     let person = settings.user.as_ref().and_then(|name| {
         let name = name.to_string();
         let person = Person::of(&name, &users, &groups);

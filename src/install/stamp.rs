@@ -48,12 +48,6 @@ impl Written {
     }
 }
 
-/// The hash of settings, as TOML with every default in it: a comment more changes nothing.
-#[must_use]
-pub fn digest(settings: &str) -> String {
-    hash(settings)
-}
-
 /// Who wrote a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -95,7 +89,7 @@ pub(super) fn config(directory: &Path, text: &str, written: Option<&Written>) ->
 }
 
 fn stamped(from: &str, advice: &str, text: &str) -> String {
-    format!("{WRITTEN_BY}{from}.\n# {advice}\n{HASH}{}\n\n{text}", hash(text))
+    format!("{WRITTEN_BY}{from}.\n# {advice}\n{HASH}{}\n\n{text}", digest(text))
 }
 
 /// Who wrote the file with these bytes.
@@ -106,12 +100,14 @@ pub(super) fn origin(bytes: &[u8]) -> Origin {
     };
     let parts = text.split_once(HASH).and_then(|(_, rest)| rest.split_once("\n\n"));
     match parts {
-        Some((stamp, rest)) if stamp == hash(rest) => Origin::Ours,
+        Some((stamp, rest)) if stamp == digest(rest) => Origin::Ours,
         _ => Origin::HandEdited,
     }
 }
 
-fn hash(text: &str) -> String {
+/// The hash of a text. That of settings is of TOML with every default in it: a comment more changes nothing.
+#[must_use]
+pub fn digest(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");

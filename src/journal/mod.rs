@@ -51,8 +51,8 @@ impl Query {
     #[must_use]
     pub fn app(app: &AppName) -> Self {
         let instances = format!("{app}@*.service");
-        let own = [app.roll(), app.socket(), app.target()].map(|unit| unit.to_string());
-        Self { units: [instances].into_iter().chain(own).collect(), ..Self::none() }
+        let whole = app.whole().map(|unit| unit.to_string());
+        Self { units: [instances].into_iter().chain(whole).collect(), ..Self::none() }
     }
 
     /// What the units of several apps said, in the order of time.
@@ -105,7 +105,7 @@ impl Query {
         Self { programs: true, ..self }
     }
 
-    /// Starts reading. Of a query for the last entries since a time all of these come.
+    /// Starts reading.
     ///
     /// # Errors
     /// Where journalctl cannot be run.
@@ -115,7 +115,9 @@ impl Query {
         command.stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(JournalError::Run)?;
         let lines = child.stdout.take().map(|out| BufReader::new(out).lines());
-        Ok(Entries { child: Some(child), lines, read: VecDeque::new() })
+        // What journalctl does not count is counted here.
+        let last = self.lines.filter(|_| self.printed().is_none());
+        Ok(Entries { child: Some(child), lines, last, kept: VecDeque::new() })
     }
 
     /// Reads to the end.
@@ -123,16 +125,12 @@ impl Query {
     /// # Errors
     /// As [`Query::read`] and [`Entries::next`].
     pub async fn read_all(&self) -> Result<Vec<Entry>, JournalError> {
-        let most = self.lines.map_or(usize::MAX, |count| count as usize);
         let mut entries = self.read()?;
-        let mut all = VecDeque::new();
+        let mut all = Vec::new();
         while let Some(entry) = entries.next().await? {
-            if all.len() >= most {
-                all.pop_front();
-            }
-            all.push_back(entry);
+            all.push(entry);
         }
-        Ok(all.into())
+        Ok(all)
     }
 
     fn none() -> Self {
@@ -170,14 +168,10 @@ impl Query {
 pub struct Entries {
     child: Option<Child>,
     lines: Option<Lines<BufReader<ChildStdout>>>,
-    /// Those that were read before.
-    read: VecDeque<Entry>,
-}
-
-impl From<Vec<Entry>> for Entries {
-    fn from(read: Vec<Entry>) -> Self {
-        Self { child: None, lines: None, read: read.into() }
-    }
+    /// Some: only the last ones, so many, are wanted, and are to be read.
+    last: Option<u32>,
+    /// Those.
+    kept: VecDeque<Entry>,
 }
 
 impl Entries {
@@ -186,7 +180,22 @@ impl Entries {
     /// # Errors
     /// Where journalctl fails, or prints what is no entry.
     pub async fn next(&mut self) -> Result<Option<Entry>, JournalError> {
-        let Some(lines) = &mut self.lines else { return Ok(self.read.pop_front()) };
+        if let Some(count) = self.last.take() {
+            while let Some(entry) = self.read_one().await? {
+                self.kept.push_back(entry);
+                if self.kept.len() > count as usize {
+                    self.kept.pop_front();
+                }
+            }
+        }
+        match self.kept.pop_front() {
+            Some(entry) => Ok(Some(entry)),
+            None => self.read_one().await,
+        }
+    }
+
+    async fn read_one(&mut self) -> Result<Option<Entry>, JournalError> {
+        let Some(lines) = &mut self.lines else { return Ok(None) };
         match lines.next_line().await.map_err(JournalError::Run)? {
             Some(line) => Entry::parse(&line).map(Some).map_err(JournalError::Malformed),
             None => self.finish().await.map(|()| None),

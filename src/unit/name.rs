@@ -101,11 +101,16 @@ impl AppName {
         UnitName(format!("{self}.target"))
     }
 
-    /// Whether `unit` is one of this app's.
+    /// The units that speak of the whole app.
+    #[must_use]
+    pub fn whole(&self) -> [UnitName; 3] {
+        [self.roll(), self.socket(), self.target()]
+    }
+
+    /// Whether `unit` is one of the app's: an instance, or one of the whole.
     #[must_use]
     pub fn has(&self, unit: &str) -> bool {
-        let own = [self.roll(), self.socket(), self.target()];
-        self.instance_of(unit).is_some() || own.iter().any(|name| name.as_str() == unit)
+        self.instance_of(unit).is_some() || self.whole().iter().any(|name| name.as_str() == unit)
     }
 
     /// The instance that `unit` is, if it is one of this app's.

@@ -1,6 +1,6 @@
 //! Installing and uninstalling.
 
-use crate::machine::{CONFIG, Machine};
+use crate::machine::{CONFIG, Machine, one_line};
 
 /// Every path below `/etc` that an install could touch, with its content's hash.
 fn tree(machine: &Machine) -> String {
@@ -306,7 +306,7 @@ fn what_is_known_to_fail_is_not_installed() {
         machine.run(&["touch", "/srv/site/app.py"]).ok();
         let file = format!("{folder}/romuo.toml");
         let ran = machine.run(&["romuoctl", "-c", &file, "install-units", "--now"]).exits(1);
-        let stderr = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        let stderr = one_line(&ran.stderr);
         assert!(stderr.contains("nothing was written"), "{stderr}");
         for part in said {
             assert!(stderr.contains(part), "{part} is not in {stderr}");

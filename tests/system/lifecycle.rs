@@ -2,7 +2,7 @@
 
 use romuo::load::{Kind, Mix};
 
-use crate::machine::{ADDRESS, CONFIG, Machine, wait};
+use crate::machine::{ADDRESS, CONFIG, Machine, one_line, wait};
 
 /// curl's exit code where the connection is refused.
 const REFUSED: i32 = 7;
@@ -122,7 +122,7 @@ fn what_was_edited_and_not_installed_is_said_and_brought_in_on_demand() {
     let text = machine.ctl(&["status"]).ok();
     assert!(text.contains("`romuoctl reload --install` brings it in"), "{text}");
     let told = machine.ctl(&["reload"]).exits(0).stderr;
-    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = one_line(&told);
     assert!(told.contains("/srv/site/romuo.toml was changed since it was installed"), "{told}");
     // Nothing waits in silence, also where there is no terminal.
     assert!(told.starts_with("warning: ") && told.contains("asking systemd for a roll"), "{told}");

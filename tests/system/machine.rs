@@ -306,6 +306,11 @@ impl Ran {
     }
 }
 
+/// What was said, without the line ends that a terminal's width makes.
+pub(crate) fn one_line(said: &str) -> String {
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Runs async code of a test.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::machine::{Machine, PAGE, Ran};
+use crate::machine::{Machine, PAGE, Ran, one_line};
 
 /// A machine on which two apps run: `romuo` with two instances, and `blog` with one.
 fn two() -> Machine {
@@ -110,7 +110,7 @@ fn what_is_not_there_is_an_error_that_says_what_is() {
         (&["rolead"], &["unrecognized subcommand", "'reload'"]),
     ] {
         let ran = machine.ctl(arguments).exits(2);
-        let stderr = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        let stderr = one_line(&ran.stderr);
         for part in said {
             assert!(stderr.contains(part), "{arguments:?} says {stderr}");
         }
@@ -146,7 +146,7 @@ fn the_verbs_of_pm2_are_answered_with_what_to_do() {
     ] {
         let ran = machine.ctl(&[verb, "shop"]).exits(code);
         let all = [ran.stdout.as_str(), &ran.stderr].concat();
-        let all = all.split_whitespace().collect::<Vec<_>>().join(" ");
+        let all = one_line(&all);
         assert!(all.contains(said), "{verb} says {all}");
         assert!(!all.contains("similar"), "{verb} says {all}");
     }

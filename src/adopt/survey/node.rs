@@ -192,18 +192,18 @@ fn entry(directory: &Path, package: &Package) -> Option<(String, Made)> {
 /// The lines of its build, where it has one, or packages of which a lock file says which.
 fn build(directory: &Path, package: &Package) -> Vec<String> {
     let builds = package.scripts.contains_key("build");
-    let is_locked = LOCKS.iter().any(|(lock, _)| directory.join(lock).is_file());
-    if !builds && (!is_locked || package.dependencies.is_empty()) {
+    let locked_by = locked_by(directory);
+    if !builds && (locked_by.is_none() || package.dependencies.is_empty()) {
         return Vec::new();
     }
-    let manager = manager(directory);
+    let manager = locked_by.unwrap_or(MANAGER);
     let install = match manager {
         // Only versions after the first have this file, and another name for the option.
         "yarn" if directory.join(".yarnrc.yml").is_file() => "yarn install --immutable",
         "yarn" => "yarn install --frozen-lockfile",
         "pnpm" => "pnpm install --frozen-lockfile",
         "bun" => "bun install --frozen-lockfile",
-        _ if is_locked => "npm ci",
+        _ if locked_by.is_some() => "npm ci",
         // Without a lock file `npm ci` fails.
         _ => "npm install",
     };
@@ -221,10 +221,18 @@ const LOCKS: [(&str, &str); 6] = [
     ("npm-shrinkwrap.json", "npm"),
 ];
 
-/// The package manager that made the lock file.
+/// The package manager that comes with Node.
+const MANAGER: &str = "npm";
+
+/// The package manager of the app.
 fn manager(directory: &Path) -> &'static str {
+    locked_by(directory).unwrap_or(MANAGER)
+}
+
+/// The package manager that made the lock file; none: there is none.
+fn locked_by(directory: &Path) -> Option<&'static str> {
     let lock = LOCKS.iter().find(|(lock, _)| directory.join(lock).is_file());
-    lock.map_or("npm", |(_, manager)| manager)
+    lock.map(|(_, manager)| *manager)
 }
 
 /// Whether its sources are those of a page: what a builder makes of them runs in a browser, whatever its

@@ -10,11 +10,8 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty};
 use tokio::time::timeout;
 
-use crate::health::QUESTION;
+use crate::health::{AGENT, QUESTION};
 use crate::upstream::{Address, Pool, UpstreamError};
-
-/// Who asks, for the logs of the app.
-const AGENT: &str = concat!("romuo/", env!("CARGO_PKG_VERSION"), " (health)");
 
 /// Bytes of a health answer that are read; the code is what counts.
 const BODY: u64 = 1 << 20;
