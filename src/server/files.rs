@@ -7,13 +7,13 @@
 //! call, but `RestrictSUIDSGID=` of systemd forbids that call altogether.
 
 use std::fs::{self, Metadata};
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex};
+use std::task::{self, Context, Poll};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -21,20 +21,41 @@ use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tower_http::services::fs::{Backend, File};
 
+use super::activity::lock;
 use super::bounds::SMALL_ANSWER;
 
 /// The one hidden name that is meant for the public (RFC 8615).
 const WELL_KNOWN: &str = ".well-known";
 
-/// A folder whose files may be served.
-#[derive(Debug, Clone)]
-pub(super) struct Folder(Arc<Path>);
+/// What answers for a folder.
+const INDEX: &str = "index.html";
+
+/// A folder whose files may be served, for one request: of whatever is looked at, what is asked for next is
+/// opened with it, so that there is one way to a thread and not two.
+#[derive(Debug)]
+pub(super) struct Folder {
+    root: Root,
+    ahead: Arc<Mutex<Option<(PathBuf, OpenFile)>>>,
+}
 
 impl Folder {
     pub(super) fn new(root: &Path) -> Self {
-        Self(root.into())
+        Self { root: Root(root.into()), ahead: Arc::default() }
     }
+}
 
+impl Clone for Folder {
+    /// For another request.
+    fn clone(&self) -> Self {
+        Self { root: self.root.clone(), ahead: Arc::default() }
+    }
+}
+
+/// The folder itself.
+#[derive(Debug, Clone)]
+struct Root(Arc<Path>);
+
+impl Root {
     /// Finds the file at `path`, relative to the folder; the descriptor gives no access yet. The
     /// folder itself is looked up each time: a build that puts a new one in its place is served
     /// from then on.
@@ -54,6 +75,13 @@ impl Folder {
         } else {
             Err(io::ErrorKind::NotFound.into())
         }
+    }
+
+    /// Opens a file for reading.
+    fn open(&self, path: &Path) -> io::Result<OpenFile> {
+        let found = fs::File::from(self.find(path)?);
+        let metadata = found.metadata()?;
+        OpenFile::of(&found, metadata)
     }
 
     /// The whole site is not there: that is not the fault of a path.
@@ -119,28 +147,29 @@ impl Backend for Folder {
     type MetadataFuture = Opening<Metadata>;
 
     fn open(&self, path: PathBuf) -> Self::OpenFuture {
-        let folder = self.clone();
-        blocking(move || {
-            let found = fs::File::from(folder.find(&path)?);
-            let metadata = found.metadata()?;
-            // To open a pipe or a device would wait for its other side, or do something to it.
-            if !metadata.is_file() {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-            let file = rustix::fs::open(link(&found), flags, Mode::empty()).map_err(of_path)?;
-            let file = fs::File::from(file);
-            // A small one as a whole: its answer may take so much, and there is no second way to a thread then.
-            let small =
-                usize::try_from(metadata.len()).ok().filter(|_| metadata.len() <= SMALL_ANSWER);
-            let begin = small.map_or_else(|| Ok(Vec::new()), |length| piece(&file, 0, length))?;
-            Ok(OpenFile { file: Arc::new(file), metadata, begin, at: 0, reading: None })
-        })
+        let ahead = lock(&self.ahead).take();
+        if let Some((_, file)) = ahead.filter(|(ahead, _)| *ahead == path) {
+            return Box::pin(ready(Ok(file)));
+        }
+        let root = self.root.clone();
+        blocking(move || root.open(&path))
     }
 
     fn metadata(&self, path: PathBuf) -> Self::MetadataFuture {
-        let folder = self.clone();
-        blocking(move || fs::File::from(folder.find(&path)?).metadata())
+        let (root, ahead) = (self.root.clone(), Arc::clone(&self.ahead));
+        blocking(move || {
+            let found = fs::File::from(root.find(&path)?);
+            let metadata = found.metadata()?;
+            let next = if metadata.is_dir() {
+                let index = path.join(INDEX);
+                root.open(&index).map(|file| (index, file))
+            } else {
+                OpenFile::of(&found, metadata.clone()).map(|file| (path, file))
+            };
+            // What is wrong with it shows when it is asked for.
+            *lock(&ahead) = next.ok();
+            Ok(metadata)
+        })
     }
 }
 
@@ -158,6 +187,23 @@ pub(super) struct OpenFile {
     at: u64,
     /// The piece that begins there is on its way.
     reading: Option<JoinHandle<io::Result<Vec<u8>>>>,
+}
+
+impl OpenFile {
+    /// Opens what was found, which gives no access yet.
+    fn of(found: &fs::File, metadata: Metadata) -> io::Result<Self> {
+        // To open a pipe or a device would wait for its other side, or do something to it.
+        if !metadata.is_file() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::open(link(found), flags, Mode::empty()).map_err(of_path)?;
+        let file = fs::File::from(file);
+        // A small one as a whole: its answer may take so much, and there is no second way to a thread then.
+        let small = usize::try_from(metadata.len()).ok().filter(|_| metadata.len() <= SMALL_ANSWER);
+        let begin = small.map_or_else(|| Ok(Vec::new()), |length| piece(&file, 0, length))?;
+        Ok(Self { file: Arc::new(file), metadata, begin, at: 0, reading: None })
+    }
 }
 
 /// So many bytes of a file from there on, or as many as there are.
@@ -201,7 +247,7 @@ impl AsyncRead for OpenFile {
             let (file, at) = (Arc::clone(&this.file), this.at);
             spawn_blocking(move || piece(&file, at, length))
         });
-        let bytes = ready!(Pin::new(reading).poll(cx));
+        let bytes = task::ready!(Pin::new(reading).poll(cx));
         this.reading = None;
         let bytes = bytes??;
         if bytes.is_empty() {
@@ -267,7 +313,7 @@ mod tests {
     #[test]
     fn only_a_folder_that_is_gone_is_not_the_fault_of_a_path() {
         let folder = tempfile::tempdir().unwrap();
-        let site = Folder::new(&folder.path().join("site"));
+        let site = Folder::new(&folder.path().join("site")).root;
         let gone = site.find(Path::new("x")).unwrap_err();
         assert_ne!(gone.kind(), io::ErrorKind::NotFound);
         fs::create_dir(folder.path().join("site")).unwrap();
@@ -275,8 +321,8 @@ mod tests {
         // A folder above it may be hidden.
         fs::create_dir_all(folder.path().join(".releases/1")).unwrap();
         fs::write(folder.path().join(".releases/1/x"), "x").unwrap();
-        assert!(Folder::new(&folder.path().join(".releases/1")).find(Path::new("x")).is_ok());
+        assert!(Folder::new(&folder.path().join(".releases/1")).root.find(Path::new("x")).is_ok());
         std::os::unix::fs::symlink(".releases/1", folder.path().join("current")).unwrap();
-        assert!(Folder::new(&folder.path().join("current")).find(Path::new("x")).is_ok());
+        assert!(Folder::new(&folder.path().join("current")).root.find(Path::new("x")).is_ok());
     }
 }
