@@ -27,6 +27,9 @@ const BACKOFF: Duration = Duration::from_millis(50);
 /// so at once, and this is how long it takes to find another one where it does not.
 const CROWDED_LOOK: Duration = Duration::from_millis(10);
 
+/// How many places are made at a time at the most: as many as one look finds.
+const RUSH_MOST: usize = 64;
+
 /// How often the accept loop shows that it runs. Well below any sensible `WatchdogSec=`.
 const BEAT: Duration = Duration::from_millis(500);
 
@@ -39,6 +42,8 @@ pub(super) struct Door {
     pulse: Pulse,
     /// Nobody is let in while it is down; none: this instance answers by itself.
     app: Option<App>,
+    /// How many places were made at a time when the last one had to wait for its place.
+    rush: AtomicUsize,
     /// Connections that are open now. Whoever waits for all slots holds the free ones, so that these
     /// do not tell.
     open: Arc<AtomicUsize>,
@@ -71,7 +76,15 @@ impl Door {
         let slots = Arc::new(Semaphore::new(host.bounds.connections));
         // It ends with the host.
         tokio::spawn(crowd::relieve(Arc::downgrade(&host)));
-        Self { host, slots, pulse, app, open: Arc::default(), leaving: OnceLock::new() }
+        Self {
+            host,
+            slots,
+            pulse,
+            app,
+            rush: AtomicUsize::new(0),
+            open: Arc::default(),
+            leaving: OnceLock::new(),
+        }
     }
 
     /// Connections that are open now.
@@ -194,9 +207,25 @@ impl Door {
     /// their clients.
     async fn next_slot(&self, listeners: &Listeners) -> io::Result<OwnedSemaphorePermit> {
         let mut slot = pin!(Arc::clone(&self.slots).acquire_owned());
+        // The more of those that came in a row had to wait for a place, the more places are made at a time: a
+        // round for each would keep thousands waiting.
+        let many = if listeners.has_waiting() {
+            self.rush.fetch_update(Relaxed, Relaxed, |rush| Some((rush * 2).clamp(1, RUSH_MOST)))
+        } else {
+            self.rush.store(0, Relaxed);
+            Ok(0)
+        };
+        let many = many.unwrap_or_default();
+        for _ in 0..many {
+            if !self.host.crowd.make_room(Need::Place) {
+                break;
+            }
+        }
         loop {
             if listeners.has_waiting() {
                 self.host.crowd.make_room(Need::Place);
+            } else {
+                self.rush.store(0, Relaxed);
             }
             tokio::select! {
                 biased;

@@ -15,6 +15,7 @@ use super::drain::Drain;
 use super::figures::Answers;
 use super::http1::{self, Left};
 use super::http2;
+use super::router::Public;
 use super::stream::{SCRAP, Stream};
 use super::tunnel;
 use crate::budget::{Account, Budget, Permit};
@@ -39,6 +40,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone)]
 pub(super) enum Handler {
     /// This program: the site, health.
+    Public(Arc<Public>),
+    /// This program, to whoever asks of it or of its siblings.
     Router(Router),
     /// The app, behind its front.
     Front(Arc<Front>, Entry),

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
@@ -54,7 +53,7 @@ impl Exchange {
             _ => host.bounds.hang_up,
         });
         let peer = match &host.handler {
-            Handler::Router(_) => None,
+            Handler::Public(_) | Handler::Router(_) => None,
             Handler::Front(front, _) => Some(front.peer(stream.peer())),
         };
         let late = AtomicU64::new(0);
@@ -87,17 +86,26 @@ impl Exchange {
         let (mut response, tunnel) = match (&self.host.handler, &self.peer) {
             (Handler::Front(front, entry), Some(peer)) => {
                 let request = request.map(|body| self.upload(body));
-                let answered = front.answer(request, peer, *entry, seen).await;
-                (answered.response.map(Kind::Front), answered.tunnel)
+                // What is small for everybody is not moved about with the room that a front needs.
+                let answered = Box::pin(front.answer(request, peer, *entry, seen)).await;
+                (answered.response.map(|body| Kind::Front(Box::new(body))), answered.tunnel)
+            }
+            (Handler::Public(public), _) => {
+                let answered = self.by_itself(request, seen, async |it| public.answer(it).await);
+                (answered.await.map(Kind::Router), None)
             }
             (Handler::Router(router), _) => {
-                (self.by_router(router, request, seen).await?.map(Kind::Router), None)
+                let answered = self.by_itself(request, seen, async |it| {
+                    let Ok(response) = router.clone().call(it).await;
+                    response
+                });
+                (Box::pin(answered).await.map(Kind::Router), None)
             }
             // `new` makes a peer for every front.
             (Handler::Front(..), None) => (Response::new(Kind::Router(Body::empty())), None),
         };
         let giver = match &self.host.handler {
-            Handler::Router(_) => Giver::Own,
+            Handler::Public(_) | Handler::Router(_) => Giver::Own,
             Handler::Front(..) if response.extensions().get::<Early>().is_some() => Giver::Early,
             Handler::Front(..) => Giver::App,
         };
@@ -114,23 +122,23 @@ impl Exchange {
     }
 
     /// The answer of this program itself.
-    async fn by_router(
+    async fn by_itself(
         &self,
-        router: &Router,
         request: Request<Incoming>,
         seen: Option<Seen>,
-    ) -> Result<Response<Body>, Infallible> {
+        answer: impl AsyncFnOnce(Request<Body>) -> Response<Body>,
+    ) -> Response<Body> {
         let (parts, body) = request.into_parts();
         if let Some(response) = router::before_all(&parts, seen) {
-            return Ok(response);
+            return response;
         }
         let upload = self.upload(body);
         let late = upload.as_ref().map(Upload::late);
         // An empty body costs no allocation; nearly every request has one.
         let body = upload.map_or_else(Body::empty, Body::new);
-        let response = router.clone().call(Request::from_parts(parts, body)).await?;
+        let response = answer(Request::from_parts(parts, body)).await;
         let is_late = late.is_some_and(|late| late.is_so());
-        Ok(if is_late { short(StatusCode::REQUEST_TIMEOUT) } else { response })
+        if is_late { short(StatusCode::REQUEST_TIMEOUT) } else { response }
     }
 
     /// The body of a request; none: it has none.
@@ -181,10 +189,9 @@ impl Reply {
 }
 
 /// Of whom the body is.
-#[expect(clippy::large_enum_variant, reason = "a box for each answer of an app costs")]
 enum Kind {
     Router(Body),
-    Front(FrontBody),
+    Front(Box<FrontBody>),
 }
 
 /// Whether an answer costs nothing beyond its request.
@@ -210,7 +217,7 @@ impl Kind {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         match self {
             Self::Router(body) => Pin::new(body).poll_frame(cx),
-            Self::Front(body) => Pin::new(body).poll_frame(cx).map_err(axum::Error::new),
+            Self::Front(body) => Pin::new(&mut **body).poll_frame(cx).map_err(axum::Error::new),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! change between the check and the use. openat2(2) with `RESOLVE_BENEATH` would do it in one
 //! call, but `RestrictSUIDSGID=` of systemd forbids that call altogether.
 
+use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::future::{Future, ready};
 use std::io;
@@ -14,9 +15,10 @@ use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{self, Context, Poll};
+use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags, fstatfs};
+use rustix::io::{Errno, ReadWriteFlags};
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tower_http::services::fs::{Backend, File};
@@ -26,6 +28,28 @@ use super::bounds::SMALL_ANSWER;
 
 /// The one hidden name that is meant for the public (RFC 8615).
 const WELL_KNOWN: &str = ".well-known";
+
+/// How long what was opened counts as known: the kernel lets go of it only where memory is short.
+const MOMENT: Duration = Duration::from_secs(10);
+
+/// How many paths are known at the most: those that are asked for again and again.
+const KNOWN_MOST: usize = 1024;
+
+/// The longest path that is known, in bytes: what is known takes a few hundred KiB at the most.
+const KNOWN_LENGTH: usize = 256;
+
+/// File systems that wait for no other machine and no other process, by their numbers (statfs(2)): ext2 to ext4, XFS,
+/// Btrfs, tmpfs, overlayfs, F2FS, ZFS, EROFS.
+const LOCAL: [rustix::fs::FsWord; 8] = [
+    0xef53,
+    0x5846_5342,
+    0x9123_683e,
+    0x0102_1994,
+    0x794c_7630,
+    0xf2f5_2010,
+    0x2fc1_2fc1,
+    0xe0f5_e1e2,
+];
 
 /// What answers for a folder.
 const INDEX: &str = "index.html";
@@ -40,7 +64,7 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: Root(root.into()), ahead: Arc::default() }
+        Self { root: Root { path: root.into(), known: Arc::default() }, ahead: Arc::default() }
     }
 }
 
@@ -53,7 +77,32 @@ impl Clone for Folder {
 
 /// The folder itself.
 #[derive(Debug, Clone)]
-struct Root(Arc<Path>);
+struct Root {
+    path: Arc<Path>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What was opened a moment ago on a file system of this machine: to open it again blocks nobody, as the kernel has
+/// all of it in memory, and needs no thread.
+#[derive(Debug, Default)]
+struct Known(HashMap<PathBuf, Instant>);
+
+impl Known {
+    fn has(&self, path: &Path) -> bool {
+        self.0.get(path).is_some_and(|at| at.elapsed() < MOMENT)
+    }
+
+    fn note(&mut self, path: &Path, file: &fs::File) {
+        let is_local = || fstatfs(file).is_ok_and(|found| LOCAL.contains(&found.f_type));
+        if self.0.len() >= KNOWN_MOST {
+            self.0.retain(|_, at| at.elapsed() < MOMENT);
+        }
+        let is_short = path.as_os_str().len() <= KNOWN_LENGTH;
+        if self.0.len() < KNOWN_MOST && is_short && is_local() {
+            self.0.insert(path.to_path_buf(), Instant::now());
+        }
+    }
+}
 
 impl Root {
     /// Finds the file at `path`, relative to the folder; the descriptor gives no access yet. The
@@ -65,7 +114,7 @@ impl Root {
         }
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let folder = rustix::fs::open(&*self.0, flags | OFlags::DIRECTORY, Mode::empty())
+        let folder = rustix::fs::open(&*self.path, flags | OFlags::DIRECTORY, Mode::empty())
             .map_err(|error| self.is_gone(error))?;
         let file = rustix::fs::openat(&folder, path, flags, Mode::empty()).map_err(of_path)?;
         let real = fs::read_link(link(&file))?;
@@ -84,12 +133,38 @@ impl Root {
         OpenFile::of(&found, metadata)
     }
 
+    /// Looks at a path, and opens what is asked for next.
+    fn look(
+        &self,
+        path: &Path,
+        ahead: &Mutex<Option<(PathBuf, OpenFile)>>,
+    ) -> io::Result<Metadata> {
+        let found = fs::File::from(self.find(path)?);
+        let metadata = found.metadata()?;
+        let next = if metadata.is_dir() {
+            let index = path.join(INDEX);
+            self.open(&index).map(|file| (index, file))
+        } else {
+            OpenFile::of(&found, metadata.clone()).map(|file| (path.to_path_buf(), file))
+        };
+        let mut known = lock(&self.known);
+        if let Ok((_, file)) = &next
+            && !known.has(path)
+        {
+            known.note(path, &file.file);
+        }
+        drop(known);
+        // What is wrong with it shows when it is asked for.
+        *lock(ahead) = next.ok();
+        Ok(metadata)
+    }
+
     /// The whole site is not there: that is not the fault of a path.
     fn is_gone(&self, error: Errno) -> io::Error {
         if is_busy(&error.into()) {
             return error.into();
         }
-        io::Error::other(format!("the folder {} is not there: {error}", self.0.display()))
+        io::Error::other(format!("the folder {} is not there: {error}", self.path.display()))
     }
 }
 
@@ -157,19 +232,10 @@ impl Backend for Folder {
 
     fn metadata(&self, path: PathBuf) -> Self::MetadataFuture {
         let (root, ahead) = (self.root.clone(), Arc::clone(&self.ahead));
-        blocking(move || {
-            let found = fs::File::from(root.find(&path)?);
-            let metadata = found.metadata()?;
-            let next = if metadata.is_dir() {
-                let index = path.join(INDEX);
-                root.open(&index).map(|file| (index, file))
-            } else {
-                OpenFile::of(&found, metadata.clone()).map(|file| (path, file))
-            };
-            // What is wrong with it shows when it is asked for.
-            *lock(&ahead) = next.ok();
-            Ok(metadata)
-        })
+        if lock(&root.known).has(&path) {
+            return Box::pin(ready(root.look(&path, &ahead)));
+        }
+        blocking(move || root.look(&path, &ahead))
     }
 }
 
@@ -214,6 +280,13 @@ fn piece(file: &fs::File, at: u64, length: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The same of what the kernel has in memory, as it has most of what is asked for: that blocks nobody, and needs no
+/// thread. None: not there, or the file system does not tell (`RWF_NOWAIT`, preadv2(2)).
+fn at_hand(file: &fs::File, at: u64, buffer: &mut [u8]) -> Option<usize> {
+    let mut buffers = [io::IoSliceMut::new(buffer)];
+    rustix::io::preadv2(file, &mut buffers, at, ReadWriteFlags::NOWAIT).ok()
+}
+
 impl File for OpenFile {
     type Metadata = Metadata;
     type MetadataFuture<'a> = std::future::Ready<io::Result<Metadata>>;
@@ -240,6 +313,16 @@ impl AsyncRead for OpenFile {
         if let Some(begun) = begun.filter(|begun| !begun.is_empty()) {
             let count = begun.len().min(length);
             buffer.put_slice(&begun[..count]);
+            this.at += count as u64;
+            return Poll::Ready(Ok(()));
+        }
+        if this.reading.is_none()
+            && let Some(count) = at_hand(&this.file, this.at, buffer.initialize_unfilled_to(length))
+        {
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            buffer.advance(count);
             this.at += count as u64;
             return Poll::Ready(Ok(()));
         }

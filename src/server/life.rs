@@ -21,7 +21,7 @@ use super::fronted::{self, Fronted};
 use super::handoff;
 use super::notify;
 use super::recycle::{self, Recycler};
-use super::router::{self, Health};
+use super::router::{self, Health, Public};
 use super::signals::Signals;
 use super::site::Site;
 use super::sockets::{self, Bound, Listeners, SocketFile};
@@ -161,7 +161,7 @@ fn handler(
     }
     let chunk = bounds::file_chunk(settings.limits.memory.bytes());
     let site = settings.site.as_ref().map(|site| Site::new(site, chunk)).transpose()?;
-    Ok(Handler::Router(router::public(&settings.health.path, health.clone(), site)))
+    Ok(Handler::Public(Arc::new(Public::new(&settings.health.path, health.clone(), site))))
 }
 
 /// Begins to look for signs of life, where systemd wants to hear of them.

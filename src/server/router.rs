@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use axum::routing::any;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -24,27 +24,52 @@ const NO_SITE: &str = "romuo serves here; no site is configured yet\n";
 /// What may be done with what is served here.
 const READS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
-/// The router of the public listeners: health at its configured path, the site everywhere else.
-pub(super) fn public(health_path: &str, health: Health, site: Option<Site>) -> Router {
-    let health = Health { speaker: Speaker::App, ..health };
-    let router = Router::new()
-        .route(&literal(health_path), any(async move |request| health.answer(request).await));
-    match site {
-        Some(site) => router.fallback(async move |request| site.answer(request).await),
-        None => router.fallback(no_site),
+/// What the public listeners answer: health at its configured path, the site everywhere else. They are two, and each
+/// request is for one of them: a router would cost it more than the way to most answers.
+#[derive(Debug)]
+pub(super) struct Public {
+    health_path: Box<str>,
+    health: Health,
+    site: Option<Site>,
+}
+
+impl Public {
+    pub(super) fn new(health_path: &str, health: Health, site: Option<Site>) -> Self {
+        let health = Health { speaker: Speaker::App, ..health };
+        // The configuration takes no path without its slash.
+        let health_path = format!("/{}", health_path.trim_start_matches('/')).into();
+        Self { health_path, health, site }
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let is_head = request.method() == Method::HEAD;
+        // What is large on its way is not moved about with what is small.
+        let mut response = if request.uri().path() == &*self.health_path {
+            Box::pin(self.health.clone().answer(request)).await
+        } else if let Some(site) = &self.site {
+            Box::pin(site.answer(request)).await
+        } else {
+            no_site(request).await
+        };
+        if is_head {
+            let length = response
+                .body()
+                .size_hint()
+                .exact()
+                .filter(|_| !response.headers().contains_key(CONTENT_LENGTH));
+            if let Some(length) = length {
+                response.headers_mut().insert(CONTENT_LENGTH, length.into());
+            }
+            *response.body_mut() = Body::empty();
+        }
+        response
     }
 }
 
 /// The router of the control socket.
 pub(super) fn control(health: Health) -> Router {
     Router::new().route("/health", any(async move |request| health.answer(request).await))
-}
-
-/// The path as axum's router takes it literally. An empty one or one without the first slash
-/// gets it: axum would panic, and the configuration has refused such a path before.
-fn literal(path: &str) -> String {
-    let escaped = path.replace('{', "{{").replace('}', "}}");
-    format!("/{}", escaped.trim_start_matches('/'))
 }
 
 /// Answers health requests.

@@ -12,10 +12,10 @@ use crate::server::router::{self, Health};
 /// A watchdog's time in tests: looks come every quarter of it.
 const WATCHDOG: Duration = Duration::from_millis(200);
 
-fn health_router(drain: &Drain) -> Router {
+fn health(drain: &Drain) -> Health {
     let settings = Settings::new("romuo".parse().unwrap(), "/".into());
     let figures = Arc::new(Figures::new(&settings, None, drain.clone()));
-    router::public("/health", Health::new(figures, Arc::default()), None)
+    Health::new(figures, Arc::default())
 }
 
 /// Where a thread blocks until it is let go.
@@ -63,7 +63,7 @@ fn when_the_runtime_is_blocked_the_watchdog_finds_no_life() {
             let pulse = Pulse::default();
             let drain = Drain::default();
             let blocking = async move || block.block();
-            let router = health_router(&drain).route("/block", get(blocking));
+            let router = router::control(health(&drain)).route("/block", get(blocking));
             let server = Server::start(router.clone(), wide(), NEVER);
             let handler = Handler::Router(router);
             let host = host(handler, drain, wide());
@@ -103,7 +103,7 @@ fn when_the_runtime_is_blocked_the_watchdog_finds_no_life() {
 #[tokio::test]
 async fn the_self_probe_goes_through_the_real_router_and_is_not_counted() {
     let (drain, answered) = (Drain::default(), Arc::<Answers>::default());
-    let handler = Handler::Router(health_router(&drain));
+    let handler = public(health(&drain));
     let host = Host { answered: Arc::clone(&answered), ..host(handler, drain, wide()) };
     let own = Own {
         host: Arc::new(host.apart(host.handler.clone())),

@@ -30,6 +30,7 @@ use super::connection::{Handler, Host};
 use super::crowd::Crowd;
 use super::drain::Drain;
 use super::figures::Answers;
+use super::router::{Health, Public};
 use super::sockets::{Bound, Listeners};
 use super::stream::Stream;
 use super::watchdog::Pulse;
@@ -83,6 +84,11 @@ struct Server {
     answered: Arc<Answers>,
     stop: Option<oneshot::Sender<()>>,
     accepting: JoinHandle<Listeners>,
+}
+
+/// What the public listeners of an instance without a site answer.
+fn public(health: Health) -> Handler {
+    Handler::Public(Arc::new(Public::new("/health", health, None)))
 }
 
 impl Server {

@@ -296,8 +296,8 @@ async fn health_and_the_control_socket_are_asked_in_the_same_way() {
     let settings = Settings::new("romuo".parse().unwrap(), "/".into());
     let figures = Arc::new(Figures::new(&settings, None, Drain::default()));
     let health = Health::new(figures, Arc::default());
-    for router in [router::public("/health", health.clone(), None), router::control(health)] {
-        let server = Server::start(router, wide(), NEVER);
+    for handler in [public(health.clone()), Handler::Router(router::control(health))] {
+        let server = Server::with(|_| handler, wide(), NEVER);
         for (request, code) in [
             ("GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "200"),
             ("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "200"),
@@ -328,18 +328,17 @@ async fn health_and_the_control_socket_are_asked_in_the_same_way() {
 
 #[tokio::test]
 async fn the_public_port_tells_of_the_app_and_the_control_socket_of_the_instance() {
-    type Door = fn(Health) -> Router;
+    type Door = fn(Health) -> Handler;
     let settings = Settings::new("romuo".parse().unwrap(), "/".into());
     let doors: [(Door, u16, &str); 2] = [
-        (|health| router::public("/health", health, None), 200, r#""status":"ok""#),
-        (router::control, 503, r#""status":"draining""#),
+        (public, 200, r#""status":"ok""#),
+        (|health| Handler::Router(router::control(health)), 503, r#""status":"draining""#),
     ];
     for (door, code, status) in doors {
         let health = |drain: &Drain| {
             Health::new(Arc::new(Figures::new(&settings, None, drain.clone())), Arc::default())
         };
-        let router = |drain: &Drain| Handler::Router(door(health(drain)));
-        let mut server = Server::with(router, wide(), NEVER);
+        let mut server = Server::with(|drain| door(health(drain)), wide(), NEVER);
         let mut client = server.connect().await;
         assert_eq!(client.get("/health").await.code(), 200);
         server.begin_drain().await;
