@@ -62,7 +62,8 @@ fn lines(text: &mut String, lines: &[Line]) {
 fn import(case: &Path) -> BTreeMap<String, String> {
     let file = file_of(case);
     let search = std::env::var_os("PATH").unwrap();
-    let import = Import { file: &file, output: case, env: None, search: &search };
+    let taken = BTreeMap::new();
+    let import = Import { file: &file, output: case, env: None, search: &search, taken: &taken };
     let mut made = BTreeMap::new();
     match adopt::import(&import) {
         Ok(imported) => {

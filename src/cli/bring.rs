@@ -7,7 +7,7 @@ use super::{alone, reload, roll};
 use crate::clock::BootTime;
 use crate::config;
 use crate::manager::{ServiceManager as _, Systemd};
-use crate::release::{Pin, Purpose, Request, Store, runs_releases};
+use crate::release::{Pin, Purpose, ReleaseId, Request, Store, runs_releases};
 use crate::roll::Outcome;
 use crate::unit::AppName;
 
@@ -19,6 +19,9 @@ pub(super) struct Wish<'a> {
     pub(super) since: BootTime,
     pub(super) app: &'a AppName,
     pub(super) store: &'a Store,
+    /// What the app has served from its folder until now, as a release; none: it runs releases already, or
+    /// nothing is left of that.
+    pub(super) kept: Option<ReleaseId>,
 }
 
 /// What came of it.
@@ -58,6 +61,9 @@ impl Wish<'_> {
     async fn ask(&self, context: &Context, printer: &Printer) -> Result<(), Failure> {
         let told = |text: &str| printer.tell(text);
         let _lock = alone::lock("deploy", self.app, context, false, told).await?;
+        if let Some(kept) = &self.kept {
+            self.store.set_current(kept)?;
+        }
         let back = self.store.current()?.map_or(Pin::Base, Pin::Release);
         if back == Pin::Base {
             // After a first deploy that was killed it is that of a release already.

@@ -1,7 +1,11 @@
 //! Which app, which configuration, which machine.
 
 use std::collections::BTreeSet;
+use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
 
 use super::error::Failure;
 use super::output::listed;
@@ -32,6 +36,12 @@ impl Context {
     /// Refuses a verb that works on the running systemd where `--root` names another machine.
     pub(super) fn running(&self, verb: &'static str) -> Result<(), Failure> {
         if self.root == Path::new("/") { Ok(()) } else { Err(Failure::NeedsRunning { verb }) }
+    }
+
+    /// Refuses a verb that changes the running machine to whoever is not root, before anything else is said.
+    pub(super) fn as_root(&self, verb: &'static str) -> Result<(), Failure> {
+        let is_own = self.root != Path::new("/");
+        if is_own || geteuid().is_root() { Ok(()) } else { Err(Failure::NeedsRoot { verb }) }
     }
 
     /// The app to work on, whether or not it is installed.
@@ -108,7 +118,7 @@ impl Context {
         let path = match (&self.config, self.named()?) {
             (Some(path), _) => path.clone(),
             (None, Some(app)) => self.installed_path(app),
-            (None, None) if Path::new(LOCAL).exists() => LOCAL.into(),
+            (None, None) if Path::new(LOCAL).exists() => local(),
             (None, None) => self.installed_path(&self.only_installed()?),
         };
         Ok((config::load(&path)?.below(&self.root), path))
@@ -139,7 +149,7 @@ impl Context {
     pub(super) fn source(&self) -> Option<PathBuf> {
         match &self.config {
             Some(path) => Some(path.clone()),
-            None if self.apps.is_empty() && Path::new(LOCAL).exists() => Some(LOCAL.into()),
+            None if self.apps.is_empty() && Path::new(LOCAL).exists() => Some(local()),
             None => None,
         }
     }
@@ -192,6 +202,18 @@ impl Context {
 
 /// The configuration of the app whose folder one is in.
 pub(super) const LOCAL: &str = "romuo.toml";
+
+/// That file by the name that its folder has for whoever is in it: where a link leads there, which may lead
+/// elsewhere tomorrow, it is that of the link.
+fn local() -> PathBuf {
+    let is_here = |path: &PathBuf| {
+        let (here, there) = (env::current_dir(), fs::canonicalize(path));
+        // Where there is no link in it, the short name says as much.
+        matches!((here, there), (Ok(here), Ok(there)) if here == there && *path != there)
+    };
+    let named = env::var_os("PWD").map(PathBuf::from).filter(|path| path.is_absolute());
+    named.filter(is_here).map_or_else(|| LOCAL.into(), |folder| folder.join(LOCAL))
+}
 
 /// What PM2 calls all apps.
 const ALL: &str = "all";

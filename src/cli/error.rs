@@ -154,6 +154,10 @@ pub(super) enum Failure {
     ))]
     RolledBack { sentence: String },
 
+    #[error("`romuoctl {verb}` changes the machine, and needs root")]
+    #[diagnostic(help("sudo romuoctl {verb}"))]
+    NeedsRoot { verb: &'static str },
+
     #[error("nothing was written: {app} would not start: {why}")]
     #[diagnostic(help("mend that first; --force installs it as it is"))]
     WouldNotStart { app: AppName, why: String },
@@ -161,6 +165,21 @@ pub(super) enum Failure {
     #[error("{app} is not installed, so there is nothing to deploy to")]
     #[diagnostic(help("`romuoctl install-units --now` in the folder of the app installs it"))]
     NotInstalled { app: AppName },
+
+    #[error("{app} is installed from {}, and this is {}", installed.display(), here.display())]
+    #[diagnostic(help(
+        "give this one another `name`, or have it take the place of the other: \
+         `romuoctl install-units --force`"
+    ))]
+    OtherFolder { app: AppName, installed: PathBuf, here: PathBuf },
+
+    #[error("{} is what {} leads to now, and will not be after the next deploy", folder.display(), link.display())]
+    #[diagnostic(help("name the link: romuoctl --config {}/romuo.toml install-units", link.display()))]
+    Frozen { folder: PathBuf, link: PathBuf },
+
+    #[error("what lies in {} is of another installation of {app}", folder.display())]
+    #[diagnostic(help("`romuoctl install-units` puts it aside"))]
+    OtherInstallation { app: AppName, folder: PathBuf },
 
     #[error("{app} is not known to have a romuo.toml anywhere")]
     #[diagnostic(help("go to the folder of its romuo.toml, or name that with --config"))]
@@ -315,6 +334,9 @@ impl Failure {
             | Self::OfPm2 { .. }
             | Self::NotInstalled { .. }
             | Self::NoHome { .. }
+            | Self::OtherFolder { .. }
+            | Self::Frozen { .. }
+            | Self::OtherInstallation { .. }
             | Self::WhichRelease { .. }
             | Self::OtherApp { .. }
             | Self::IsRelease { .. }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use super::error::{Exit, Failure};
+use super::installation;
 use super::lifecycle;
 use super::output::{BELOW, Printer};
 use super::scaling::installing;
@@ -46,6 +47,10 @@ pub(super) struct UninstallUnits {
     /// Remove files that someone edited, too
     #[arg(long)]
     force: bool,
+    /// Remove its releases, their history and what earlier installations have left, too; what the app itself has
+    /// written stays
+    #[arg(long)]
+    purge: bool,
 }
 
 impl InstallUnits {
@@ -55,6 +60,9 @@ impl InstallUnits {
     }
 
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        if !self.dry_run {
+            context.as_root("install-units")?;
+        }
         let (settings, source) = context.settings()?;
         let root = context.root();
         let leaves = leaves_releases(&settings, context);
@@ -63,19 +71,20 @@ impl InstallUnits {
         }
         install::refuse_taken(root, &settings.name)?;
         let source = std::path::absolute(source).map_err(Failure::Runtime)?;
+        if !self.force {
+            installation::refuse_frozen(&settings)?;
+            installation::refuse_other(&settings.name, &source, context)?;
+        }
         let written = Written::of(&source, &config::to_toml(&settings));
         let resolved = resolved(settings, root)?;
         let settings = &resolved.settings;
         let app = &settings.name;
         let manager = running_manager(context).await?;
-        let mut obstacles = resolved.obstacles.clone();
-        if let Some(manager) = &manager {
-            obstacles.extend(taken_ports(settings, manager).await?);
-        }
+        let host = host(root, manager.as_ref()).await?;
+        let obstacles = obstacles(&resolved, &host, manager.as_ref()).await?;
         if !self.dry_run && !self.force && !obstacles.is_empty() {
             return Err(Failure::WouldNotStart { app: app.clone(), why: obstacles.join("; and ") });
         }
-        let host = host(root, manager.as_ref()).await?;
         let units = render::render(settings, &host)?;
         install::verify(&units, &host, root)?;
 
@@ -93,7 +102,17 @@ impl InstallUnits {
             enable: !self.no_enable,
             force: self.force,
         };
-        let plan = install::plan(root, &install)?;
+        let mut plan = install::plan(root, &install)?;
+        let store = Store::new(root, app);
+        // What is to run the releases that are there, as from a backup, has them for its own.
+        let is_new = !context.is_installed(app) && !runs_releases(app, &settings.directory);
+        let known = match self.dry_run {
+            true => Some("a random number".into()),
+            false if is_new => None,
+            // An earlier version gave it none, and what is there is its own.
+            false => store.installation()?,
+        };
+        let identity = install::identify(root, app, known, &mut plan).map_err(Failure::Runtime)?;
         let nothing = format!("{app} is installed as it should be");
         show(printer, &plan, self.diff, &nothing, Some(&resolved));
         for obstacle in &obstacles {
@@ -115,7 +134,6 @@ impl InstallUnits {
         let Some(lock) = lock else { return Ok(Exit::Done) };
         if leaves {
             // No instance and no deploy is to come back to them.
-            let store = Store::new(root, app);
             let _alone = store.lock()?;
             install::apply(&lock, &plan)?;
             for instance in store.pins()?.into_keys() {
@@ -124,6 +142,12 @@ impl InstallUnits {
             store.set_current(Pin::Base)?;
         } else {
             install::apply(&lock, &plan)?;
+        }
+        if let Some(aside) = installation::settle(&store, &identity, is_new)? {
+            printer.say(format!(
+                "releases of an earlier installation of {app} were put aside, and are not used: {}",
+                shown_path(&aside)
+            ));
         }
         drop(lock);
 
@@ -162,6 +186,9 @@ impl InstallUnits {
 
 impl UninstallUnits {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
+        if !self.dry_run {
+            context.as_root("uninstall-units")?;
+        }
         let (app, root) = (context.app()?, context.root());
         let mut plan = install::plan_removal(root, &app, self.force)?;
         let store = Store::new(root, &app);
@@ -174,6 +201,13 @@ impl UninstallUnits {
         }
         // Its releases, and what it has written itself.
         let data = store.folder().to_path_buf();
+        if self.purge && data.exists() {
+            if self.dry_run {
+                printer.say(format!("would remove what is romuo's in {}", shown_path(&data)));
+            } else {
+                store.purge(store.lock()?)?;
+            }
+        }
         if data.exists() {
             plan.left.push(data);
         }
@@ -204,6 +238,28 @@ fn forget(app: &AppName, context: &Context) {
     for path in [context.outcome_path(app), context.progress_path(app)] {
         let _ = std::fs::remove_file(path);
     }
+}
+
+/// What will keep the instances from starting: a sentence each.
+async fn obstacles(
+    resolved: &Resolved,
+    host: &Host,
+    manager: Option<&Systemd>,
+) -> Result<Vec<String>, Failure> {
+    let (settings, mut obstacles) = (&resolved.settings, resolved.obstacles.clone());
+    let Some(manager) = manager else { return Ok(obstacles) };
+    obstacles.extend(taken_ports(settings, manager).await?);
+    // As `cargo install` leaves it in the home of whoever has called.
+    if let Some(closed) = install::out_of_reach(settings, &host.server) {
+        obstacles.push(format!(
+            "{} is not open to the user that the app runs as: `sudo install -m 755 {} {} /usr/local/bin/`, and call \
+             that romuoctl",
+            closed.display(),
+            host.ctl.display(),
+            host.server.display()
+        ));
+    }
+    Ok(obstacles)
 }
 
 /// Whether the installed app runs releases, and is not to any more.

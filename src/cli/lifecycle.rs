@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use clap_complete::engine::ArgValueCandidates;
 use futures_util::future::try_join_all;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
+use super::keep;
+use super::manual::apps;
 use super::output::Printer;
 use super::survey::Survey;
 use super::target::{OneApp, Word, each, split};
@@ -38,6 +41,7 @@ pub(super) struct Stop {
 #[derive(Debug, clap::Args)]
 pub(super) struct Restart {
     /// The app, as with --app, and its instance, where only one is meant: `2`, `shop`, `shop 2`, `all`
+    #[arg(add = ArgValueCandidates::new(apps))]
     #[arg(value_name = "APP|ID", num_args = 0..=2)]
     words: Vec<Word<InstanceId>>,
 }
@@ -60,10 +64,22 @@ pub(super) async fn start(
     // To systemd one that something stands in for is started already.
     let before = Survey::take(app, context.root(), &manager).await?;
     let errored = before.instances.iter().filter(|(_, unit)| unit.standing_in().is_some());
+    let kept = if before.instances.iter().any(|(_, unit)| unit.is_up()) {
+        None
+    } else {
+        keep::first(app, context, printer).unwrap_or_else(|error| {
+            printer.warn(format!("there will be no way back from the first deploy: {error}"));
+            None
+        })
+    };
     let restarts = errored.map(async |(_, unit)| manager.run(Verb::Restart, &unit.name).await);
     manager.run(Verb::Start, &app.target()).await?;
     try_join_all(restarts).await?;
-    let survey = expect_all_up(app, context.root(), &manager).await?;
+    let started = expect_all_up(app, context.root(), &manager).await;
+    if let Some(kept) = kept {
+        keep::judge(&kept, started.is_ok(), app, context)?;
+    }
+    let survey = started?;
     let (count, listen) = (survey.instances.len(), survey.socket.listen.join(", "));
     printer.say(format!("started {app}: {count} instances serve on {listen}"));
     Ok(Exit::Done)

@@ -3,10 +3,12 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
+use clap_complete::engine::ArgValueCandidates;
 use jiff::tz::TimeZone;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
+use super::manual::apps;
 use super::output::{BAD, BUSY, Format, Printer, styled};
 use super::survey::Survey;
 use super::target::{Word, split};
@@ -32,6 +34,7 @@ const COLOURS: [AnsiColor; 5] =
 pub(super) struct Logs {
     /// The app, as with --app, and its instance, where only one is meant: `2`, `shop`, `shop 2`
     /// [default: the app of this folder, else all of the machine]
+    #[arg(add = ArgValueCandidates::new(apps))]
     #[arg(value_name = "APP|ID", num_args = 0..=2)]
     words: Vec<Word<InstanceId>>,
     /// Only this instance

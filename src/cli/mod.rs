@@ -12,6 +12,8 @@ mod hints;
 mod import;
 mod init;
 mod install;
+mod installation;
+mod keep;
 mod lifecycle;
 mod list;
 mod logs;
@@ -40,6 +42,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 
 use self::context::Context;
 use self::error::{Exit, Failure};
@@ -71,6 +74,7 @@ only installed app. What only looks (status, health, logs, pid) shows all apps w
 struct Global {
     /// The app, by name; status, health, logs and pid take several
     #[arg(short, long, global = true, value_name = "NAME", action = clap::ArgAction::Append)]
+    #[arg(add = ArgValueCandidates::new(manual::apps))]
     app: Vec<AppName>,
     /// The configuration file
     #[arg(short, long, global = true, value_name = "FILE")]
@@ -149,6 +153,11 @@ pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|verb| verb == sandbox::init::VERB) {
         return sandbox::init::main(arguments);
+    }
+    match manual::complete() {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => error.exit(),
     }
     let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,

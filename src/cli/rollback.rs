@@ -7,6 +7,7 @@ use super::output::{Format, Printer};
 use super::ports;
 use super::reload;
 use super::status::Status;
+use super::{installation, keep};
 use crate::clock::BootTime;
 use crate::config;
 use crate::manager::Systemd;
@@ -15,8 +16,8 @@ use crate::unit::AppName;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Rollback {
-    /// Which release: its id, the begin or the commit of it, or `base` for what was there before the first
-    /// one; without it: the one that served before
+    /// Which release: its id, the begin or the commit of it, or `base` for what served before the first
+    /// deploy; without it: the one that served before
     #[arg(value_name = "ID")]
     release: Option<String>,
 }
@@ -24,12 +25,12 @@ pub(super) struct Rollback {
 impl Rollback {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("rollback")?;
+        context.as_root("rollback")?;
         let app = context.app()?;
         if !context.is_installed(&app) {
             return Err(Failure::NotInstalled { app });
         }
-        let store = Store::new(context.root(), &app);
-        let lock = store.lock()?;
+        let (store, lock) = installation::releases(&app, context)?;
         let to = match &self.release {
             Some(name) => named(name, &app, &store)?,
             None => before(&app, &store, context)?,
@@ -41,7 +42,7 @@ impl Rollback {
             printer.tell(format!("the roll {sentence}"));
         }
         let (purpose, since) = (Purpose::Rollback, BootTime::now());
-        let wish = Wish { to, purpose, since, app: &app, store: &store };
+        let wish = Wish { to, purpose, since, app: &app, store: &store, kept: None };
         let brought = wish.bring(context, &manager, printer).await?;
         drop(lock);
         let Brought::Rolled(outcome) = brought else {
@@ -70,8 +71,10 @@ fn named(name: &str, app: &AppName, store: &Store) -> Result<Pin, Failure> {
         let commit = id.commit().is_some_and(|commit| name.starts_with(commit));
         id.to_string().starts_with(name) || commit
     };
-    if name == String::from(Pin::Base) && store.config_path(&Pin::Base).exists() {
-        return Ok(Pin::Base);
+    if name == String::from(Pin::Base)
+        && let Some(kept) = keep::last(store)?
+    {
+        return Ok(Pin::Release(kept.id));
     }
     let meant: Vec<_> = store.releases()?.into_iter().filter(is_meant).collect();
     match <[ReleaseId; 1]>::try_from(meant) {
@@ -83,8 +86,8 @@ fn named(name: &str, app: &AppName, store: &Store) -> Result<Pin, Failure> {
     }
 }
 
-/// What served before. Where some instances run something else than the others, it is what came out well
-/// last.
+/// What served before; never what was not tried. Where some instances run something else than the others, it
+/// is what came out well last.
 fn before(app: &AppName, store: &Store, context: &Context) -> Result<Pin, Failure> {
     let none = || Failure::NoRelease { app: app.clone() };
     let Some(current) = store.current()? else { return Err(none()) };
@@ -99,9 +102,6 @@ fn before(app: &AppName, store: &Store, context: &Context) -> Result<Pin, Failur
         entry.verdict == Verdict::Replaced && !is_it && there.contains(&entry.id)
     };
     let entries: Result<Vec<Entry>, ReleaseError> = store.history().entries();
-    match entries?.into_iter().rev().find(served) {
-        Some(entry) => Ok(Pin::Release(entry.id)),
-        None if store.config_path(&Pin::Base).exists() => Ok(Pin::Base),
-        None => Err(none()),
-    }
+    let served = entries?.into_iter().rev().find(served);
+    served.map(|entry| Pin::Release(entry.id)).ok_or_else(none)
 }

@@ -2,11 +2,13 @@
 
 use std::num::NonZeroU16;
 
+use clap_complete::engine::ArgValueCandidates;
 use serde::Serialize;
 
 use super::alone;
 use super::context::Context;
 use super::error::{Exit, Failure};
+use super::manual::apps;
 use super::output::{Printer, listed};
 use super::scaling::{Interrupts, Work, count, installing};
 use super::target::{Word, split};
@@ -17,6 +19,7 @@ use crate::unit::{AppName, InstanceId};
 #[derive(Debug, clap::Args)]
 pub(super) struct Scale {
     /// How many: 4, or how many more or fewer: +1, -1; before it the app, as with --app: `shop 4`
+    #[arg(add = ArgValueCandidates::new(apps))]
     #[arg(value_name = "N", num_args = 1..=2, required = true, allow_negative_numbers = true)]
     words: Vec<Word<Wish>>,
     /// Fail at once where a roll is under way, and say who rolls

@@ -273,7 +273,8 @@ impl Instance {
         [
             self.id.clone(),
             self.state.to_string(),
-            or_dash(self.pid.map(|pid| pid.to_string())),
+            // What a person would look for in top(1).
+            or_dash(self.app_pid.or(self.pid).map(|pid| pid.to_string())),
             or_dash(self.uptime_seconds.map(uptime)),
             self.restarts.to_string(),
             or_dash(memory),

@@ -2,8 +2,11 @@
 
 use std::str::FromStr;
 
+use clap_complete::engine::ArgValueCandidates;
+
 use super::context::Context;
 use super::error::{Exit, Failure};
+use super::manual::apps;
 use super::output::{self, Format, Printer, listed};
 use crate::unit::AppName;
 
@@ -11,7 +14,7 @@ use crate::unit::AppName;
 #[derive(Debug, clap::Args)]
 pub(super) struct OneApp {
     /// The app, as with --app; `all`: each of the machine
-    #[arg(value_name = "APP", value_parser = app)]
+    #[arg(value_name = "APP", value_parser = app, add = ArgValueCandidates::new(apps))]
     pub(super) app: Option<AppName>,
 }
 
@@ -19,7 +22,7 @@ pub(super) struct OneApp {
 #[derive(Debug, clap::Args)]
 pub(super) struct SomeApps {
     /// The apps, as with --app [default: that of this folder, else all of the machine]
-    #[arg(value_name = "APP", value_parser = app)]
+    #[arg(value_name = "APP", value_parser = app, add = ArgValueCandidates::new(apps))]
     apps: Vec<AppName>,
 }
 

@@ -1,12 +1,12 @@
 //! What is there, below a root.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::layout::{CONFIG_FOLDER, below, config_path, wants_folder};
+use super::layout::{CONFIG_FOLDER, below, config_path, unit_path, wants_folder};
 use super::stamp::Written;
 use crate::unit::{AppName, InstanceId};
 
@@ -110,6 +110,25 @@ pub fn installed_instances(root: &Path, app: &AppName) -> Result<BTreeSet<Instan
 pub fn installed_apps(root: &Path) -> Result<BTreeSet<AppName>, ReadError> {
     let names = names(root, Path::new(CONFIG_FOLDER))?;
     Ok(names.iter().filter_map(|name| name.strip_suffix(".toml")?.parse().ok()).collect())
+}
+
+/// The ports that installed apps listen on, as their socket units say, which everybody may read.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn installed_ports(root: &Path) -> Result<BTreeMap<u16, AppName>, ReadError> {
+    let mut ports = BTreeMap::new();
+    for app in installed_apps(root)? {
+        let Found::File { bytes, .. } = Found::at(root, &unit_path(&app.socket()))? else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let listening = text.lines().filter_map(|line| line.strip_prefix("ListenStream="));
+        // A path has no port.
+        let found = listening.filter_map(|address| address.rsplit_once(':')?.1.parse().ok());
+        ports.extend(found.map(|port| (port, app.clone())));
+    }
+    Ok(ports)
 }
 
 /// The file that the installed configuration of an app was made of; none: it is not known, or not for the eyes

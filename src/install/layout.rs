@@ -31,6 +31,11 @@ pub(super) fn environment_path(app: &AppName) -> PathBuf {
     Path::new(CONFIG_FOLDER).join(format!("{app}.env"))
 }
 
+/// The identity of an installed app.
+pub(super) fn identity_path(app: &AppName) -> PathBuf {
+    Path::new(CONFIG_FOLDER).join(format!("{app}.id"))
+}
+
 /// The folder that units are installed to.
 #[must_use]
 pub fn unit_folder() -> &'static Path {

@@ -15,6 +15,7 @@
 mod apply;
 mod found;
 mod held;
+mod identity;
 mod layout;
 mod plan;
 mod ports;
@@ -32,13 +33,14 @@ mod version;
 mod tests;
 
 pub use self::apply::{ApplyError, Lock, LockError, apply, lock};
-pub use self::found::{ReadError, installed_apps, installed_instances, written};
+pub use self::found::{ReadError, installed_apps, installed_instances, installed_ports, written};
 pub use self::held::{holder, is_held};
+pub use self::identity::{identify, identity};
 pub use self::layout::{below, boot_link, config_path, unit_folder};
 pub use self::plan::{Change, Install, Plan, plan, plan_removal, plan_scale};
 pub use self::ports::{PortChange, Ports, PortsRefusal};
 pub use self::refusal::{PlanError, Refusal};
-pub use self::resolve::{Resolved, resolve, spelled_out};
+pub use self::resolve::{Resolved, out_of_reach, resolve, spelled_out};
 pub use self::root_user::runs_as_root;
 pub use self::scale::{Scale, ScaleError, Wish};
 pub use self::stamp::{Written, digest};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::found::{Found, ReadError, installed_instances, names, written};
 use super::layout::{
     CONFIG_FOLDER, CONFIG_MODE, LOCK, UNIT_MODE, boot_link, config_path, environment_path,
-    instance_link, unit_folder, unit_path, units, wants_folder,
+    identity_path, instance_link, unit_folder, unit_path, units, wants_folder,
 };
 use super::refusal::{PlanError, Refusal};
 use super::scale::Scale;
@@ -207,6 +207,7 @@ pub fn plan_removal(root: &Path, app: &AppName, force: bool) -> Result<Plan, Pla
     }
     planner.remove(&config_path(app))?;
     planner.remove(&environment_path(app))?;
+    planner.remove(&identity_path(app))?;
     for folder in [wants_folder(app), CONFIG_FOLDER.into()] {
         planner.remove_folder(folder)?;
     }

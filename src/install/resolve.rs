@@ -194,6 +194,17 @@ fn may(person: Option<&Person>, file: &Metadata, wanted: u32) -> bool {
     file.permissions().mode() >> class & wanted == wanted
 }
 
+/// Which part of the path of a program keeps the instances from it, to whom nothing belongs; none: they can start
+/// it. A user of the machine may have more rights.
+#[must_use]
+pub fn out_of_reach(settings: &Settings, program: &Path) -> Option<PathBuf> {
+    if settings.user.is_some() {
+        return None;
+    }
+    let closed = |part: &&Path| fs::metadata(part).is_ok_and(|found| !may(None, &found, 0o1));
+    program.ancestors().filter(closed).last().map(Path::to_path_buf)
+}
+
 /// What the rights of files will keep the app from: something, or its start.
 #[derive(Debug)]
 struct Rights {

@@ -88,6 +88,18 @@ pub(super) fn config(directory: &Path, text: &str, written: Option<&Written>) ->
     stamped(&format!("the romuo.toml of the app in {}", directory.escape_debug()), &advice, text)
 }
 
+/// The text of the file with the identity of an installation.
+pub(super) fn identity(app: &AppName, identity: &str) -> String {
+    let advice =
+        "It tells what this installation has below /var/lib/romuo from what another one has left.";
+    stamped(&config_path(app).display().to_string(), advice, &format!("{identity}\n"))
+}
+
+/// What stands below the stamp; none: there is no stamp.
+pub(super) fn body(text: &str) -> Option<&str> {
+    Some(text.split_once(HASH)?.1.split_once("\n\n")?.1)
+}
+
 fn stamped(from: &str, advice: &str, text: &str) -> String {
     format!("{WRITTEN_BY}{from}.\n# {advice}\n{HASH}{}\n\n{text}", digest(text))
 }

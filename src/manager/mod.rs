@@ -2,6 +2,7 @@
 //!
 //! [`Systemd`] is the real one, over D-Bus (org.freedesktop.systemd1(5)).
 
+mod cgroup;
 mod error;
 mod status;
 mod systemd;

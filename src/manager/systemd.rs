@@ -12,7 +12,7 @@ use tokio::time::{interval, sleep};
 use zbus::fdo::Error::UnknownObject;
 use zbus::{Array, Connection, DBusError as _, OwnedObjectPath, Variant};
 
-use super::{ManagerError, ServiceManager, UnitFiles, UnitStatus, Verb};
+use super::{ManagerError, ServiceManager, UnitFiles, UnitStatus, Verb, cgroup};
 use crate::unit::{AppName, JobResult, UnitName};
 
 const DESTINATION: &str = "org.freedesktop.systemd1";
@@ -509,6 +509,8 @@ fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
     let Ok(result) = properties.text("Result").parse();
     let exit_status = properties.value("ExecMainStatus");
     let exit_code = properties.value("ExecMainCode").and_then(|v| v.downcast_ref::<i32>().ok());
+    let group = properties.text("ControlGroup");
+    let cpu = properties.number("CPUUsageNSec").map(Duration::from_nanos);
     UnitStatus {
         name,
         loaded: properties.text("LoadState") == "loaded",
@@ -521,9 +523,9 @@ fn status_of(name: UnitName, properties: &Properties<'_>) -> UnitStatus {
         exited: exit_code == Some(CLD_EXITED),
         restarts: properties.small("NRestarts").unwrap_or_default(),
         main_pid: properties.small("MainPID").filter(|pid| *pid != 0),
-        memory: properties.number("MemoryCurrent"),
+        memory: properties.number("MemoryCurrent").or_else(|| cgroup::memory(group)),
         memory_max: properties.number("MemoryMax"),
-        cpu: properties.number("CPUUsageNSec").map(Duration::from_nanos),
+        cpu: cpu.or_else(|| cgroup::cpu(group)),
         started: properties
             .number("ExecMainStartTimestampMonotonic")
             .filter(|since| *since != 0)

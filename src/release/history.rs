@@ -67,6 +67,8 @@ pub enum Source {
     Git(String),
     /// An archive that was sent.
     Archive,
+    /// The folder that the app ran from before its first deploy, as it was then.
+    Served,
 }
 
 impl fmt::Display for Source {
@@ -75,6 +77,7 @@ impl fmt::Display for Source {
             Self::Folder => f.write_str("folder"),
             Self::Git(reference) => write!(f, "git {reference}"),
             Self::Archive => f.write_str("archive"),
+            Self::Served => f.write_str("what served"),
         }
     }
 }
@@ -86,8 +89,12 @@ impl FromStr for Source {
         match text {
             "folder" => Ok(Self::Folder),
             "archive" => Ok(Self::Archive),
+            "what served" => Ok(Self::Served),
             _ => text.strip_prefix("git ").map(|reference| Self::Git(reference.into())).ok_or_else(
-                || NameError { given: text.into(), expected: "`folder`, `archive` or `git REF`" },
+                || NameError {
+                    given: text.into(),
+                    expected: "`folder`, `archive`, `what served` or `git REF`",
+                },
             ),
         }
     }

@@ -19,7 +19,7 @@ const DEFAULTS: [&str; 1] = [".git"];
 
 /// What of a folder is not staged, and whose that has to be. The last rule that matches decides, so that a file of rules may take
 /// back a default: `!.git`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     ignored: Gitignore,
     user: Option<u32>,
@@ -61,6 +61,17 @@ impl Rules {
         }
         let ignored = builder.build().map_err(|error| rule(0, error))?;
         Ok(Self { ignored, user: None })
+    }
+
+    /// Nothing is left out but these paths, which are relative to the folder.
+    #[must_use]
+    pub fn but(left_out: &[PathBuf]) -> Self {
+        let mut builder = GitignoreBuilder::new("");
+        for line in left_out.iter().filter_map(|path| exactly(path)) {
+            // A path that is written out is a pattern.
+            let _ = builder.add_line(None, &line);
+        }
+        Self { ignored: builder.build().unwrap_or_else(|_| Gitignore::empty()), user: None }
     }
 
     /// The folder has to be of this user, unless that is root: else a link in its place would have root

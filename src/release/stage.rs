@@ -4,7 +4,8 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, fchmod, fstat, mkdirat, syncfs};
+use rustix::fs::{CWD, Gid, Mode, Uid, fchmod, fchown, fstat, mkdirat, syncfs};
+use rustix::process::geteuid;
 
 use super::additions::Additions;
 use super::error::ReleaseError;
@@ -64,6 +65,34 @@ impl Store {
             let _ = fs::remove_dir_all(&partial);
         }
         result
+    }
+
+    /// Copies a folder into `to`, which must not be there yet, so that a build can do in the copy what it likes:
+    /// each file stays whose it is. Where that fails, a part of it may be there.
+    ///
+    /// # Errors
+    /// Where something cannot be read or written.
+    pub fn copy(
+        &self,
+        folder: &Path,
+        rules: &Rules,
+        to: &Path,
+        additions: &Additions,
+    ) -> Result<(), ReleaseError> {
+        let write = |_: &Path| ReleaseError::io("write", to);
+        let from = self.source(folder, rules)?;
+        let found = fstat(&from).map_err(ReleaseError::io("read", folder))?;
+        // Nobody else gets in before it is done.
+        mkdirat(CWD, to, Mode::RWXU).map_err(write(to))?;
+        let top = open_folder(CWD, to).map_err(write(to))?;
+        let mut walk = Walk::new(folder, rules, PathBuf::new()).keeping_owners();
+        walk.folder(&Place { from, old: None, to: &top })?;
+        additions.add(to)?;
+        if geteuid().is_root() {
+            let (uid, gid) = (Uid::from_raw(found.st_uid), Gid::from_raw(found.st_gid));
+            fchown(&top, Some(uid), Some(gid)).map_err(write(to))?;
+        }
+        Ok(())
     }
 
     /// Opens what is to be staged.

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, Stat, fchmod, fstat, linkat, mkdirat, openat, readlinkat,
-    statat, symlinkat,
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, fchmod, fstat, linkat, mkdirat,
+    openat, readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -59,6 +59,8 @@ pub(super) struct Walk<'a> {
     threads: usize,
     /// Root stages, and others have to read it.
     for_others: bool,
+    /// What is copied stays whose it is, in the place of becoming root's.
+    keeps_owners: bool,
     unreadable: Vec<PathBuf>,
     staged: Staged,
 }
@@ -74,9 +76,16 @@ impl<'a> Walk<'a> {
             may_share: true,
             threads: thread::available_parallelism().map_or(1, |all| all.get().min(THREADS_MAX)),
             for_others: geteuid().is_root(),
+            keeps_owners: false,
             unreadable: Vec::new(),
             staged: Staged::default(),
         }
+    }
+
+    /// Each copy belongs to whom the original does. Nobody else may reach it before all of it is done.
+    pub(super) fn keeping_owners(mut self) -> Self {
+        self.keeps_owners = geteuid().is_root();
+        self
     }
 
     /// Stages everything in one folder: first what is no folder itself.
@@ -183,7 +192,7 @@ impl<'a> Walk<'a> {
         match kind {
             FileType::Directory => return Ok(Some(stat)),
             FileType::RegularFile => self.file(place, name, &stat)?,
-            FileType::Symlink => self.link(place, name)?,
+            FileType::Symlink => self.link(place, name, &stat)?,
             other => self.special(other),
         }
         Ok(None)
@@ -202,6 +211,7 @@ impl<'a> Walk<'a> {
         mkdirat(place.to, name, Mode::RWXU).map_err(|error| self.writing(error))?;
         let to = open_folder(place.to, name).map_err(|error| self.writing(error))?;
         self.folder(&Place { from, old, to: &to })?;
+        self.give(place, name, stat)?;
         let mode = Mode::from_raw_mode(stat.st_mode & MODE | FOLDER_LEAST);
         fchmod(&to, mode).map_err(|error| self.writing(error))
     }
@@ -246,6 +256,7 @@ impl<'a> Walk<'a> {
         let Copied { shared, changed } =
             copy::copy(&mut File::from(from), &stat, place.to, name, &mut self.may_share)
                 .map_err(|error| self.writing(error))?;
+        self.give(place, name, &stat)?;
         if changed {
             self.warn(Warning::Changed(self.path.clone()));
         }
@@ -254,15 +265,26 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn link(&mut self, place: &Place<'_>, name: &CStr) -> Result<(), ReleaseError> {
+    fn link(&mut self, place: &Place<'_>, name: &CStr, stat: &Stat) -> Result<(), ReleaseError> {
         let target = readlinkat(&place.from, name, Vec::new());
         let target = target.map_err(|error| self.reading(error))?;
         symlinkat(&target, place.to, name).map_err(|error| self.writing(error))?;
+        self.give(place, name, stat)?;
         let target = Path::new(OsStr::from_bytes(target.to_bytes()));
         if leads_out(&self.path, target) {
             self.warn(Warning::LeadsOut { path: self.path.clone(), target: target.into() });
         }
         Ok(())
+    }
+
+    /// Gives a copy to whom the original belongs. That takes bits of the mode away which no copy has.
+    fn give(&self, place: &Place<'_>, name: &CStr, stat: &Stat) -> Result<(), ReleaseError> {
+        if !self.keeps_owners {
+            return Ok(());
+        }
+        let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+        chownat(place.to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| self.writing(error))
     }
 
     fn special(&mut self, kind: FileType) {

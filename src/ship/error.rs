@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::release::ReleaseError;
+
 /// Why something cannot be shipped. Nothing of the app that runs was touched.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
@@ -94,6 +96,11 @@ pub enum ShipError {
         "name the folders and files that the app writes to, such as writable = [\"uploads\"]"
     ))]
     Writable(PathBuf),
+
+    /// What is shipped cannot be copied for the build.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Copy(#[from] ReleaseError),
 
     /// The app does not run in what is shipped.
     #[error("`directory` is {}, which is not in the folder that is shipped, {}", directory.display(), folder.display())]

@@ -21,6 +21,9 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 const SETTINGS: [&str; 6] =
     ["-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false"];
 
+/// Where git makes what becomes the `.git` of a tree that is there already.
+pub(super) const NEW: &str = ".romuo.git";
+
 /// A repository, by a folder in it.
 #[derive(Debug, Clone)]
 pub(super) struct Repository {
@@ -127,6 +130,31 @@ impl Repository {
             of_tree.ask("get the submodules", &update).await?;
         }
         Ok(())
+    }
+
+    /// Makes a tree that lies elsewhere one of this repository, at a commit, so that builds may ask git there;
+    /// its files stay as they are. False: the app is not the top of the repository, and the tree is a part of
+    /// one.
+    pub(super) async fn attach(&self, tree: &Path, commit: &Commit) -> Result<bool, ShipError> {
+        if !self.prefix().await?.as_os_str().is_empty() {
+            return Ok(false);
+        }
+        let doing = "attach a copy";
+        // git makes a tree only where nothing is.
+        let new = tree.join(NEW);
+        let add = ["worktree", "add", "--quiet", "--detach", "--no-checkout"].map(OsStr::new);
+        let words = add.into_iter().chain([new.as_os_str(), OsStr::new(commit.as_str())]);
+        let output = self.call(doing, words).await?;
+        self.checked(doing, output)?;
+        let line = format!("mv {NEW}/.git .git && rmdir {NEW}");
+        let mut put = self.owner.command(["/bin/sh", "-c", &line]);
+        put.current_dir(tree);
+        let tool = |source| ShipError::Tool { program: "sh".into(), source };
+        ask(put, LIMIT).await.map_err(tool)?;
+        let of_tree = Self::at(tree.into(), self.owner.clone());
+        of_tree.ask(doing, &["worktree", "repair"]).await?;
+        of_tree.ask(doing, &["reset", "--quiet"]).await?;
+        Ok(true)
     }
 
     /// Removes the trees below a folder from what the repository knows, also those that are gone, and one

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::archive;
 use super::error::ShipError;
-use super::git::Repository;
+use super::git::{NEW, Repository};
 use super::leftover::{MARK, Mark};
 use crate::account::Owner;
 use crate::config::resolve;
-use crate::release::{Commit, Source};
+use crate::release::{Additions, Commit, Rules, Source, Store};
 
 /// The folder below that of the work into which something is checked out: it must not be there yet.
 const TREE: &str = "tree";
@@ -24,6 +24,12 @@ const LOGS_MODE: u32 = 0o700;
 
 /// Mode of the tree: nobody else has to see it.
 const TREE_MODE: u32 = 0o700;
+
+/// Where a repository has what it knows.
+const GIT: &str = ".git";
+
+/// Where Node has its packages.
+const PACKAGES: &str = "node_modules";
 
 /// What is to be shipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +87,42 @@ impl Checkout {
     pub fn plain(folder: PathBuf, home: PathBuf, source: Source) -> Self {
         let (commit, warnings, repository) = (None, Vec::new(), None);
         Self { folder, home, source, commit, warnings, repository }
+    }
+
+    /// A folder that is shipped as it is, copied into `work`, where it can be built: nothing that serves from it
+    /// sees a build, whatever becomes of that. `data` is what the app writes and what no release has: where
+    /// it lies in the folder, and where it is to be found. `lines` are those of the build.
+    ///
+    /// # Errors
+    /// Where it cannot be read or copied.
+    pub async fn apart(
+        self,
+        work: &Path,
+        data: Vec<(PathBuf, PathBuf)>,
+        lines: &[String],
+        store: &Store,
+    ) -> Result<Self, ShipError> {
+        let mark = mark(work)?;
+        let owner = owner(&self.folder)?.with(MARK, mark.text());
+        let mut left_out: Vec<PathBuf> = data.iter().map(|(inside, _)| inside.clone()).collect();
+        left_out.push(GIT.into());
+        if lines.iter().any(|line| installs_anew(line)) {
+            left_out.push(PACKAGES.into());
+        }
+        let rules = Rules::but(&left_out).of_user(owner.ids().0);
+        make_work(work)?;
+        let tree = work.join(TREE);
+        store.copy(&self.folder, &rules, &tree, &Additions { files: Vec::new(), links: data })?;
+        let mut repository = None;
+        if let Some(commit) = &self.commit {
+            let found = Repository::at(self.folder.clone(), owner);
+            // Builds ask git which commit this is. Where it cannot say, the others do without.
+            if !found.attach(&tree, commit).await.unwrap_or(false) {
+                let _ = fs::remove_dir_all(tree.join(NEW));
+            }
+            repository = Some(found);
+        }
+        Ok(Self { folder: tree, repository, ..self })
     }
 
     /// Removes what was checked out into `work`, which [`check_out`] was given. A folder that was shipped as
@@ -249,11 +291,7 @@ fn owner(folder: &Path) -> Result<Owner, ShipError> {
 /// can put a link in its place while it is given away.
 fn make_tree(work: &Path, owner: &Owner) -> Result<PathBuf, ShipError> {
     let make = |_: &Path| ShipError::io("make", work);
-    match fs::create_dir(work) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        result => result.map_err(make(work))?,
-    }
-    fs::set_permissions(work, Permissions::from_mode(WORK_MODE)).map_err(make(work))?;
+    make_work(work)?;
     let tree = work.join(TREE);
     DirBuilder::new().mode(TREE_MODE).create(&tree).map_err(make(&tree))?;
     if owner.is_other() {
@@ -261,6 +299,22 @@ fn make_tree(work: &Path, owner: &Owner) -> Result<PathBuf, ShipError> {
         chown(&tree, Some(uid), Some(gid)).map_err(make(&tree))?;
     }
     Ok(tree)
+}
+
+/// Makes the folder around it.
+fn make_work(work: &Path) -> Result<(), ShipError> {
+    let make = || ShipError::io("make", work);
+    match fs::create_dir(work) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        result => result.map_err(make())?,
+    }
+    fs::set_permissions(work, Permissions::from_mode(WORK_MODE)).map_err(make())
+}
+
+/// Whether a line of a build begins with the removal of all packages (npm-ci(1)).
+fn installs_anew(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words.next() == Some("npm") && matches!(words.next(), Some("ci" | "clean-install"))
 }
 
 /// Makes the folders that a deploy of an app works in: `works` for what is checked out, and `logs`. The caller

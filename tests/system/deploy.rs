@@ -153,7 +153,9 @@ fn a_good_release_serves_and_the_one_before_comes_back() {
     assert_eq!((shop.says().as_str(), shop.run()), ("three red", pair(&three)));
     shop.ctl(&["rollback", &two]).ok();
     assert_eq!((shop.says().as_str(), shop.run()), ("two red", pair(&two)));
-    let verdicts = [(&four, "rolled back"), (&three, "rolled back"), (&two, "serving")];
+    let kept = shop.verdicts().pop().unwrap().0;
+    let verdicts =
+        [(&four, "rolled back"), (&three, "rolled back"), (&two, "serving"), (&kept, "replaced")];
     let verdicts = verdicts.map(|(id, verdict)| (id.clone(), verdict.to_owned()));
     assert_eq!(shop.verdicts(), verdicts);
 
@@ -161,8 +163,109 @@ fn a_good_release_serves_and_the_one_before_comes_back() {
     shop.ctl(&["restart"]).ok();
     assert_eq!((shop.says().as_str(), shop.run()), ("two red", pair(&two)));
     shop.ctl(&["rollback", "base"]).ok();
-    assert_eq!((shop.says().as_str(), shop.run()), ("four red", pair("base")));
+    assert_eq!((shop.says().as_str(), shop.run()), ("one red", pair(&kept)));
     shop.is_clean();
+}
+
+#[test]
+fn a_rollback_leads_to_what_served_and_never_to_what_nobody_has_tried() {
+    let shop = Shop::boot();
+    shop.version("two", "");
+    let two = shop.deploy();
+    // It lies in the folder only.
+    shop.version("three", "");
+    shop.ctl(&["rollback"]).ok();
+    let kept = shop.run().remove(0);
+    assert_eq!((shop.says().as_str(), shop.run()), ("one red", pair(&kept)));
+    let (_, releases) = shop.json(&["releases"]);
+    assert_eq!(releases["releases"][1]["source"], "what served", "{releases:#}");
+    // Before that there was nothing.
+    let said = shop.ctl(&["rollback"]).exits(2).stderr;
+    assert!(said.contains("has no release to go back to"), "{said}");
+    assert_eq!(shop.says(), "one red");
+    shop.ctl(&["rollback", &two]).ok();
+    assert_eq!(shop.says(), "two red");
+    shop.ctl(&["rollback", "base"]).ok();
+    assert_eq!((shop.says().as_str(), shop.run()), ("one red", pair(&kept)));
+}
+
+#[test]
+fn what_was_reloaded_in_place_is_what_a_first_deploy_goes_back_to() {
+    let shop = Shop::boot();
+    shop.version("two", "");
+    shop.ctl(&["reload"]).ok();
+    assert_eq!((shop.says().as_str(), shop.run()), ("two red", pair("base")));
+    // Nothing was changed since: what lies there is what serves.
+    shop.deploy();
+    shop.version("three", "");
+    shop.ctl(&["rollback"]).ok();
+    assert_eq!(shop.says(), "two red");
+}
+
+#[test]
+fn a_first_deploy_that_is_broken_goes_back_to_what_served() {
+    let shop = Shop::boot();
+    shop.version("bad", "if (process.env.ROMUO_INSTANCE === '2') throw new Error('not two')");
+    let (code, deployed) = shop.json(&["deploy"]);
+    assert_eq!(
+        (code, deployed["verdict"].as_str()),
+        (Some(4), Some("rolled back")),
+        "{deployed:#}"
+    );
+    assert_eq!(shop.says(), "one red");
+    // Also after a crash, and after the next start.
+    shop.ctl(&["restart"]).ok();
+    assert_eq!(shop.says(), "one red");
+    shop.is_clean();
+}
+
+#[test]
+fn a_build_touches_nothing_of_the_folder() {
+    let shop = Shop::boot();
+    shop.write("lib/words.js", "module.exports = 'kept'");
+    let needs = "const words = require('./lib/words.js')\n";
+    shop.write("server.js", &format!("{needs}{}", SERVER.replace("VERSION + ' '", "words + ' '")));
+    shop.ctl(&["restart"]).ok();
+    assert_eq!(shop.says(), "kept red");
+    let build = |line: &str| {
+        let keys = format!("[deploy]\nbuild = ['{line}']");
+        shop.write("romuo.toml", &CONFIG.replace("[deploy]", &keys));
+    };
+    // As `npm ci` does that finds no network.
+    build("rm -rf lib && false");
+    shop.ctl(&["deploy"]).exits(1);
+    shop.ctl(&["restart"]).ok();
+    assert_eq!(shop.says(), "kept red");
+    // What it makes is in the release alone.
+    build("echo \"module.exports = process.env.HOME && \\\"built\\\"\" > lib/words.js");
+    shop.deploy();
+    assert!(shop.says().starts_with("built "), "{}", shop.says());
+    let there = shop.0.sandbox.read("/srv/shop/lib/words.js").unwrap();
+    assert_eq!(there, b"module.exports = 'kept'");
+    shop.is_clean();
+}
+
+#[test]
+fn a_build_may_ask_git_and_finds_the_data_of_the_app() {
+    let shop = Shop::boot();
+    let keys = "writable = [\"data\"]\nenv_file = \".env\"\n[deploy]\n\
+                build = [\"git rev-parse HEAD > revision\", \"cat data/kept .env > seen\"]";
+    shop.write("romuo.toml", &CONFIG.replace("[deploy]", keys));
+    shop.write("data/kept", "data\n");
+    shop.write(".env", "COLOUR=green\n");
+    let git = "cd /srv/shop && git init -q -b main . && git add -A && git -c user.name=a -c user.email=a@b \
+               commit -qm one && git rev-parse HEAD";
+    let commit = shop.0.run(&["sh", "-c", git]).ok();
+    let release = shop.deploy();
+    let read = |name: &str| {
+        let path = format!("/var/lib/romuo/shop/releases/{release}/{name}");
+        String::from_utf8(shop.0.sandbox.read(&path).unwrap()).unwrap()
+    };
+    assert_eq!(read("revision"), commit);
+    assert_eq!(read("seen"), "data\nCOLOUR=green\n");
+    // The repository knows of nothing that is gone.
+    let trees = shop.0.run(&["git", "-C", "/srv/shop", "worktree", "list"]).ok();
+    assert_eq!(trees.lines().count(), 1, "{trees}");
 }
 
 #[test]
@@ -324,8 +427,10 @@ fn what_is_shipped_cannot_have_root_read_or_run_anything_through_a_link() {
     .exits(1);
     assert!(ran.stderr.contains("of user 0"), "{}", ran.stderr);
     assert!(format!("{ran:?}").contains("nobody"), "{ran:?}");
-    let find = ["find", "/var/lib/romuo/shop/releases", "-name", "server.js"];
-    assert_eq!(shop.0.run(&find).ok(), "");
+    // What served is the only release.
+    let seen = ["grep", "-rl", "seen", "/var/lib/romuo/shop/releases"];
+    assert_eq!(shop.0.run(&seen).output.stdout, "");
+    assert_eq!(shop.0.run(&["ls", "/var/lib/romuo/shop/releases"]).ok().lines().count(), 1);
 
     // So would all lines where the home leads to a release, which is root's.
     shop.0.run(&["sh", "-c", "mv /srv/shop /srv/real"]).ok();
@@ -379,7 +484,8 @@ fn old_releases_go_and_those_in_use_stay() {
     assert_eq!(there, [&last[1], &last[2]], "and not {first}");
     let (_, releases) = shop.json(&["releases"]);
     let kept = releases["releases"].as_array().unwrap().iter().map(|one| &one["kept"]);
-    assert_eq!(kept.collect::<Vec<_>>(), [true, true, false, false]);
+    // And neither what served before them all.
+    assert_eq!(kept.collect::<Vec<_>>(), [true, true, false, false, false]);
     let gone = shop.ctl(&["rollback", &first]).exits(2);
     assert!(gone.stderr.contains("has no release"), "{gone:?}");
     assert_eq!((shop.says().as_str(), shop.run()), ("four red", pair(&last[2])));

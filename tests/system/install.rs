@@ -19,6 +19,65 @@ fn a_second_install_changes_nothing_and_says_so() {
 }
 
 #[test]
+fn what_an_earlier_installation_left_is_put_aside_and_never_used() {
+    let machine = Machine::serving("");
+    machine.ctl(&["deploy"]).ok();
+    machine.sandbox.write("/srv/site/public/index.html", "two").unwrap();
+    machine.ctl(&["deploy"]).ok();
+    machine.ctl(&["uninstall-units"]).ok();
+    // The same folder is another installation, too.
+    let said = machine.ctl(&["install-units", "--now"]).ok();
+    assert!(said.contains("/var/lib/romuo/romuo/earlier/"), "{said}");
+    machine.ctl(&["deploy"]).ok();
+    machine.ctl(&["rollback"]).ok();
+    let said = machine.ctl(&["rollback"]).exits(2).stderr;
+    assert!(said.contains("no release to go back to"), "{said}");
+    machine.ctl(&["uninstall-units", "--purge"]).ok();
+    let left =
+        machine.run(&["sh", "-c", "find /var/lib/romuo /etc/romuo 2>/dev/null || true"]).ok();
+    assert_eq!(left.trim(), "/var/lib/romuo");
+}
+
+#[test]
+fn another_folder_of_the_same_name_is_refused_with_both() {
+    let machine = Machine::serving("");
+    machine.run(&["cp", "-r", "/srv/site", "/srv/other"]).ok();
+    let other =
+        |verb: &[&str]| machine.run(&[&["env", "--chdir=/srv/other", "romuoctl"], verb].concat());
+    for verb in [&["install-units"][..], &["deploy"]] {
+        let said = one_line(&other(verb).exits(2).stderr);
+        for part in ["is installed from /srv/site/romuo.toml", "this is /srv/other/romuo.toml"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+    other(&["install-units", "--force"]).ok();
+    // A folder that is gone was moved.
+    machine.run(&["mv", "/srv/other", "/srv/third"]).ok();
+    machine.run(&["env", "--chdir=/srv/third", "romuoctl", "install-units"]).ok();
+}
+
+#[test]
+fn a_link_to_what_is_current_is_followed_and_not_what_it_leads_to() {
+    let machine = Machine::boot();
+    let make = "mkdir -p /srv/app/releases && cp -r /srv/site /srv/app/releases/1 && \
+                ln -s releases/1 /srv/app/current && sed -i s,/srv/site/,, /srv/app/releases/1/romuo.toml";
+    machine.run(&["sh", "-c", make]).ok();
+    let there = ["env", "--chdir=/srv/app/releases/1", "romuoctl", "install-units", "--now"];
+    let said = one_line(&machine.run(&there).exits(2).stderr);
+    assert!(said.contains("romuoctl --config /srv/app/current/romuo.toml install-units"), "{said}");
+    let by_link = ["romuoctl", "--config", "/srv/app/current/romuo.toml", "install-units", "--now"];
+    machine.run(&by_link).ok();
+    // Whoever is there by the link is understood, too.
+    let said = machine.run(&["sh", "-c", "cd /srv/app/current && romuoctl install-units"]).ok();
+    assert!(said.contains("nothing to change"), "{said}");
+    let next = "cp -r /srv/app/releases/1 /srv/app/releases/2 && echo two > \
+                /srv/app/releases/2/public/index.html && ln -sfn releases/2 /srv/app/current";
+    machine.run(&["sh", "-c", next]).ok();
+    machine.run(&["romuoctl", "--app", "romuo", "reload"]).ok();
+    assert_eq!(machine.run(&["curl", "-sS", "http://127.0.0.1:3000/"]).ok(), "two\n");
+}
+
+#[test]
 fn a_dry_run_shows_everything_and_writes_nothing_not_even_as_root() {
     let machine = Machine::boot();
     let before = tree(&machine);

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use self::procedure::Procedure;
 use super::context::Context;
 use super::error::{Exit, Failure};
+use super::installation;
 use super::output::{Format, Printer};
 use super::status::Status;
 use crate::release::Store;
@@ -35,17 +36,21 @@ pub(super) struct Deploy {
 impl Deploy {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("deploy")?;
+        if !self.dry_run {
+            context.as_root("deploy")?;
+        }
         let home = home::find(context)?;
         let app = home.settings.name.clone();
         if !context.is_installed(&app) {
             return Err(Failure::NotInstalled { app });
         }
-        let store = Store::new(context.root(), &app);
+        installation::refuse_other(&app, &home.file, context)?;
         let wanted = home.wanted(self.git, self.archive)?;
         if self.dry_run {
+            let store = Store::new(context.root(), &app);
             return dry::tell(&home, &wanted, &store, context, printer).await;
         }
-        let lock = store.lock()?;
+        let (store, lock) = installation::releases(&app, context)?;
         let procedure = Procedure::new(&home, &store, &lock, context, printer).await?;
         let (deployed, result) = procedure.run(wanted).await;
         if printer.format == Format::Json {

@@ -4,7 +4,7 @@
 //! release at the most, which the next deploy knows how to clear. From there on the roller sees to it.
 
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -13,6 +13,7 @@ use super::super::context::Context;
 use super::super::error::Failure;
 use super::super::fit::Fitting;
 use super::super::install::{cpus, host, resolved};
+use super::super::keep;
 use super::super::lifecycle;
 use super::super::output::{BELOW, Printer};
 use super::super::ports;
@@ -54,6 +55,8 @@ pub(super) struct Procedure<'a> {
     since: BootTime,
     /// How many instances the configuration has asked for so far.
     instances: NonZeroU16,
+    /// What served until the first deploy, as a release.
+    kept: Option<ReleaseId>,
     facts: Option<Facts>,
     roll: Option<Outcome>,
 }
@@ -83,6 +86,7 @@ impl<'a> Procedure<'a> {
             owner,
             since,
             instances,
+            kept: None,
             facts: None,
             roll: None,
         })
@@ -126,6 +130,10 @@ impl<'a> Procedure<'a> {
 
     async fn ship(&mut self, wanted: Wanted, interrupts: &mut Interrupts) -> Result<(), Failure> {
         self.clear()?;
+        let (home, context, manager) = (&self.home.folder, self.context, &self.manager);
+        self.kept =
+            keep::served(&self.app().clone(), home, self.lock, context, manager, self.printer)
+                .await?;
         self.facts = Some(Facts {
             app: self.app().clone(),
             release: None,
@@ -148,6 +156,7 @@ impl<'a> Procedure<'a> {
         for sentence in ports::sentences(&change) {
             self.printer.tell(format!("the roll {sentence}"));
         }
+        let checkout = self.apart(checkout, &settings, &work, interrupts).await?;
         let shipped = Box::pin(self.ship_from(&checkout, settings, interrupts)).await;
         if checkout.folder != self.home.folder {
             // What cannot be removed now, the next deploy removes.
@@ -210,6 +219,27 @@ impl<'a> Procedure<'a> {
             return Err(Failure::OtherApp { app: self.app().clone(), other: settings.name });
         }
         Ok(settings)
+    }
+
+    /// A folder is built in a copy of it: it may be what serves.
+    async fn apart(
+        &mut self,
+        checkout: Checkout,
+        settings: &Settings,
+        work: &Path,
+        interrupts: &mut Interrupts,
+    ) -> Result<Checkout, Failure> {
+        let lines = &settings.deploy.build;
+        if checkout.source != Source::Folder || lines.is_empty() {
+            return Ok(checkout);
+        }
+        let step = self.steps.begin("copy", "copying the folder, to build the copy");
+        let current = self.store.current_path();
+        let ForRelease { links, .. } = for_release(settings.clone(), &checkout, &current)?;
+        let apart = checkout.apart(work, links, lines, self.store);
+        let copied = self.unless(interrupts, apart).await?;
+        self.steps.end(step, format!("{} stays as it is", self.home.folder.display()));
+        Ok(copied)
     }
 
     /// Runs lines of `[deploy]`.
@@ -301,7 +331,8 @@ impl<'a> Procedure<'a> {
         let app = self.app().clone();
         let step = self.steps.begin("roll", "asking systemd for a roll");
         let (purpose, since, store) = (Purpose::Deploy, self.since, self.store);
-        let wish = Wish { to: id.into(), purpose, since, app: &app, store };
+        let kept = self.kept.clone();
+        let wish = Wish { to: id.into(), purpose, since, app: &app, store, kept };
         let brought = wish.bring(self.context, &self.manager, self.printer);
         let said = match self.unless(interrupts, brought).await? {
             Brought::Stopped if self.never_ran(&app).await? => {

@@ -1,0 +1,102 @@
+//! Which installation of an app this is: of which folder, and what below `/var/lib/romuo` is its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::context::Context;
+use super::error::Failure;
+use crate::config::Settings;
+use crate::install;
+use crate::release::{DeployLock, ReleaseError, Store, runs_releases};
+use crate::unit::AppName;
+
+/// The link that tools set to the release which is to serve.
+const CURRENT: &str = "current";
+
+/// How far above such a release it lies at the most: `releases/ID` has it beside `releases`.
+const DEPTH: usize = 2;
+
+/// Refuses a `romuo.toml` of another folder than that which the installed app of this name is of, as long as that
+/// one is there.
+pub(super) fn refuse_other(app: &AppName, file: &Path, context: &Context) -> Result<(), Failure> {
+    let Some(installed) = source(app, context)? else { return Ok(()) };
+    // As the machine below a root has it.
+    let there = install::below(context.root(), &installed);
+    let (Ok(one), Ok(other)) = (fs::canonicalize(&there), fs::canonicalize(file)) else {
+        return Ok(());
+    };
+    let own = install::below(context.root(), &install::config_path(app));
+    if one == other || fs::canonicalize(own).is_ok_and(|own| own == other) {
+        return Ok(());
+    }
+    Err(Failure::OtherFolder { app: app.clone(), installed, here: file.to_path_buf() })
+}
+
+/// Refuses a folder that is only what a link beside it leads to at the moment, as tools that deploy by such a link
+/// leave it (Capistrano, PM2): the next one would not be served.
+pub(super) fn refuse_frozen(settings: &Settings) -> Result<(), Failure> {
+    let folder = &settings.directory;
+    for part in folder.ancestors().filter(|part| part.parent().is_some()) {
+        let beside = part.ancestors().skip(1).take(DEPTH).map(|above| above.join(CURRENT));
+        let leads_here = |link: &PathBuf| link.is_symlink() && real(link) == real(part);
+        if !part.is_symlink()
+            && let Some(link) = { beside }.find(leads_here)
+        {
+            let inside = folder.strip_prefix(part).unwrap_or(Path::new(""));
+            let link = link.join(inside).components().collect();
+            return Err(Failure::Frozen { folder: folder.clone(), link });
+        }
+    }
+    Ok(())
+}
+
+fn real(path: &Path) -> Option<PathBuf> {
+    fs::canonicalize(path).ok()
+}
+
+/// The `romuo.toml` that the installed app is of; none: it is not installed, or that is not known.
+fn source(app: &AppName, context: &Context) -> Result<Option<PathBuf>, Failure> {
+    let Ok(installed) = context.installed(app) else { return Ok(None) };
+    if runs_releases(app, &installed.directory) {
+        return Ok(Store::new(context.root(), app).home()?);
+    }
+    Ok(install::written(context.root(), app).map(|written| written.path))
+}
+
+/// The releases of an installed app, and the right to change them.
+pub(super) fn releases(app: &AppName, context: &Context) -> Result<(Store, DeployLock), Failure> {
+    let store = Store::new(context.root(), app);
+    let lock = store.lock()?;
+    if let Some(identity) = install::identity(context.root(), app) {
+        match store.installation()? {
+            None => store.belong_to(&lock, &identity)?,
+            Some(found) if found == identity => {}
+            Some(_) => {
+                let folder = store.folder().to_path_buf();
+                return Err(Failure::OtherInstallation { app: app.clone(), folder });
+            }
+        }
+    }
+    Ok((store, lock))
+}
+
+/// An app was installed with this identity: what an installation before it has left is put aside; where that is
+/// now. `is_new`: there was none of that name.
+pub(super) fn settle(
+    store: &Store,
+    identity: &str,
+    is_new: bool,
+) -> Result<Option<PathBuf>, ReleaseError> {
+    if !store.folder().exists() {
+        return Ok(None);
+    }
+    let lock = store.lock()?;
+    let found = store.installation()?;
+    if found.as_deref() == Some(identity) {
+        return Ok(None);
+    }
+    let is_another = is_new || found.is_some();
+    let aside = if is_another { store.set_aside(&lock)? } else { None };
+    store.belong_to(&lock, identity)?;
+    Ok(aside)
+}

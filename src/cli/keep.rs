@@ -1,0 +1,235 @@
+//! Keeps what an app serves from its folder as a release, so that there is a way back from its first deploy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use rustix::fs::statvfs;
+use rustix::param::clock_ticks_per_second;
+use rustix::process::geteuid;
+
+use super::context::Context;
+use super::error::Failure;
+use super::installation;
+use super::output::Printer;
+use super::survey::Survey;
+use super::waiting::Waiting;
+use crate::account::{Owner, login};
+use crate::clock::BootTime;
+use crate::config::{self, Settings};
+use crate::install;
+use crate::manager::{ServiceManager as _, Systemd};
+use crate::release::{
+    AddedFile, Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, ReleaseId, Rules, Source,
+    Store, Verdict, runs_releases, size, touched_since,
+};
+use crate::ship::{Checkout, ForRelease, for_release};
+use crate::unit::AppName;
+
+/// What a start keeps of a folder at the most, in bytes: a few seconds of copying, and nobody asked for it.
+const MOST: u64 = 1 << 30;
+
+/// The same, as a share of the disk that is free: one in so many.
+const SHARE: u64 = 4;
+
+/// What is to be kept.
+struct Folder<'a> {
+    path: &'a Path,
+    rules: Rules,
+    additions: Additions,
+}
+
+/// An app starts from its folder for the first time: as it is now, that is kept. The app starts whatever comes
+/// of it. None: there is one already, or none can be.
+pub(super) fn first(
+    app: &AppName,
+    context: &Context,
+    printer: &Printer,
+) -> Result<Option<ReleaseId>, Failure> {
+    if !geteuid().is_root() {
+        return Ok(None);
+    }
+    let installed = context.installed(app)?;
+    let Some(home) = home(&installed, context) else { return Ok(None) };
+    let (store, lock) = installation::releases(app, context)?;
+    if last(&store)?.is_some() {
+        return Ok(None);
+    }
+    let waiting = Waiting::begin(printer, "keeping the folder as it is, for a way back");
+    let folder = Folder::new(&home, installed, &store)?;
+    let bytes = size(folder.path, &folder.rules)?;
+    let free = statvfs(store.folder()).map_err(|error| Failure::Runtime(error.into()))?;
+    let free = free.f_bavail.saturating_mul(free.f_frsize);
+    if bytes > MOST.min(free / SHARE) {
+        drop(waiting);
+        let (bytes, free) = (bytes >> 20, free >> 20);
+        printer.warn(format!(
+            "{} has {bytes} MB, and {free} MB of the disk are free: it is not kept now for a way back from the first \
+             deploy, which keeps it where nobody has changed it by then",
+            home.display()
+        ));
+        return Ok(None);
+    }
+    folder.stage(&store, &lock).map(Some)
+}
+
+/// Whether the app has started from what was kept.
+pub(super) fn judge(
+    kept: &ReleaseId,
+    is_well: bool,
+    app: &AppName,
+    context: &Context,
+) -> Result<(), Failure> {
+    let verdict = if is_well { Verdict::Serving } else { Verdict::Failed };
+    let reason = (!is_well).then_some("the app did not start");
+    Ok(Store::new(context.root(), app).history().judge(kept, verdict, reason, None)?)
+}
+
+/// What an app has served so far, which is about to be deployed for the first time; none: it runs releases
+/// already, or what it has served is not to be had any more.
+pub(super) async fn served(
+    app: &AppName,
+    home: &Path,
+    lock: &DeployLock,
+    context: &Context,
+    manager: &Systemd,
+    printer: &Printer,
+) -> Result<Option<ReleaseId>, Failure> {
+    let installed = context.installed(app)?;
+    if runs_releases(app, &installed.directory) {
+        return Ok(None);
+    }
+    let store = Store::new(context.root(), app);
+    let kept = last(&store)?;
+    let Some(since) = began(app, context, manager).await? else {
+        return Ok(kept.map(|entry| entry.id));
+    };
+    // A file of a site is read when somebody asks for it.
+    let is_live = installed.site.is_some();
+    let folder = Folder::new(home, installed, &store)?;
+    let is_as = |since| touched_since(home, &folder.rules, since).map(|it| !it);
+    if let Some(kept) = &kept
+        && is_as(kept.staged_at.into())?
+    {
+        return Ok(Some(kept.id.clone()));
+    }
+    if is_live || is_as(since)? {
+        let id = folder.stage(&store, lock)?;
+        store.history().judge(&id, Verdict::Serving, None, None)?;
+        return Ok(Some(id));
+    }
+    let home = home.display();
+    if let Some(entry) = kept {
+        let at = entry.staged_at.strftime("%Y-%m-%d %H:%M UTC");
+        let id = &entry.id;
+        printer.tell(format!("the way back leads to {home} as it was at {at}: release {id}"));
+        return Ok(Some(entry.id));
+    }
+    printer.warn(format!(
+        "{home} was changed after {app} was started, so nothing is left of what serves now: from this release there is \
+         no way back"
+    ));
+    Ok(None)
+}
+
+/// That of what was kept last which is still there.
+pub(super) fn last(store: &Store) -> Result<Option<Entry>, Failure> {
+    let there = store.releases()?;
+    let is_kept = |entry: &Entry| {
+        let has_served = !matches!(entry.verdict, Verdict::Staged | Verdict::Failed);
+        entry.source == Source::Served && has_served && there.contains(&entry.id)
+    };
+    Ok(store.history().entries()?.into_iter().rev().find(is_kept))
+}
+
+/// The folder that an app is installed from; none: it runs releases, or it was installed from somewhere else.
+fn home(installed: &Settings, context: &Context) -> Option<PathBuf> {
+    let app = &installed.name;
+    if runs_releases(app, &installed.directory) {
+        return None;
+    }
+    let file = install::written(context.root(), app)?.path;
+    let home = file.parent().filter(|home| installed.directory.starts_with(home))?;
+    (file != install::config_path(app)).then(|| home.to_path_buf())
+}
+
+impl<'a> Folder<'a> {
+    fn new(path: &'a Path, installed: Settings, store: &Store) -> Result<Self, Failure> {
+        let home = path.to_path_buf();
+        let checkout = Checkout::plain(home.clone(), home, Source::Served);
+        let ForRelease { settings, links } =
+            for_release(installed, &checkout, &store.current_path())?;
+        let data: Vec<PathBuf> = links.iter().map(|(inside, _)| inside.clone()).collect();
+        let owner = Owner::of(path).map_err(Failure::Runtime)?;
+        let rules = Rules::read(path, &data)?.of_user(owner.ids().0);
+        let text = config::to_toml(&settings);
+        let files = vec![AddedFile { path: CONFIG_FILE.into(), text, mode: CONFIG_MODE }];
+        Ok(Self { path, rules, additions: Additions { files, links } })
+    }
+
+    fn stage(&self, store: &Store, lock: &DeployLock) -> Result<ReleaseId, Failure> {
+        let (id, staged_at) = (store.next_id(None)?, Timestamp::now());
+        store.stage(lock, self.path, &self.rules, &id, &self.additions)?;
+        store.history().add(Entry {
+            id: id.clone(),
+            staged_at,
+            by: login(),
+            source: Source::Served,
+            commit: None,
+            verdict: Verdict::Staged,
+            reason: None,
+            duration_ms: None,
+        })?;
+        Ok(id)
+    }
+}
+
+/// Since when what serves is what it is: the first of the times at which the instances read their programs; none:
+/// the app is stopped.
+async fn began(
+    app: &AppName,
+    context: &Context,
+    manager: &Systemd,
+) -> Result<Option<SystemTime>, Failure> {
+    let survey = Survey::take(app, context.root(), manager).await?;
+    let health = survey.health(context).await;
+    let mut first = None::<SystemTime>;
+    for ((id, unit), probed) in survey.instances.iter().zip(health) {
+        if !unit.is_up() {
+            continue;
+        }
+        // A reload may have swapped the program behind the front since the unit was started.
+        let program = probed.and_then(|probed| process_began(probed.ok()?.app?.pid?));
+        let unit = manager.status(&app.instance(*id)).await?;
+        let began = program.or(unit.files.read).unwrap_or(SystemTime::UNIX_EPOCH);
+        first = Some(first.map_or(began, |first| first.min(began)));
+    }
+    Ok(first)
+}
+
+/// When a process was started (`starttime`, proc_pid_stat(5)).
+fn process_began(pid: u32) -> Option<SystemTime> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // `pid (name) state ppid ... starttime ...`; the name may hold anything.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let ticks: u64 = rest.split(' ').nth(19)?.parse().ok()?;
+    let after_boot = Duration::from_millis(ticks.checked_mul(1000)? / clock_ticks_per_second());
+    let ago = BootTime::now().since(BootTime::after_boot(after_boot));
+    SystemTime::now().checked_sub(ago)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_began_when_it_did() {
+        let began = process_began(std::process::id()).unwrap();
+        assert!(began <= SystemTime::now());
+        // Its folder there is made after it, with a later time, and a tick is 10 ms at the most.
+        let earliest = SystemTime::now() - Duration::from_secs(24 * 60 * 60);
+        assert!(began > earliest);
+        assert_eq!(process_began(u32::MAX), None);
+    }
+}
