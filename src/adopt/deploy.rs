@@ -1,27 +1,18 @@
 //! The section `deploy` of an ecosystem file -> the lines of `[deploy]`, and what became of each key.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use serde_json::{Map, Value};
 
 use super::draft::Draft;
+use super::hook::{Hook, understand};
 use super::options::Fate;
 use super::report::Line;
 use super::values::line;
 
 /// The host that is taken where none is asked for and there are several.
 const PREFERRED: &str = "production";
-
-/// Verbs of PM2 that bring a release into service: `romuoctl deploy` does that itself.
-const ROLLS: [&str; 9] = [
-    "start",
-    "restart",
-    "reload",
-    "gracefulReload",
-    "startOrRestart",
-    "startOrReload",
-    "startOrGracefulReload",
-    "save",
-    "update",
-];
 
 /// What a section comes to.
 #[derive(Debug, Default)]
@@ -32,17 +23,26 @@ pub(super) struct Deploy {
     pub(super) lines: Vec<Line>,
 }
 
-/// Takes the section apart; `env` is the host that was asked for.
-pub(super) fn map(hosts: &Map<String, Value>, env: Option<&str>) -> Deploy {
+/// Takes the section apart; `env` is the host that was asked for, `homes` are folders in which its apps live.
+pub(super) fn map(
+    hosts: &Map<String, Value>,
+    env: Option<&str>,
+    homes: &BTreeSet<PathBuf>,
+) -> Deploy {
     let only = hosts.keys().next().filter(|_| hosts.len() == 1);
     let preferred = hosts.contains_key(PREFERRED).then_some(PREFERRED);
     let chosen = env.or(preferred).or(only.map(String::as_str));
     let mut deploy = Deploy::default();
     for (host, value) in hosts {
         let Some(keys) = value.as_object() else { continue };
+        let mut folders: Vec<PathBuf> = homes.iter().cloned().collect();
+        if let Some(path) = keys.get("path").and_then(line).map(Path::new) {
+            // PM2 clones to the one, and links the other to it.
+            folders.extend([path.join("source"), path.join("current"), path.to_path_buf()]);
+        }
         for (key, value) in keys {
             let (fate, becomes) = match &**key {
-                "post-deploy" if chosen == Some(host) => deploy.take(value),
+                "post-deploy" if chosen == Some(host) => deploy.take(value, &folders),
                 "post-deploy" => {
                     let becomes = format!("`import --env {host}` makes `deploy.build` of it");
                     (Fate::Unsupported, becomes)
@@ -59,60 +59,48 @@ impl Deploy {
     /// Writes it into the configuration of an app.
     pub(super) fn write(&self, draft: &mut Draft) {
         if let Some(build) = &self.build {
-            let comment = "`romuoctl deploy` builds a release with it, in the folder of the app, or with \
-                           --git in a checkout.";
+            let comment = "`romuoctl deploy` builds a release with it, in a copy of the folder, or with --git in \
+                           a checkout.";
             draft.set("deploy.build", vec![build.clone()], comment);
         }
     }
 
     /// What runs on the server after PM2 has checked out: it builds, and then has PM2 reload.
-    fn take(&mut self, value: &Value) -> (Fate, String) {
+    fn take(&mut self, value: &Value, folders: &[PathBuf]) -> (Fate, String) {
         if value.as_str().is_some_and(|text| text.trim().is_empty()) {
             return (Fate::Done, "it is empty".into());
         }
         let Some(text) = line(value) else {
             return (Fate::Unsupported, "it is no text on one line".into());
         };
-        match building(text) {
-            Some(build) if build.is_empty() => {
-                (Fate::Done, "`romuoctl deploy` rolls by itself".into())
-            }
-            Some(build) => {
-                let rest = if build == text { "" } else { "; `romuoctl deploy` rolls by itself" };
-                let becomes = format!("deploy.build = [{}]{rest}", toml::Value::from(&*build));
-                self.build = Some(build);
-                (Fate::Done, becomes)
-            }
-            None => {
-                let becomes = "lines of `deploy.build`, less what it calls of PM2: `romuoctl deploy` \
-                               rolls by itself";
-                (Fate::Unsupported, becomes.into())
-            }
+        let Some(Hook { build, dropped, left_out }) = understand(text, folders) else {
+            let becomes = "lines of `deploy.build`, less what fetches, and what it calls of PM2: `romuoctl \
+                           deploy` does that by itself, and builds in a folder of its own";
+            return (Fate::Unsupported, becomes.into());
+        };
+        let mut parts = Vec::new();
+        if !build.is_empty() {
+            parts.push(format!("deploy.build = [{}]", toml::Value::from(&*build)));
+            self.build = Some(build);
         }
+        if !dropped.is_empty() {
+            parts.push(format!("`romuoctl deploy` does by itself: {}", quoted(&dropped)));
+        }
+        if left_out.is_empty() {
+            return (Fate::Done, parts.join("; "));
+        }
+        parts.push(format!(
+            "left out, as it acts on what serves or cannot be understood: {}; `deploy.after` is run when \
+             the release serves",
+            quoted(&left_out)
+        ));
+        let fate = if self.build.is_some() { Fate::Differently } else { Fate::Unsupported };
+        (fate, parts.join("; "))
     }
 }
 
-/// The line less its calls of PM2; none: it cannot be told where they begin and end.
-fn building(text: &str) -> Option<String> {
-    let calls =
-        |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "pm2");
-    // What PM2 sets for its hooks is a folder that is not there.
-    if text.contains("SHARED") {
-        return None;
-    }
-    if !calls(text) {
-        return Some(text.trim().to_owned());
-    }
-    let steps: Vec<&str> = text.split("&&").map(str::trim).collect();
-    let rolls = |step: &str| {
-        let mut words = step.split_whitespace().skip_while(|word| *word == "npx");
-        words.next() == Some("pm2") && words.next().is_some_and(|verb| ROLLS.contains(&verb))
-    };
-    let rest: Vec<&str> = steps.into_iter().filter(|step| !rolls(step)).collect();
-    let build = rest.join(" && ");
-    // A quote or another operator may reach over what was taken out.
-    let is_plain = !text.contains(['"', '\'', '`', '|', ';', '(', ')', '{', '}', '\\', '#']);
-    (is_plain && !calls(&build)).then_some(build)
+fn quoted(steps: &[String]) -> String {
+    steps.iter().map(|step| format!("`{step}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What becomes of a key that sets nothing.
@@ -172,35 +160,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_builds_is_kept_and_what_rolls_is_not() {
-        for (line, build) in [
-            ("npm ci && npm run build", "npm ci && npm run build"),
-            ("npm install && pm2 reload ecosystem.config.js --env production", "npm install"),
-            ("cd web && npm ci && npx pm2 startOrReload x.json && pm2 save", "cd web && npm ci"),
-            ("npm i; echo 'a && b'", "npm i; echo 'a && b'"),
-            ("pm2 restart all", ""),
-            ("npm run pm2-free", "npm run pm2-free"),
-        ] {
-            let expected = (!line.contains("pm2-free")).then_some(build);
-            assert_eq!(building(line).as_deref(), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_line_that_cannot_be_taken_apart_is_left_to_the_person() {
-        for line in [
-            "npm ci; pm2 reload all",
-            "sh -c 'npm ci && pm2 reload all'",
-            "npm ci || pm2 reload all",
-            "npm ci && pm2 describe app",
-            "ln -s $SHARED/.env .env",
-            "npm ci && /opt/pm2/bin/pm2 reload all",
-        ] {
-            assert_eq!(building(line), None, "{line}");
-        }
-    }
-
-    #[test]
     fn only_the_chosen_host_builds() {
         let hosts = serde_json::json!({
             "production": { "post-deploy": "npm ci" },
@@ -210,7 +169,7 @@ mod tests {
         for (env, build) in
             [(None, Some("npm ci")), (Some("staging"), Some("npm i")), (Some("other"), None)]
         {
-            let deploy = map(hosts, env);
+            let deploy = map(hosts, env, &BTreeSet::new());
             assert_eq!(deploy.build.as_deref(), build);
             assert_eq!(deploy.lines.len(), 3);
         }

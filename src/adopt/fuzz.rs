@@ -7,6 +7,7 @@
     reason = "a property that does not hold ends in a panic"
 )]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -17,13 +18,16 @@ use super::procfile;
 use super::report::Line;
 use super::source::{json, yaml};
 use crate::program::read_shell;
+use crate::unit::AppName;
 
 /// A folder that is not there: nothing of this machine plays a part.
 const FILE: &str = "/nowhere/at all/ecosystem.json";
 
 fn import() -> Import<'static> {
+    static NONE: BTreeMap<u16, AppName> = BTreeMap::new();
     let output = Path::new("/nowhere");
-    Import { file: Path::new(FILE), output, env: None, search: "/nowhere".as_ref() }
+    let search = "/nowhere".as_ref();
+    Import { file: Path::new(FILE), output, env: None, search, taken: &NONE }
 }
 
 /// `finish` reads what it has made, and calls what cannot be read a defect.

@@ -1,11 +1,11 @@
 //! A file of another manager -> files of romuo, and a report of what became of each thing in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::deploy;
 use super::draft::{Draft, app_name};
@@ -17,6 +17,7 @@ use super::procfile;
 use super::report::{AppReport, Line, Report};
 use super::source::{self, Source};
 use crate::config;
+use crate::unit::AppName;
 
 /// The port that apps without one get, and those after it.
 const FIRST_PORT: u16 = 3000;
@@ -32,6 +33,8 @@ pub struct Import<'a> {
     pub env: Option<&'a str>,
     /// The `PATH`.
     pub search: &'a OsStr,
+    /// The ports of apps that are installed: one that says none gets another.
+    pub taken: &'a BTreeMap<u16, AppName>,
 }
 
 /// What came of it; nothing is written yet.
@@ -66,7 +69,8 @@ pub fn import(import: &Import<'_>) -> Result<Imported, AdoptError> {
 pub(super) fn map_ecosystem(value: Value, import: &Import<'_>) -> (Vec<Mapped>, Vec<Line>) {
     let ecosystem = take_apart(value);
     let mut others = ecosystem.others;
-    let deploy = ecosystem.deploy.as_ref().map(|hosts| deploy::map(hosts, import.env));
+    let homes = homes(&ecosystem.apps, import.file);
+    let deploy = ecosystem.deploy.as_ref().map(|hosts| deploy::map(hosts, import.env, &homes));
     let around = Around {
         source: import.file,
         output: import.output,
@@ -93,6 +97,13 @@ pub(super) fn map_ecosystem(value: Value, import: &Import<'_>) -> (Vec<Mapped>, 
     }
     others.extend(deploy.into_iter().flat_map(|deploy| deploy.lines));
     (mapped, others)
+}
+
+/// The folders in which the apps of a file live.
+fn homes(apps: &[Map<String, Value>], file: &Path) -> BTreeSet<PathBuf> {
+    let own = file.parent().map(Path::to_path_buf);
+    let cwd = apps.iter().filter_map(|app| Some(PathBuf::from(app.get("cwd")?.as_str()?)));
+    own.into_iter().chain(cwd.filter(|path| path.is_absolute())).collect()
 }
 
 fn asked_notes(asked: &[String]) -> Vec<String> {
@@ -128,7 +139,7 @@ pub(super) fn finish(
                 "another app listens on port {port} too: only one of them can be installed with it"
             ));
         }
-        listen(&mut app, &mut ports);
+        listen(&mut app, &mut ports, import.taken);
         let name = app.draft.name.to_string();
         let file = if several { format!("{name}.toml") } else { "romuo.toml".into() };
         let path = import.output.join(&file);
@@ -162,7 +173,7 @@ fn rename(app: &mut Mapped, names: &mut BTreeSet<String>) {
 }
 
 /// The address that the app's clients know: its port, on this machine only.
-fn listen(app: &mut Mapped, ports: &mut BTreeSet<u16>) {
+fn listen(app: &mut Mapped, ports: &mut BTreeSet<u16>, taken: &BTreeMap<u16, AppName>) {
     let host = app.host.unwrap_or(IpAddr::from([127, 0, 0, 1]));
     let (port, comment) = match app.port {
         Some(port) if host.is_unspecified() => (port, String::new()),
@@ -171,10 +182,10 @@ fn listen(app: &mut Mapped, ports: &mut BTreeSet<u16>) {
             (port, format!("\"{all}\" is for clients of other machines, with no proxy in front."))
         }
         None => {
-            let mut port = FIRST_PORT;
-            while !ports.insert(port) && port < u16::MAX {
-                port += 1;
-            }
+            let port = free(FIRST_PORT, |port| {
+                taken.get(&port).is_some_and(|other| *other != app.draft.name)
+                    || !ports.insert(port)
+            });
             let own = if app.takes_port { "" } else { ". The app itself has to listen on PORT" };
             app.notes.push(format!(
                 "no port was found, so it listens on {port}: set `listen` to the one that its clients \
@@ -186,6 +197,11 @@ fn listen(app: &mut Mapped, ports: &mut BTreeSet<u16>) {
     let host =
         if host.is_unspecified() && host.is_ipv6() { IpAddr::from([0_u16; 8]) } else { host };
     app.draft.set("listen", SocketAddr::new(host, port).to_string(), comment);
+}
+
+/// The first port from there on that nobody has.
+pub(super) fn free(first: u16, mut is_taken: impl FnMut(u16) -> bool) -> u16 {
+    (first..u16::MAX).find(|port| !is_taken(*port)).unwrap_or(first)
 }
 
 /// What the person reads first.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::options::Fate::{self, Differently, Done};
-use super::pm2::Mapping;
+use super::pm2::{Mapping, NO_CHANNEL};
 use super::values::{self, is_off, line, number, scalar};
 use crate::config::format_duration;
 use crate::unit::UserName;
@@ -46,6 +46,12 @@ impl Mapping<'_> {
             "post_update" if !is_off(value) => self.builds(value),
             "uid" => self.user(value),
             "source_map_support" if !is_off(value) => Ok((Done, self.source_maps().into())),
+            "wait_ready" if self.made.words.iter().any(|word| word == NO_CHANNEL) => Ok((
+                Differently,
+                "an instance is ready when `health.path` answers well. `process.send` is there and does \
+                 nothing, by an option in `command` that Node has from 18.18 on"
+                    .into(),
+            )),
             "autorestart" | "autostart" if !is_off(value) => {
                 Ok((Done, "it is on, which it is here too".into()))
             }
@@ -83,6 +89,13 @@ impl Mapping<'_> {
                 return Ok((Differently, format!("{becomes}; {}", self.shown("static.root"))));
             }
             return Ok((Done, self.shown("command")));
+        }
+        if self.lost_interpreter {
+            return Err(
+                "the program that it is to read was not found: write its whole path behind the \
+                        interpreter, in `command`"
+                    .into(),
+            );
         }
         if self.made.words.first().is_some_and(|word| word == "sh") {
             return Err("PM2 gives a script with spaces to bash, without it".into());

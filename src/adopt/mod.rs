@@ -4,7 +4,7 @@
 //! | what | files |
 //! |---|---|
 //! | a file -> JSON, whatever its format | `source.rs`, `evaluate.rs` |
-//! | JSON -> the apps of PM2 -> drafts, and what became of each option | `ecosystem.rs`, `deploy.rs`, `pm2.rs`, `keys.rs`, `needs.rs`, `options.rs` |
+//! | JSON -> the apps of PM2 -> drafts, and what became of each option | `ecosystem.rs`, `deploy.rs`, `hook.rs`, `pm2.rs`, `keys.rs`, `needs.rs`, `options.rs` |
 //! | a Procfile -> drafts | `procfile.rs` |
 //! | a folder -> a draft | `survey/`, `scan.rs` |
 //! | a draft -> the text of a `romuo.toml` | `draft.rs` |
@@ -18,6 +18,7 @@ mod error;
 mod evaluate;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod hook;
 mod import;
 mod keys;
 mod needs;

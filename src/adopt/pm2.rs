@@ -13,6 +13,10 @@ use super::values::{self, is_off, line, scalar};
 use crate::program::lookup;
 use crate::unit::AppName;
 
+/// Has Node define `process.send`, which apps of PM2 call without looking whether it is there: it does nothing
+/// (nodejs.org/api/cli.html, `--import`, from 18.18 on).
+pub(super) const NO_CHANNEL: &str = "--import=data:text/javascript,process.send||=()=>true";
+
 /// What is the same for all apps of a file.
 #[derive(Debug)]
 pub(super) struct Around<'a> {
@@ -53,6 +57,8 @@ pub(super) struct Mapping<'a> {
     pub(super) directory: PathBuf,
     /// Whether the options of Node became `NODE_OPTIONS`.
     pub(super) as_variable: bool,
+    /// Whether its interpreter was left out, since the program that it is to read was not found.
+    pub(super) lost_interpreter: bool,
     pub(super) notes: Vec<String>,
 }
 
@@ -71,6 +77,7 @@ pub(super) fn map(app: &Map<String, Value>, around: &Around<'_>) -> Option<Mappe
         made: Made::default(),
         directory: normal(&folder.join(cwd)),
         as_variable: false,
+        lost_interpreter: false,
         notes: Vec::new(),
     };
     mapping.take_environment();
@@ -186,8 +193,16 @@ impl Mapping<'_> {
             !script.contains('/') && interpreter_of(script).is_none() && !path.exists();
         let app = self.app;
         let asked = get(app, "interpreter").and_then(|(_, value)| line(value));
+        // PM2 has an interpreter that is asked for read the program that is found.
+        let found = lookup(script, &self.directory, self.around.search).filter(|_| is_command);
+        let mut read = None;
         let interpreter = match asked {
             Some("none") => None,
+            Some(other) if is_command && !other.starts_with("node@") => {
+                read = found.and_then(|program| program.to_str().map(str::to_owned));
+                self.lost_interpreter = read.is_none();
+                read.is_some().then(|| other.to_owned())
+            }
             Some(_) if is_command => None,
             Some(version) if version.starts_with("node@") => {
                 self.made.notes.push(format!(
@@ -200,7 +215,8 @@ impl Mapping<'_> {
             Some(other) => Some(other.to_owned()),
             None => match interpreter_of(script) {
                 Some(known) => Some(known.to_owned()),
-                None if is_text_for_node(&path) => Some("node".into()),
+                // Node finds the file that a folder is entered by.
+                None if path.is_dir() || is_text_for_node(&path) => Some("node".into()),
                 None => None,
             },
         };
@@ -210,6 +226,11 @@ impl Mapping<'_> {
         {
             words.push("--enable-source-maps".into());
         }
+        if interpreter.as_deref().is_some_and(|name| name.ends_with("node"))
+            && self.on("wait_ready")
+        {
+            words.push(NO_CHANNEL.into());
+        }
         if interpreter.is_some() {
             words.extend(options);
         } else if !options.is_empty() && asked.is_none_or(|asked| asked.contains("node")) {
@@ -218,7 +239,8 @@ impl Mapping<'_> {
         }
         // Without an interpreter a name is looked up on the PATH, a file beside it needs its `./`.
         let is_beside = interpreter.is_none() && !script.contains('/') && path.is_file();
-        words.push(if is_beside { format!("./{script}") } else { script.into() });
+        let own = if is_beside { format!("./{script}") } else { script.into() };
+        words.push(read.unwrap_or(own));
         words.extend(arguments);
         if interpreter.as_deref() == Some("bun")
             && lookup("bun", &self.directory, self.around.search).is_none()

@@ -12,6 +12,7 @@ use super::pm2::Mapped;
 use super::report::Line;
 use super::scan;
 use crate::config::is_reserved;
+use crate::program::{Complex, read_shell};
 
 /// Maps the lines of a Procfile.
 pub(super) fn map(text: &str, import: &Import<'_>) -> (Vec<Mapped>, Vec<Line>, Vec<String>) {
@@ -72,6 +73,22 @@ fn before(command: &str, app: Option<&mut Mapped>) -> Line {
     Line::new("release", &Value::from(command), Fate::Differently, becomes)
 }
 
+/// Why no shell could run a line so that the app is reached; none: it may work.
+fn cannot_work(command: &str) -> Option<&'static str> {
+    match read_shell(command) {
+        Err(Complex::Quote) => Some("a quote or a `\\` at its end has nothing that it ends with"),
+        _ if words(command).any(|pair| pair == ("unset", "PORT")) => {
+            Some("it unsets PORT, which says where it is to listen")
+        }
+        _ => None,
+    }
+}
+
+/// Each word of a line with the next one.
+fn words(command: &str) -> impl Iterator<Item = (&str, &str)> {
+    command.split_whitespace().zip(command.split_whitespace().skip(1))
+}
+
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
@@ -121,6 +138,12 @@ fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, 
     if !writable.is_empty() {
         draft.set("writable", writable, "The app can write nowhere else.");
     }
-    let lines = vec![Line::new(name, &value, Fate::Done, shown)];
+    let lines = vec![match cannot_work(command) {
+        None => Line::new(name, &value, Fate::Done, shown),
+        Some(why) => {
+            let becomes = format!("{shown}, which cannot work as it stands: {why}");
+            Line::new(name, &value, Fate::Unsupported, becomes)
+        }
+    }];
     Ok(Mapped { draft, lines, notes, port, takes_port, host: None })
 }

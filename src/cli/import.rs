@@ -11,6 +11,7 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::{BAD, BELOW, BUSY, Format, GOOD, Printer, styled};
 use crate::adopt::{self, Fate, Import, Imported, Line, Report};
+use crate::install;
 use crate::text::{shown, shown_below};
 
 /// Turns an ecosystem file of PM2 or a Procfile into `romuo.toml`, and lists what became of each of
@@ -53,8 +54,9 @@ impl ImportFile {
             None => file.parent().unwrap_or(&file).to_owned(),
         };
         let search = env::var_os("PATH").unwrap_or_default();
-        let import =
-            Import { file: &file, output: &output, env: self.env.as_deref(), search: &search };
+        let taken = install::installed_ports(context.root()).unwrap_or_default();
+        let env = self.env.as_deref();
+        let import = Import { file: &file, output: &output, env, search: &search, taken: &taken };
         let imported = adopt::import(&import)?;
         if !self.dry_run {
             adopt::write(&imported.files, self.force)?;

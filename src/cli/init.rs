@@ -9,6 +9,7 @@ use super::context::Context;
 use super::error::{Exit, Failure};
 use super::output::{BELOW, Format, Printer};
 use crate::adopt::{self, AdoptError};
+use crate::install;
 use crate::text::shown_below;
 
 /// Looks at the folder of an app and writes a commented `romuo.toml` that works.
@@ -46,7 +47,8 @@ impl Init {
         // `.` would stay in what is shown.
         let directory: PathBuf = directory.components().collect();
         let search = env::var_os("PATH").unwrap_or_default();
-        let survey = adopt::survey(&directory, &search)?;
+        let taken = install::installed_ports(context.root()).unwrap_or_default();
+        let survey = adopt::survey(&directory, &search, &taken)?;
         let text = survey.draft.to_toml();
         let file = directory.join("romuo.toml");
         if !self.dry_run {

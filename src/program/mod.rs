@@ -38,7 +38,7 @@ pub use port::with_port;
 pub(crate) use ask::{ANSWER_MAX, Question};
 pub(crate) use homes::{HOMES, is_below_home};
 pub(crate) use package::Package;
-pub(crate) use shell::read as read_shell;
+pub(crate) use shell::{Complex, read as read_shell};
 
 /// The folders with a program `name` that the app or the `PATH` has.
 pub(crate) fn lookup(name: &str, directory: &Path, search: &OsStr) -> Option<PathBuf> {

@@ -5,17 +5,22 @@ mod others;
 mod python;
 mod ruby;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::command::Made;
 use super::draft::{Draft, app_name};
 use super::environment::is_short_line;
 use super::error::AdoptError;
+use super::import::free;
 use super::port;
 use super::scan;
+use crate::account::Account;
 use crate::config;
 use crate::program;
+use crate::unit::AppName;
 
 /// What a folder holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,17 +62,22 @@ struct Site {
     fallback: Option<&'static str>,
 }
 
-/// Looks at the folder `directory` (absolute), with `search` as `PATH`.
+/// Looks at the folder `directory` (absolute), with `search` as `PATH`. `taken` are the ports of apps that are
+/// installed: one that says none gets another.
 ///
 /// # Errors
 /// Where nothing in it says what app it is.
-pub fn survey(directory: &Path, search: &OsStr) -> Result<Survey, AdoptError> {
+pub fn survey(
+    directory: &Path,
+    search: &OsStr,
+    taken: &BTreeMap<u16, AppName>,
+) -> Result<Survey, AdoptError> {
     let seen = node::look(directory)
         .or_else(|| python::look(directory))
         .or_else(|| ruby::look(directory))
         .or_else(|| others::look(directory))
         .ok_or_else(|| AdoptError::NothingFound { directory: directory.into() })?;
-    let survey = write(seen, directory, search);
+    let survey = write(seen, directory, search, taken);
     let path = directory.join("romuo.toml");
     config::parse(&survey.draft.to_toml(), &path).map_err(|error| AdoptError::Defect {
         path: directory.into(),
@@ -76,7 +86,7 @@ pub fn survey(directory: &Path, search: &OsStr) -> Result<Survey, AdoptError> {
     Ok(survey)
 }
 
-fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
+fn write(seen: Seen, directory: &Path, search: &OsStr, taken: &BTreeMap<u16, AppName>) -> Survey {
     let folder = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let named = seen.name.as_deref().and_then(app_name).or_else(|| app_name(folder));
     let mut draft = Draft::new(named.or_else(|| app_name("app")).unwrap_or_default());
@@ -100,7 +110,17 @@ fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
                        the PORT that it is given; {port} and {host} stand for it here.";
         draft.set("command", seen.made.words.clone(), comment);
     }
-    let port = seen.made.port.or(seen.port).filter(|port| *port > 0).unwrap_or(DEFAULT_PORT);
+    let said = seen.made.port.or(seen.port).filter(|port| *port > 0);
+    let port = said.unwrap_or_else(|| {
+        let is_taken = |port: u16| taken.get(&port).is_some_and(|other| *other != draft.name);
+        let port = free(DEFAULT_PORT, is_taken);
+        if port != DEFAULT_PORT {
+            notes.push(format!(
+                "it says no port, and got {port}: those before it are of other apps"
+            ));
+        }
+        port
+    });
     let comment = format!(
         "Where the clients connect: this machine only, for a proxy in front. \"0.0.0.0:{port}\" is for \
          everyone."
@@ -132,6 +152,11 @@ fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
         draft.suggest("writable", vec!["uploads"], comment);
     } else {
         draft.set("writable", writable, "The app can write nowhere else in its folder.");
+        if let Some(user) = owner(directory) {
+            let comment =
+                "As this folder's owner: a user of its own could not write to what that one has.";
+            draft.set("user", user, comment);
+        }
     }
     for (name, value) in &seen.environment {
         draft.variable(name, value);
@@ -155,6 +180,12 @@ fn write(seen: Seen, directory: &Path, search: &OsStr) -> Survey {
         Err(error) => notes.push(format!("it cannot run yet: {error}")),
     }
     Survey { draft, found: seen.what, notes }
+}
+
+/// The user who owns a folder, unless that is root.
+fn owner(directory: &Path) -> Option<String> {
+    let uid = std::fs::metadata(directory).ok()?.uid();
+    if uid == 0 { None } else { Some(Account::of(uid)?.name) }
 }
 
 /// Where an app listens that says nothing of it.

@@ -32,6 +32,9 @@ const FRAMEWORKS: [(&str, &str, bool); 9] = [
     ("falcon.asgi.App(", "a Falcon app", true),
 ];
 
+/// The folder for what an app writes, where it has none.
+const DATA: &str = "data";
+
 /// An app object.
 #[derive(Debug, PartialEq, Eq)]
 struct Object {
@@ -63,7 +66,17 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
         environment: vec![("PYTHONUNBUFFERED", "1")],
         ..Seen::default()
     };
-    let object = django(directory).or_else(|| object(directory));
+    seen.build = build(directory);
+    let project = django(directory);
+    if project.is_some() && keeps_database_inside(directory) {
+        // Beside the code it could not be written, and no release could be made of the folder.
+        seen.writable = vec![DATA.into()];
+        seen.notes.push(format!(
+            "its database lies beside its code, and the app may write to {DATA}/ only: `mkdir -p {DATA} && mv \
+             db.sqlite3 {DATA}/`, and in its settings `\"NAME\": BASE_DIR / \"{DATA}\" / \"db.sqlite3\"`"
+        ));
+    }
+    let object = project.or_else(|| object(directory));
     if let Some(object) = object {
         let (server, words) = serve(&object, &packages, directory);
         seen.what = format!("{} at {} ({manifest}), served by {server}", object.what, object.place);
@@ -95,6 +108,31 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
         );
     }
     Some(seen)
+}
+
+/// The lines that install its packages into a clean checkout, in a folder of their own: the system's Python takes
+/// none (PEP 668).
+fn build(directory: &Path) -> Vec<String> {
+    let has = |name: &str| directory.join(name).is_file();
+    let lines: &[&str] = if has("uv.lock") {
+        &["uv sync --frozen --no-dev"]
+    } else if has("poetry.lock") {
+        &["POETRY_VIRTUALENVS_IN_PROJECT=true poetry install --only main --no-interaction"]
+    } else if has("requirements.txt") {
+        &["python3 -m venv .venv", ".venv/bin/pip install -r requirements.txt"]
+    } else {
+        &[]
+    };
+    lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// Whether a project of Django has its database where `startproject` puts it.
+fn keeps_database_inside(directory: &Path) -> bool {
+    let files = scan::sources(directory).into_iter().filter(|file| file.ends_with("settings.py"));
+    let mut texts = files.filter_map(|file| scan::read(&file));
+    texts.any(|text| {
+        text.contains("BASE_DIR / 'db.sqlite3'") || text.contains("BASE_DIR / \"db.sqlite3\"")
+    })
 }
 
 fn is_there(directory: &Path, server: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Whatever a file says: the import ends, and what it writes can be read.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -10,13 +11,16 @@ use crate::adopt::import::{Import, Imported, finish, map_ecosystem};
 use crate::adopt::options::OPTIONS;
 use crate::adopt::source::{json, yaml};
 use crate::adopt::{option, procfile};
+use crate::unit::AppName;
 
 /// A folder that is not there: nothing of this machine plays a part.
 const FILE: &str = "/nowhere/at all/ecosystem.json";
 
 fn import() -> Import<'static> {
+    static NONE: BTreeMap<u16, AppName> = BTreeMap::new();
     let output = Path::new("/nowhere");
-    Import { file: Path::new(FILE), output, env: None, search: "/nowhere".as_ref() }
+    let search = "/nowhere".as_ref();
+    Import { file: Path::new(FILE), output, env: None, search, taken: &NONE }
 }
 
 fn imported(value: Value) -> Result<Imported, AdoptError> {

@@ -1,5 +1,6 @@
 //! Folders of apps, and what `init` makes of them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -22,7 +23,7 @@ fn surveyed(files: &[(&str, &str)]) -> Survey {
 }
 
 fn look(path: &Path) -> Result<Survey, AdoptError> {
-    survey(path, std::env::var_os("PATH").unwrap_or_default().as_ref())
+    survey(path, std::env::var_os("PATH").unwrap_or_default().as_ref(), &BTreeMap::new())
 }
 
 fn command(survey: &Survey) -> String {
