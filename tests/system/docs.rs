@@ -13,13 +13,14 @@ use crate::machine::Machine;
 use romuo::sandbox::Sandbox;
 
 /// Commands that do not run here, and why.
-const ELSEWHERE: [(&str, &str); 17] = [
+const ELSEWHERE: [(&str, &str); 18] = [
     ("scripts/setup", "installs packages on the machine that runs the tests"),
     ("scripts/setup-apps", "installs packages on the machine that runs the tests"),
     ("scripts/marathon", "boots a machine of its own"),
     ("scripts/reliability", "boots machines of its own, and rewrites a document"),
     ("scripts/soak", "goes on for half an hour"),
     ("scripts/test-on trixie", "makes a root of another Debian"),
+    ("scripts/package --test", "builds for release, and makes a root of a bare Debian"),
     ("scripts/demo", "boots a machine of its own"),
     ("scripts/test", "runs this test"),
     ("scripts/hostile", "goes on for hours, and rewrites a document"),

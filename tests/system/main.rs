@@ -24,6 +24,7 @@ mod lifecycle;
 mod look;
 mod machine;
 mod matrix;
+mod package;
 mod ports;
 mod reboot;
 mod recycle;
