@@ -90,7 +90,7 @@ fn the_tarball_installs_and_removes_itself() {
     assert!(said.contains("romuoctl --app shop reload"), "{said}");
     machine.sh("romuoctl uninstall-units --purge && /opt/romuo-*/install.sh --remove");
     assert_eq!(
-        machine.sh("find /usr/local /var/lib/romuo -name '*romuo*' 2>/dev/null || true"),
+        machine.sh("find /usr/local /var/lib/romuo -type f -name '*romuo*' 2>/dev/null || true"),
         ""
     );
 }
