@@ -20,7 +20,7 @@ use crate::config;
 use crate::unit::AppName;
 
 /// The port that apps without one get, and those after it.
-const FIRST_PORT: u16 = 3000;
+pub(super) const FIRST_PORT: u16 = 3000;
 
 /// What to import.
 #[derive(Debug, Clone, Copy)]
@@ -182,10 +182,7 @@ fn listen(app: &mut Mapped, ports: &mut BTreeSet<u16>, taken: &BTreeMap<u16, App
             (port, format!("\"{all}\" is for clients of other machines, with no proxy in front."))
         }
         None => {
-            let port = free(FIRST_PORT, |port| {
-                taken.get(&port).is_some_and(|other| *other != app.draft.name)
-                    || !ports.insert(port)
-            });
+            let port = free(&app.draft.name, taken, |port| !ports.insert(port));
             let own = if app.takes_port { "" } else { ". The app itself has to listen on PORT" };
             app.notes.push(format!(
                 "no port was found, so it listens on {port}: set `listen` to the one that its clients \
@@ -199,9 +196,15 @@ fn listen(app: &mut Mapped, ports: &mut BTreeSet<u16>, taken: &BTreeMap<u16, App
     app.draft.set("listen", SocketAddr::new(host, port).to_string(), comment);
 }
 
-/// The first port from there on that nobody has.
-pub(super) fn free(first: u16, mut is_taken: impl FnMut(u16) -> bool) -> u16 {
-    (first..u16::MAX).find(|port| !is_taken(*port)).unwrap_or(first)
+/// The first port that neither another app has nor `is_said`, for an app that says none.
+pub(super) fn free(
+    app: &AppName,
+    taken: &BTreeMap<u16, AppName>,
+    mut is_said: impl FnMut(u16) -> bool,
+) -> u16 {
+    let is_others = |port: &u16| taken.get(port).is_some_and(|other| other != app);
+    let mut free = (FIRST_PORT..u16::MAX).filter(|port| !is_others(port));
+    free.find(|port| !is_said(*port)).unwrap_or(FIRST_PORT)
 }
 
 /// What the person reads first.

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
 use rustix::fs::statvfs;
 use rustix::param::clock_ticks_per_second;
 use rustix::process::geteuid;
@@ -13,18 +12,18 @@ use super::context::Context;
 use super::error::Failure;
 use super::installation;
 use super::output::Printer;
+use super::staging::Staging;
 use super::survey::Survey;
 use super::waiting::Waiting;
-use crate::account::{Owner, login};
+use crate::account::Owner;
 use crate::clock::BootTime;
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::install;
 use crate::manager::{ServiceManager as _, Systemd};
 use crate::release::{
-    AddedFile, Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, ReleaseId, Rules, Source,
-    Store, Verdict, runs_releases, size, touched_since,
+    DeployLock, Entry, ReleaseId, Source, Store, Verdict, runs_releases, size, touched_since,
 };
-use crate::ship::{Checkout, ForRelease, for_release};
+use crate::ship::Checkout;
 use crate::unit::AppName;
 
 /// What a start keeps of a folder at the most, in bytes: a few seconds of copying, and nobody asked for it.
@@ -32,13 +31,6 @@ const MOST: u64 = 1 << 30;
 
 /// The same, as a share of the disk that is free: one in so many.
 const SHARE: u64 = 4;
-
-/// What is to be kept.
-struct Folder<'a> {
-    path: &'a Path,
-    rules: Rules,
-    additions: Additions,
-}
 
 /// An app starts from its folder for the first time: as it is now, that is kept. The app starts whatever comes
 /// of it. None: there is one already, or none can be.
@@ -57,8 +49,10 @@ pub(super) fn first(
         return Ok(None);
     }
     let waiting = Waiting::begin(printer, "keeping the folder as it is, for a way back");
-    let folder = Folder::new(&home, installed, &store)?;
-    let bytes = size(folder.path, &folder.rules)?;
+    let checkout = as_served(&home);
+    let staging = Staging::new(installed, &checkout, &store)?;
+    let rules = staging.rules(&Owner::of(&home).map_err(Failure::Runtime)?)?;
+    let bytes = size(&home, &rules)?;
     let free = statvfs(store.folder()).map_err(|error| Failure::Runtime(error.into()))?;
     let free = free.f_bavail.saturating_mul(free.f_frsize);
     if bytes > MOST.min(free / SHARE) {
@@ -71,7 +65,9 @@ pub(super) fn first(
         ));
         return Ok(None);
     }
-    folder.stage(&store, &lock).map(Some)
+    let id = store.next_id(None)?;
+    staging.stage(&id, &rules, &store, &lock)?;
+    Ok(Some(id))
 }
 
 /// Whether the app has started from what was kept.
@@ -91,7 +87,7 @@ pub(super) fn judge(
 pub(super) async fn served(
     app: &AppName,
     home: &Path,
-    lock: &DeployLock,
+    (store, lock): (&Store, &DeployLock),
     context: &Context,
     manager: &Systemd,
     printer: &Printer,
@@ -100,22 +96,24 @@ pub(super) async fn served(
     if runs_releases(app, &installed.directory) {
         return Ok(None);
     }
-    let store = Store::new(context.root(), app);
-    let kept = last(&store)?;
+    let kept = last(store)?;
     let Some(since) = began(app, context, manager).await? else {
         return Ok(kept.map(|entry| entry.id));
     };
     // A file of a site is read when somebody asks for it.
     let is_live = installed.site.is_some();
-    let folder = Folder::new(home, installed, &store)?;
-    let is_as = |since| touched_since(home, &folder.rules, since).map(|it| !it);
+    let checkout = as_served(home);
+    let staging = Staging::new(installed, &checkout, store)?;
+    let rules = staging.rules(&Owner::of(home).map_err(Failure::Runtime)?)?;
+    let is_as = |since| touched_since(home, &rules, since).map(|it| !it);
     if let Some(kept) = &kept
         && is_as(kept.staged_at.into())?
     {
         return Ok(Some(kept.id.clone()));
     }
     if is_live || is_as(since)? {
-        let id = folder.stage(&store, lock)?;
+        let id = store.next_id(None)?;
+        staging.stage(&id, &rules, store, lock)?;
         store.history().judge(&id, Verdict::Serving, None, None)?;
         return Ok(Some(id));
     }
@@ -131,6 +129,11 @@ pub(super) async fn served(
          no way back"
     ));
     Ok(None)
+}
+
+/// What serves from a folder.
+fn as_served(home: &Path) -> Checkout {
+    Checkout::plain(home.to_path_buf(), home.to_path_buf(), Source::Served)
 }
 
 /// That of what was kept last which is still there.
@@ -152,37 +155,6 @@ fn home(installed: &Settings, context: &Context) -> Option<PathBuf> {
     let file = install::written(context.root(), app)?.path;
     let home = file.parent().filter(|home| installed.directory.starts_with(home))?;
     (file != install::config_path(app)).then(|| home.to_path_buf())
-}
-
-impl<'a> Folder<'a> {
-    fn new(path: &'a Path, installed: Settings, store: &Store) -> Result<Self, Failure> {
-        let home = path.to_path_buf();
-        let checkout = Checkout::plain(home.clone(), home, Source::Served);
-        let ForRelease { settings, links } =
-            for_release(installed, &checkout, &store.current_path())?;
-        let data: Vec<PathBuf> = links.iter().map(|(inside, _)| inside.clone()).collect();
-        let owner = Owner::of(path).map_err(Failure::Runtime)?;
-        let rules = Rules::read(path, &data)?.of_user(owner.ids().0);
-        let text = config::to_toml(&settings);
-        let files = vec![AddedFile { path: CONFIG_FILE.into(), text, mode: CONFIG_MODE }];
-        Ok(Self { path, rules, additions: Additions { files, links } })
-    }
-
-    fn stage(&self, store: &Store, lock: &DeployLock) -> Result<ReleaseId, Failure> {
-        let (id, staged_at) = (store.next_id(None)?, Timestamp::now());
-        store.stage(lock, self.path, &self.rules, &id, &self.additions)?;
-        store.history().add(Entry {
-            id: id.clone(),
-            staged_at,
-            by: login(),
-            source: Source::Served,
-            commit: None,
-            verdict: Verdict::Staged,
-            reason: None,
-            duration_ms: None,
-        })?;
-        Ok(id)
-    }
 }
 
 /// Since when what serves is what it is: the first of the times at which the instances read their programs; none:

@@ -30,6 +30,7 @@ mod rollback;
 mod runtime_units;
 mod scale;
 mod scaling;
+mod staging;
 mod state;
 mod status;
 mod survey;

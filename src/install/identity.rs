@@ -1,7 +1,6 @@
 //! The identity of an installation: a random number, by which what is left of another one of the same name is
 //! told from its own.
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
@@ -45,11 +44,7 @@ pub fn identify(
 fn new() -> io::Result<String> {
     let mut bytes = [0_u8; LENGTH];
     getrandom(&mut bytes, GetRandomFlags::empty())?;
-    Ok(bytes.iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    }))
+    Ok(stamp::hex(&bytes))
 }
 
 #[cfg(test)]

@@ -120,7 +120,12 @@ pub(super) fn origin(bytes: &[u8]) -> Origin {
 /// The hash of a text. That of settings is of TOML with every default in it: a comment more changes nothing.
 #[must_use]
 pub fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Bytes as text.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex

@@ -14,7 +14,7 @@ use super::command::Made;
 use super::draft::{Draft, app_name};
 use super::environment::is_short_line;
 use super::error::AdoptError;
-use super::import::free;
+use super::import::{FIRST_PORT, free};
 use super::port;
 use super::scan;
 use crate::account::Account;
@@ -112,9 +112,8 @@ fn write(seen: Seen, directory: &Path, search: &OsStr, taken: &BTreeMap<u16, App
     }
     let said = seen.made.port.or(seen.port).filter(|port| *port > 0);
     let port = said.unwrap_or_else(|| {
-        let is_taken = |port: u16| taken.get(&port).is_some_and(|other| *other != draft.name);
-        let port = free(DEFAULT_PORT, is_taken);
-        if port != DEFAULT_PORT {
+        let port = free(&draft.name, taken, |_| false);
+        if port != FIRST_PORT {
             notes.push(format!(
                 "it says no port, and got {port}: those before it are of other apps"
             ));
@@ -187,9 +186,6 @@ fn owner(directory: &Path) -> Option<String> {
     let uid = std::fs::metadata(directory).ok()?.uid();
     if uid == 0 { None } else { Some(Account::of(uid)?.name) }
 }
-
-/// Where an app listens that says nothing of it.
-const DEFAULT_PORT: u16 = 3000;
 
 /// The port that the sources fall back to, and whether they look at `PORT` at all.
 fn port_in_sources(directory: &Path) -> (Option<u16>, bool) {

@@ -4,9 +4,7 @@
 //! release at the most, which the next deploy knows how to clear. From there on the roller sees to it.
 
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
-
-use jiff::Timestamp;
+use std::path::Path;
 
 use super::super::bring::{Brought, Wish};
 use super::super::context::Context;
@@ -21,18 +19,16 @@ use super::super::rehearse::rehearse;
 use super::super::reload;
 use super::super::scale;
 use super::super::scaling::Interrupts;
+use super::super::staging::Staging;
 use super::home::Home;
 use super::outcome::Deployed;
 use super::steps::Steps;
 use crate::account::Owner;
 use crate::clock::BootTime;
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::install;
 use crate::manager::{ServiceManager as _, Systemd};
-use crate::release::{
-    AddedFile, Additions, CONFIG_FILE, CONFIG_MODE, DeployLock, Entry, Purpose, ReleaseId, Request,
-    Rules, Source, Store, Verdict,
-};
+use crate::release::{DeployLock, Purpose, ReleaseId, Request, Source, Store, Verdict};
 use crate::render::Host;
 use crate::roll::Outcome;
 use crate::ship::{self, Checkout, Facts, ForRelease, Wanted, check_out, for_release};
@@ -130,10 +126,10 @@ impl<'a> Procedure<'a> {
 
     async fn ship(&mut self, wanted: Wanted, interrupts: &mut Interrupts) -> Result<(), Failure> {
         self.clear()?;
-        let (home, context, manager) = (&self.home.folder, self.context, &self.manager);
-        self.kept =
-            keep::served(&self.app().clone(), home, self.lock, context, manager, self.printer)
-                .await?;
+        let (home, held) = (&self.home.folder, (self.store, self.lock));
+        let served =
+            keep::served(self.app(), home, held, self.context, &self.manager, self.printer);
+        self.kept = served.await?;
         self.facts = Some(Facts {
             app: self.app().clone(),
             release: None,
@@ -280,32 +276,17 @@ impl<'a> Procedure<'a> {
     ) -> Result<Settings, Failure> {
         let step = self.steps.begin("stage", "copying what changed");
         let resolved = resolved(settings, self.context.root())?;
-        let current = self.store.current_path();
-        let ForRelease { settings, links } = for_release(resolved.settings, checkout, &current)?;
+        let staging = Staging::new(resolved.settings, checkout, self.store)?;
+        let settings = staging.settings.clone();
         // What the units would not take is found before anything is started.
         let fitting = Fitting::of(settings.clone(), &self.host)?;
         install::verify(&fitting.units, &self.host, self.context.root())?;
         fitting.plan(self.context)?;
-        let writable: Vec<PathBuf> = links.iter().map(|(inside, _)| inside.clone()).collect();
-        let rules = Rules::read(&checkout.folder, &writable)?.of_user(self.owner.ids().0);
-        let text = config::to_toml(&settings);
-        let path = CONFIG_FILE.into();
-        let files = vec![AddedFile { path, text, mode: CONFIG_MODE }];
-        let additions = Additions { files, links };
-        let staged = self.store.stage(self.lock, &checkout.folder, &rules, id, &additions)?;
+        let rules = staging.rules(&self.owner)?;
+        let staged = staging.stage(id, &rules, self.store, self.lock)?;
         for warning in &staged.warnings {
             self.printer.warn(warning);
         }
-        self.store.history().add(Entry {
-            id: id.clone(),
-            staged_at: Timestamp::now(),
-            by: crate::account::login(),
-            source: checkout.source.clone(),
-            commit: checkout.commit.clone(),
-            verdict: Verdict::Staged,
-            reason: None,
-            duration_ms: None,
-        })?;
         self.store.set_home(&self.home.file)?;
         let new = match staged.copied + staged.shared {
             1 => "1 file is new".to_owned(),
