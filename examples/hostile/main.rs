@@ -7,6 +7,7 @@
 
 #[path = "../../tests/hostile/mod.rs"]
 mod hostile;
+mod record;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,10 +15,10 @@ use std::rc::Rc;
 
 use clap::{Parser, Subcommand};
 use hostile::ground::{Against, Ground, Memory};
-use hostile::outcome::Outcome;
 use hostile::rows::{Row, all};
 use hostile::trial::{Trials, Way};
 use hostile::{Result, broken, ground, table};
+use record::Record;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// As the app it is part of the memory that is judged: what it has given back is to be the kernel's, too.
@@ -64,6 +65,10 @@ struct Run {
     /// The document whose table is made anew
     #[arg(long)]
     table: Option<PathBuf>,
+    /// Where it is written down what was kept. Without names, what the same server has kept before is not
+    /// brought about again
+    #[arg(long)]
+    record: Option<PathBuf>,
 }
 
 fn row(name: &str) -> std::result::Result<Row, String> {
@@ -101,11 +106,16 @@ impl Run {
         raise_descriptor_limit();
         let programs = ground::programs()?;
         let sandbox = if self.in_process { None } else { Some(Rc::new(ground::boot(&programs)?)) };
-        let mut outcomes: Vec<Outcome> = Vec::new();
+        let record = self.record.as_deref().map(|path| Record::open(path, &programs));
+        let mut record = record.transpose()?;
+        let mut outcomes = Vec::new();
         let mut bad = Vec::new();
         for against in [Against::Site, Against::Front, Against::Inherit] {
             for memory in [Memory::Usual, Memory::Small] {
-                let rows = self.rows(against, memory);
+                let mut rows = self.rows(against, memory);
+                if let (Some(record), true) = (&record, self.rows.is_empty()) {
+                    rows.retain(|row| !record.has(row, against, memory));
+                }
                 if rows.is_empty() {
                     continue;
                 }
@@ -119,6 +129,9 @@ impl Run {
                 for row in rows {
                     let outcome = trials.run(&row)?;
                     println!("{outcome}");
+                    if let (Some(record), true) = (&mut record, outcome.wrong.is_empty()) {
+                        record.add(outcome.clone())?;
+                    }
                     outcomes.push(outcome);
                 }
                 if let Some(wrong) = trials.end() {
@@ -133,7 +146,8 @@ impl Run {
         if !bad.is_empty() {
             return Err(broken(format!("what is promised was not kept: {}", bad.join(", "))));
         }
-        self.table.as_deref().map_or(Ok(()), |path: &Path| table::write(path, &outcomes))
+        let kept = record.as_ref().map_or(&*outcomes, Record::kept);
+        self.table.as_deref().map_or(Ok(()), |path: &Path| table::write(path, kept))
     }
 
     /// What is to be brought about there.

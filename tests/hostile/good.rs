@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -49,6 +51,8 @@ pub(crate) struct Sample {
     pub(crate) took: Duration,
     /// Why it was lost; none: it was answered with 200.
     pub(crate) lost: Option<String>,
+    /// It was asked again on a new connection: the idle one that it was sent on had just ended.
+    pub(crate) again: bool,
 }
 
 type Samples = Arc<Mutex<Vec<Sample>>>;
@@ -147,25 +151,26 @@ impl Client {
                 at = due.tick() => at.into_std(),
             };
             let samples = Arc::clone(&samples);
-            let note = move |lost: Option<String>| {
-                let sample = Sample { who: self.who, at, took: at.elapsed(), lost };
+            let note = move |lost: Option<String>, again: bool| {
+                let sample = Sample { who: self.who, at, took: at.elapsed(), lost, again };
                 samples.lock().unwrap_or_else(PoisonError::into_inner).push(sample);
             };
             if self.keeps {
                 // It has one connection: what is due meanwhile waits, and its time runs.
-                match timeout(DEADLINE, self.ask_kept(kept.take())).await {
+                let mut again = false;
+                match timeout(DEADLINE, self.ask_kept(kept.take(), &mut again)).await {
                     Ok(Ok(stream)) => {
                         kept = Some(stream);
-                        note(None);
+                        note(None, again);
                     }
-                    Ok(Err(error)) => note(Some(error)),
-                    Err(_) => note(Some(late())),
+                    Ok(Err(error)) => note(Some(error), again),
+                    Err(_) => note(Some(late()), again),
                 }
             } else {
                 tokio::task::spawn_local(async move {
                     match timeout(DEADLINE, self.ask()).await {
-                        Ok(answer) => note(answer.err()),
-                        Err(_) => note(Some(late())),
+                        Ok(answer) => note(answer.err(), false),
+                        Err(_) => note(Some(late()), false),
                     }
                 });
             }
@@ -184,37 +189,59 @@ impl Client {
 
     async fn ask(&self) -> std::result::Result<(), String> {
         let mut stream = self.connect().await?;
-        exchange(&mut stream, NEW).await
+        exchange(&mut stream, NEW).await.map_err(|failed| failed.why)
     }
 
-    async fn ask_kept(&self, kept: Option<TcpStream>) -> std::result::Result<TcpStream, String> {
-        let mut stream = match kept {
-            // One that the server has ended while it was idle is replaced, as browsers do.
-            Some(stream) if is_open(&stream) => stream,
-            _ => self.connect().await?,
-        };
-        exchange(&mut stream, KEPT).await?;
+    /// Asks on the connection that was kept. Where that has ended without a byte of an answer, it was idle for
+    /// the server, and gave way to others just then: the request is asked again on a new one, as browsers and
+    /// other clients of HTTP do (RFC 9112, 9.3.1), and `again` is set.
+    async fn ask_kept(
+        &self,
+        kept: Option<TcpStream>,
+        again: &mut bool,
+    ) -> std::result::Result<TcpStream, String> {
+        // One that the server has ended while it was idle is replaced.
+        if let Some(mut stream) = kept.filter(is_open) {
+            match exchange(&mut stream, KEPT).await {
+                Ok(()) => return Ok(stream),
+                Err(failed) if failed.is_unheard => *again = true,
+                Err(failed) => return Err(failed.why),
+            }
+        }
+        let mut stream = self.connect().await?;
+        exchange(&mut stream, KEPT).await.map_err(|failed| failed.why)?;
         Ok(stream)
     }
 }
 
+/// Asks the kernel, and not what the runtime has seen of the socket so far.
 fn is_open(stream: &TcpStream) -> bool {
-    let seen = stream.try_read(&mut [0]);
-    seen.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    recv(stream, &mut [0; 1], flags).is_err_and(|error| error == Errno::WOULDBLOCK)
 }
 
-async fn exchange(stream: &mut TcpStream, request: &[u8]) -> std::result::Result<(), String> {
+/// Why a request was not answered.
+struct Failed {
+    why: String,
+    /// The connection has ended, and nothing came.
+    is_unheard: bool,
+}
+
+async fn exchange(stream: &mut TcpStream, request: &[u8]) -> std::result::Result<(), Failed> {
+    let failed = |is_unheard: bool, why: String| Failed { why, is_unheard };
     let sent = stream.write_all(request).await;
-    sent.map_err(|error| format!("could not send: {error}"))?;
+    sent.map_err(|error| failed(true, format!("could not send: {error}")))?;
     let mut text = Vec::new();
     while !text.ends_with(SMALL.as_bytes()) {
         let read = stream.read_buf(&mut text).await;
-        if read.map_err(|error| format!("no answer: {error}"))? == 0 {
+        let is_unheard = text.is_empty();
+        if read.map_err(|error| failed(is_unheard, format!("no answer: {error}")))? == 0 {
             let said = String::from_utf8_lossy(&text);
-            return Err(format!("ended after {:?}", said.lines().next().unwrap_or_default()));
+            let said = said.lines().next().unwrap_or_default();
+            return Err(failed(is_unheard, format!("ended after {said:?}")));
         }
         if text.starts_with(b"HTTP/1.1 ") && text.len() >= 12 && &text[9..12] != b"200" {
-            return Err(String::from_utf8_lossy(&text[..12]).into_owned());
+            return Err(failed(false, String::from_utf8_lossy(&text[..12]).into_owned()));
         }
     }
     Ok(())

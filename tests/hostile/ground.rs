@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use romuo::health::{Report, probe};
 use romuo::sandbox::Sandbox;
+use serde::{Deserialize, Serialize};
 
 use crate::hostile::good::SMALL;
 use crate::hostile::loopback::Loopback;
@@ -25,7 +26,7 @@ const PROBE: Duration = Duration::from_secs(10);
 pub(crate) type Entrance = Box<dyn FnOnce() -> std::io::Result<()> + Send>;
 
 /// Whom the clients meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Against {
     /// The static site of `romuo-server` itself.
     Site,
@@ -36,7 +37,7 @@ pub(crate) enum Against {
 }
 
 /// How much memory an instance may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Memory {
     /// The default.
     #[value(name = "300M")]

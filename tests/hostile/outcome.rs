@@ -3,14 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::hostile::client::Tally;
 use crate::hostile::good::Sample;
 use crate::hostile::ground::{Against, Memory};
 
 /// What became of a row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) against: Against,
     pub(crate) memory: Memory,
     /// The most that an instance held, in bytes.
@@ -26,16 +28,18 @@ pub(crate) struct Outcome {
 }
 
 /// What good clients had.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Figures {
     pub(crate) requests: usize,
     pub(crate) lost: usize,
+    /// Those that were asked again, since the connection that they were sent on had just ended.
+    pub(crate) again: usize,
     pub(crate) p99: Duration,
     pub(crate) worst: Duration,
 }
 
 /// Whether memory was back after an attack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Back {
     /// That was not waited for.
     Unasked,
@@ -43,6 +47,13 @@ pub(crate) enum Back {
     Not,
     /// After so long.
     After(Duration),
+}
+
+impl Outcome {
+    /// Whether it is that of this row.
+    pub(crate) fn is_of(&self, name: &str, against: Against, memory: Memory) -> bool {
+        self.name == name && self.against == against && self.memory == memory
+    }
 }
 
 impl Figures {
@@ -53,6 +64,7 @@ impl Figures {
         Self {
             requests: samples.len(),
             lost: samples.iter().filter(|sample| sample.lost.is_some()).count(),
+            again: samples.iter().filter(|sample| sample.again).count(),
             p99: p99.copied().unwrap_or_default(),
             worst: times.last().copied().unwrap_or_default(),
         }
@@ -88,10 +100,11 @@ impl fmt::Display for Outcome {
         };
         write!(
             f,
-            "{kept} {name} ({against}, {memory}): at most {}{back}; good: {} asked, {} lost, p99 {}, \
-             worst {}; hostile: {} connected, {} refused, {} ended, {} answers, {} of them failures",
+            "{kept} {name} ({against}, {memory}): at most {}{back}; good: {} asked, {} of them again, \
+             {} lost, p99 {}, worst {}; hostile: {} connected, {} refused, {} ended, {} answers, {} of them failures",
             megabytes(*most),
             good.requests,
+            good.again,
             good.lost,
             Shown(good.p99),
             Shown(good.worst),

@@ -125,7 +125,7 @@ impl Trials {
         wrong.extend((back == Back::Not).then(|| self.not_back(row.back)));
         wrong.extend(self.judge_lives(row));
         let Way { against, memory, .. } = self.way;
-        Ok(Outcome { name: row.name, against, memory, most, good, back, tally, wrong })
+        Ok(Outcome { name: row.name.into(), against, memory, most, good, back, tally, wrong })
     }
 
     /// What became of the attack, and whether nobody was served while it lasted.

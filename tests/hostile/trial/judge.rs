@@ -13,6 +13,9 @@ use crate::hostile::rows::{Also, Row, Serves};
 /// How soon a good client is answered, all but one time in a hundred.
 const GOOD: Duration = Duration::from_secs(1);
 
+/// One request in so many may meet the end of the idle connection that it is sent on, and is asked again.
+const SELDOM: usize = 50;
+
 /// How long memory is given to come back by itself, and again.
 const SETTLED: Duration = Duration::from_secs(5);
 
@@ -110,6 +113,10 @@ impl Trials {
             let why = first.lost.clone().unwrap_or_default();
             let (who, count, all) = (first.who, lost.len(), samples.len());
             wrong.push(format!("good clients lost {count} of {all} requests, first {who}: {why}"));
+        }
+        if good.again > (good.requests / SELDOM).max(1) {
+            let (again, all) = (good.again, good.requests);
+            wrong.push(format!("good clients had to ask {again} of {all} requests again"));
         }
         if self.way.timed && good.p99 >= GOOD {
             wrong.push(format!("good clients had a p99 of {}", Shown(good.p99)));
