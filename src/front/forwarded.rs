@@ -13,6 +13,7 @@ use http::header::{FORWARDED, HOST, HeaderName, HeaderValue};
 
 use crate::config::Subnet;
 use crate::health::QUESTION;
+use crate::upstream::Turns;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -26,12 +27,14 @@ const OF_ROMUO: HeaderName = HeaderName::from_static(QUESTION);
 const PREFIX: &str = "x-forwarded-";
 
 /// Who is at the other end of a client's connection.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Peer {
     /// Its address, as it goes into the header; none: a unix socket, which has no address.
     address: Option<HeaderValue>,
     /// Whether what it says of others is believed.
     trusted: bool,
+    /// Its turns to have a connection to the app made.
+    turns: Turns,
 }
 
 impl Peer {
@@ -41,7 +44,13 @@ impl Peer {
         Self {
             trusted: address.is_none_or(|peer| proxies.iter().any(|proxy| proxy.contains(peer))),
             address: address.and_then(|peer| HeaderValue::try_from(peer.to_string()).ok()),
+            turns: Turns::default(),
         }
+    }
+
+    /// Its turns to have a connection to the app made.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.turns
     }
 }
 

@@ -10,7 +10,7 @@
 //! | `head`, `answer`, [`chunked`] | the codec, pure: a request's head, an answer's head, chunks |
 //! | `socket` | where the app listens, and a connection to it |
 //! | `sending`, `exchange`, `body` | a request on its way, its answer, the answer's body |
-//! | `pool` | connections that are kept |
+//! | `turns`, `pool` | who connects next, connections that are kept |
 
 mod answer;
 mod body;
@@ -23,6 +23,7 @@ mod head;
 mod pool;
 mod sending;
 mod socket;
+mod turns;
 
 #[cfg(test)]
 mod tests;
@@ -34,3 +35,4 @@ pub(crate) use error::{Failed, Sent, UpstreamError};
 pub(crate) use exchange::piece;
 pub(crate) use pool::Pool;
 pub(crate) use socket::{Address, Socket};
+pub(crate) use turns::Turns;

@@ -1,18 +1,24 @@
 //! Connections to one address, kept for the next request.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body::Body;
+use tokio::time::timeout;
 
 use super::body::{Answer, AnswerBody};
 use super::error::{Failed, Sent, UpstreamError};
 use super::exchange::Exchange;
 use super::sending::BodyError;
 use super::socket::{Address, Socket};
+use super::turns::{Line, Turns};
+
+/// How long a connect may take. It is on this machine: only a full queue of connections makes it wait.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long a connection is kept. It has to be shorter than the app's own patience, or a request could
 /// meet the close: Node waits for 5 s, and with 3 s none was seen to.
@@ -29,6 +35,7 @@ const KEPT: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Pool {
     address: Address,
+    line: Line,
     idle: Mutex<Kept>,
 }
 
@@ -69,7 +76,7 @@ impl Terms {
 
 impl Pool {
     pub(crate) fn new(address: Address) -> Self {
-        Self { address, idle: Mutex::default() }
+        Self { address, line: Line::default(), idle: Mutex::default() }
     }
 
     /// Where its connections lead.
@@ -77,7 +84,8 @@ impl Pool {
         &self.address
     }
 
-    /// Sends a request, and waits for the head of its answer. `fresh`: on a connection of its own.
+    /// Sends a request before those of all clients, and waits for the head of its answer. `fresh`: on a connection
+    /// of its own.
     ///
     /// # Errors
     /// Where no answer begins; what is known of the request then.
@@ -90,10 +98,27 @@ impl Pool {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<BodyError>,
     {
+        self.send_for(None, request, fresh).await
+    }
+
+    /// The same for a client: where it needs a connection it waits for its turn.
+    ///
+    /// # Errors
+    /// As those.
+    pub(crate) async fn send_for<B>(
+        self: &Arc<Self>,
+        client: Option<&Turns>,
+        request: Request<B>,
+        fresh: bool,
+    ) -> Result<Answer<B>, Failed<B>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<BodyError>,
+    {
         let kept = if fresh { None } else { self.take() };
         let socket = match kept {
             Some(socket) => socket,
-            None => match self.address.connect().await {
+            None => match self.connect(client).await {
                 Ok(socket) => socket,
                 Err(error) => {
                     let (error, request) = (UpstreamError::Connect(error), Some(request));
@@ -115,6 +140,17 @@ impl Pool {
                 Err(Failed { error, sent, request })
             }
         }
+    }
+
+    async fn connect(&self, client: Option<&Turns>) -> io::Result<Socket> {
+        let connecting = async {
+            let _turn = match client {
+                Some(client) => Some(self.line.turn_of(client).await),
+                None => None,
+            };
+            self.address.connect().await
+        };
+        timeout(CONNECT, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Closes the connections that have been idle for too long.

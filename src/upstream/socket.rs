@@ -10,15 +10,22 @@ use std::time::Duration;
 use rustix::net::RecvFlags;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
-
-/// How long a connect may take. It is on this machine: only a full queue of connections makes it wait.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long until a unix socket whose queue is full is tried again: it says so at once, and lets
 /// nobody wait in the kernel as TCP does (connect(2), EAGAIN).
 const FULL: Duration = Duration::from_millis(1);
+
+/// How long a TCP connection is waited for until it is asked for anew, at first and at the most. The kernel throws
+/// away what asks for a place in a full queue, and asks once more after a second (tcp(7)); an app has taken
+/// some out of it long before.
+const ANEW: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(32)];
+
+/// Bytes of a segment that the app may send, at the most. The kernel gives a sender room for twenty of them before a
+/// byte is taken: of the 64 KiB of a loopback that is more than a megabyte of each answer that no client reads,
+/// which the app has to write and the machine to hold.
+const SEGMENT: u32 = 8 << 10;
 
 /// Where the app listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,31 +35,40 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// Connects.
+    /// Connects; waits for as long as the queue of those who listen is full.
     ///
     /// # Errors
-    /// Where nobody listens, or takes the connection in time.
+    /// Where nobody listens.
     pub(crate) async fn connect(&self) -> io::Result<Socket> {
-        let connecting = async {
-            match self {
-                Self::Tcp(address) => {
-                    let stream = TcpStream::connect(address).await?;
-                    // A head and the body after it must not wait for each other (tcp(7)).
-                    stream.set_nodelay(true)?;
-                    Ok(Socket::Tcp(stream))
-                }
-                Self::Unix(path) => loop {
-                    match UnixStream::connect(path).await {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            sleep(FULL).await;
-                        }
-                        connected => return connected.map(Socket::Unix),
+        match self {
+            Self::Tcp(address) => {
+                let [mut patience, most] = ANEW;
+                let stream = loop {
+                    match timeout(patience, tcp_socket(address)?.connect(*address)).await {
+                        Ok(connected) => break connected?,
+                        Err(_) => patience = most.min(patience * 2),
                     }
-                },
+                };
+                Ok(Socket::Tcp(stream))
             }
-        };
-        timeout(CONNECT, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            Self::Unix(path) => loop {
+                match UnixStream::connect(path).await {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(FULL).await,
+                    connected => return connected.map(Socket::Unix),
+                }
+            },
+        }
     }
+}
+
+/// A socket to connect to `address` by.
+fn tcp_socket(address: &SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A head and the body after it must not wait for each other (tcp(7)).
+    socket.set_nodelay(true)?;
+    // Without it all goes on as well.
+    let _ = SockRef::from(&socket).set_tcp_mss(SEGMENT);
+    Ok(socket)
 }
 
 impl std::fmt::Display for Address {
