@@ -16,11 +16,11 @@ use super::output::Printer;
 use super::state::{Answer, AppState, Probed, State};
 use super::survey::Survey;
 use super::target::SomeApps;
-use crate::clock::monotonic;
+use crate::clock::{BootTime, monotonic};
 use crate::health::Recycled;
 use crate::manager::{Systemd, UnitStatus};
 use crate::recycle::RollLock;
-use crate::roll::Progress;
+use crate::roll::{Outcome, Progress};
 use crate::text::shown;
 use crate::unit::{AppName, InstanceId};
 
@@ -90,7 +90,7 @@ pub(super) struct AppStatus {
     pub(super) release: Option<String>,
     /// The `romuo.toml` that says something else by now than what is installed.
     edited: Option<PathBuf>,
-    /// What the last roll came to, or how far the one under way is.
+    /// What the last roll came to, or how far the one under way is; none: nothing that still matters.
     roll: Option<String>,
     pub(super) instances: Vec<Instance>,
     /// What their journals say of those that are not well, or were restarted lately.
@@ -139,7 +139,11 @@ impl AppStatus {
         let hints = hints::explain(&survey, &health).await;
         let roll = Rolling::look(&survey, context);
         let edited = edited(app, context.root());
-        Ok(Self { edited, ..Self::new(&survey, &health, roll, hints, monotonic()) })
+        let mut status = Self { edited, ..Self::new(&survey, &health, roll, hints, monotonic()) };
+        if status.state == AppState::Online && failure_has_passed(&survey, context) {
+            status.roll = None;
+        }
+        Ok(status)
     }
 
     /// Pure: `now` is the time on `CLOCK_MONOTONIC`.
@@ -283,6 +287,15 @@ impl Instance {
             self.health.to_string(),
         ]
     }
+}
+
+/// Whether the last roll failed and that is over, where all instances serve. Who is not root cannot know.
+fn failure_has_passed(survey: &Survey, context: &Context) -> bool {
+    let outcome = Outcome::read(&context.outcome_path(&survey.app));
+    let started = survey.instances.iter().filter_map(|(_, unit)| unit.started).min();
+    let (Some(outcome), Some(started)) = (outcome, started) else { return false };
+    let age = BootTime::after_boot(monotonic().saturating_sub(started));
+    outcome.has_passed(BootTime::after_boot(BootTime::now().since(age)))
 }
 
 /// What all have in common; none where they differ.

@@ -177,6 +177,17 @@ impl Outcome {
         self.is_done() && self.still_open().is_none()
     }
 
+    /// Whether it failed and that is over by now, where all instances serve, the oldest of them since `oldest`: they
+    /// went back, or each was started once more.
+    #[must_use]
+    pub fn has_passed(&self, oldest: BootTime) -> bool {
+        let went_back = self.back.as_ref().is_some_and(|back| back.failed.is_none());
+        let end = self.started_ms.saturating_add(self.took_ms);
+        !self.is_done()
+            && self.still_open().is_none()
+            && (went_back || oldest.milliseconds() >= end)
+    }
+
     /// Why an address may still be open that was to close; none: none is.
     #[must_use]
     pub fn still_open(&self) -> Option<&str> {

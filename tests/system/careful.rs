@@ -172,6 +172,8 @@ fn a_roll_is_canceled_after_the_instance_at_hand_and_a_stop_wins_over_it() {
     assert!(said.contains("the roll of romuo was canceled at 1 of 2"), "{said}");
     assert_eq!(machine.pid(2), two, "it was not touched");
     machine.expect_no_loss(&wait(load.stop()));
+    machine.ctl(&["restart"]).ok();
+    assert!(machine.status()["roll"].is_null(), "all is well since: {}", machine.status());
 
     let load = busy(&machine);
     let begun = Machine::now();

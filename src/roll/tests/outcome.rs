@@ -32,12 +32,15 @@ fn an_outcome_tells_of_all_that_failed_and_of_one_that_was_put_back_or_canceled(
     );
     assert!(!outcome.is_done());
     let verdict = Verdict { failed: vec![], untouched: vec![id(1)], is_canceled: true, ..verdict };
-    let outcome = Outcome::new(&app, &verdict, STARTED, Duration::ZERO);
+    let outcome = Outcome::new(&app, &verdict, STARTED, Duration::from_secs(2));
     assert_eq!(
         outcome.to_string(),
         "the roll of romuo was canceled at 1 of 2; instance 1 was not touched"
     );
     assert!(!outcome.is_done());
+    let after = |seconds| STARTED.after(Duration::from_secs(seconds));
+    assert!(!outcome.has_passed(after(1)), "one of the instances is the one of before");
+    assert!(outcome.has_passed(after(3)));
 }
 
 #[test]
@@ -87,11 +90,13 @@ fn an_outcome_tells_of_the_release_and_of_the_way_back() {
     let to = "release 20261126T001100Z-abc1234".to_owned();
     outcome.back = Some(Back { to: to.clone(), rolled: vec!["1".into()], failed: None });
     assert_eq!(outcome.to_string(), format!("{new}; all instances run {to} again"));
+    assert!(outcome.has_passed(STARTED));
     let failed = Some("shop@1.service exited with code 2".into());
     outcome.back = Some(Back { to: to.clone(), rolled: vec![], failed });
     let both =
         format!("{new}; and the way back to {to} failed too: shop@1.service exited with code 2");
     assert_eq!(outcome.to_string(), both);
+    assert!(!outcome.has_passed(STARTED));
 }
 
 #[test]
