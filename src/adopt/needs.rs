@@ -90,9 +90,10 @@ impl Mapping<'_> {
         }
         if self.draft.get("static.root").is_none() {
             scan::health(&self.directory).write(&mut self.draft);
-            let writable = scan::writable(&self.directory);
-            if !writable.is_empty() {
-                self.draft.set("writable", writable, "The app can write nowhere else.");
+            let writes = scan::writes(&self.directory);
+            self.notes.extend(writes.note(&self.notes));
+            if !writes.folders.is_empty() {
+                self.draft.set("writable", writes.folders, "The app can write nowhere else.");
             }
         }
         let secrets = self.environment.secrets();

@@ -58,6 +58,19 @@ const HEALTH: [&str; 16] = [
 /// Words of lines that ask another service instead of answering.
 const ASKS: [&str; 7] = ["fetch(", "axios", "http://", "https://", "requests.", "curl", "import "];
 
+/// Words of sources that serve something, in the languages whose apps need not say more.
+const SERVES: [&str; 9] = [
+    ".listen(",
+    "createServer",
+    "Server(",
+    "serve(",
+    "serve_forever",
+    "run_app(",
+    "uvicorn.run",
+    "app.run(",
+    "bind(",
+];
+
 /// Where an app answers for its health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Health {
@@ -124,10 +137,31 @@ fn route_in(text: &str) -> Option<usize> {
     })
 }
 
+/// What an app surely writes to.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    /// What `writable` is to name.
+    pub(super) folders: Vec<String>,
+    /// Databases beside its sources: they could be written to in no release.
+    beside: Vec<String>,
+}
+
+impl Writes {
+    /// What is to be done about the databases that lie where they cannot stay and that `notes` do not name yet.
+    pub(super) fn note(&self, notes: &[String]) -> Option<String> {
+        let is_new = |name: &&String| !notes.iter().any(|note| note.contains(name.as_str()));
+        let name = self.beside.iter().find(is_new)?;
+        Some(format!(
+            "{name} lies beside the sources, where the app may not write and a release has none: `mkdir -p data && \
+             mv {name}* data/`, have the app look there, and name that folder: `writable = [\"data\"]`"
+        ))
+    }
+}
+
 /// What of `directory` an app surely writes to: folders of uploads, files of SQLite (with what lies
-/// beside them while they are written, so their folder where that is not the app's own).
-pub(super) fn writable(directory: &Path) -> Vec<String> {
-    let mut found = Vec::new();
+/// beside them while they are written, so their folder).
+pub(super) fn writes(directory: &Path) -> Writes {
+    let (mut found, mut beside) = (Vec::new(), Vec::new());
     for name in ["uploads", "public/uploads", "storage", "data", "logs", "tmp/pids"] {
         let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|m| m.is_symlink());
         let path = directory.join(name);
@@ -148,15 +182,22 @@ pub(super) fn writable(directory: &Path) -> Vec<String> {
     for file in databases {
         let Ok(file) = file.strip_prefix(directory) else { continue };
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        // SQLite makes its journal beside the file: in the app's own folder that is all of it.
-        let path = folder.unwrap_or(Path::new("."));
-        if let Some(path) = path.to_str().filter(|path| !path.contains(char::is_control))
-            && !found.iter().any(|known| Path::new(path).starts_with(known))
-        {
-            found.push(path.to_owned());
+        let text = |path: &Path| {
+            path.to_str().filter(|path| !path.contains(char::is_control)).map(str::to_owned)
+        };
+        match folder {
+            Some(folder) if found.iter().any(|known| folder.starts_with(known)) => {}
+            Some(folder) => found.extend(text(folder)),
+            None => beside.extend(text(file)),
         }
     }
-    found
+    Writes { folders: found, beside }
+}
+
+/// Whether a source in `directory` looks as if it served something; so does a folder without any.
+pub(super) fn serves(directory: &Path) -> bool {
+    let mut texts = sources(directory).into_iter().filter_map(|file| read(&file)).peekable();
+    texts.peek().is_none() || texts.any(|text| SERVES.iter().any(|word| text.contains(word)))
 }
 
 /// The sources below `directory`, in the order of their names.

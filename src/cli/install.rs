@@ -16,6 +16,7 @@ use crate::install::{self, Change, Install, Lock, Plan, Resolved, VersionError, 
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::release::{Pin, Store, runs_releases};
 use crate::render::{self, Host};
+use crate::ship;
 use crate::text::{shown, shown_below, shown_path};
 use crate::unit::AppName;
 
@@ -74,6 +75,8 @@ impl InstallUnits {
         if !self.force {
             installation::refuse_frozen(&settings)?;
             installation::refuse_other(&settings.name, &source, context)?;
+            let home = source.parent().unwrap_or(Path::new("/"));
+            ship::refuse_writable(&settings, home)?;
         }
         let written = Written::of(&source, &config::to_toml(&settings));
         let resolved = resolved(settings, root)?;

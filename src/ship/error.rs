@@ -93,7 +93,8 @@ pub enum ShipError {
     /// The app wants to write to where its release lies.
     #[error("`writable` has {}, which holds the app itself, and a release cannot be written to", .0.display())]
     #[diagnostic(help(
-        "name the folders and files that the app writes to, such as writable = [\"uploads\"]"
+        "name the folders and files that the app writes to, such as writable = [\"uploads\"]; `install-units \
+         --force` installs what is never deployed"
     ))]
     Writable(PathBuf),
 

@@ -23,5 +23,5 @@ mod source;
 pub use build::{Facts, run};
 pub use error::ShipError;
 pub use leftover::end_leftovers;
-pub use settings::{ForRelease, for_release};
+pub use settings::{ForRelease, for_release, refuse_writable};
 pub use source::{Checkout, Wanted, check_out, prepare};

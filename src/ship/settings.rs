@@ -34,6 +34,7 @@ pub fn for_release(
         let (directory, folder) = (settings.directory, folder.clone());
         return Err(ShipError::Elsewhere { directory, folder });
     }
+    refuse_writable(&settings, home)?;
     let mut links: Vec<(PathBuf, PathBuf)> = Vec::new();
     let data = settings.program.as_ref().map(|program| {
         let mut writable = program.writable.clone();
@@ -43,9 +44,6 @@ pub fn for_release(
     if let Some((sorted, _, _)) = &data {
         for path in sorted {
             let Ok(inside) = path.strip_prefix(home) else { continue };
-            if settings.directory.starts_with(path) {
-                return Err(ShipError::Writable(path.clone()));
-            }
             // What lies below a link is reached by it. Sorted, a folder stands before what is in it.
             if !links.iter().any(|(_, target)| path.starts_with(target)) {
                 links.push((inside.into(), path.clone()));
@@ -64,6 +62,18 @@ pub fn for_release(
         (program.writable, program.env_file) = (writable, env_file);
     }
     Ok(ForRelease { settings, links })
+}
+
+/// Refuses an app that writes to where it lies itself, below its folder `home`: no deploy could ship it, so who
+/// installs it is to know.
+///
+/// # Errors
+/// Where `writable` has the folder that the app runs in, or one between that and `home`.
+pub fn refuse_writable(settings: &Settings, home: &Path) -> Result<(), ShipError> {
+    let all = settings.program.iter().flat_map(|program| &program.writable);
+    let mut holding =
+        all.filter(|path| path.starts_with(home) && settings.directory.starts_with(path));
+    holding.next().map_or(Ok(()), |path| Err(ShipError::Writable(path.clone())))
 }
 
 #[cfg(test)]

@@ -376,6 +376,13 @@ fn what_is_known_to_fail_is_not_installed() {
     holder.kill().unwrap();
     holder.wait().unwrap();
 
+    // It would start, and no deploy could ship it.
+    machine.sandbox.write("/srv/site/all.toml", format!("writable = [\".\"]\n{app}")).unwrap();
+    let all = ["romuoctl", "-c", "/srv/site/all.toml", "install-units"];
+    let stderr = one_line(&machine.run(&all).exits(1).stderr);
+    assert!(stderr.contains("`writable` has /srv/site, which holds the app itself"), "{stderr}");
+    assert_eq!(tree(&machine), before);
+
     // Those of another app are systemd's.
     machine.configure(CONFIG);
     machine.ctl(&["install-units", "--now"]).ok();

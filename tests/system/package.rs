@@ -5,7 +5,7 @@ use std::path::Path;
 
 use romuo::sandbox::Sandbox;
 
-use crate::machine::{Machine, PAGE};
+use crate::machine::{Machine, PAGE, timed};
 
 /// The folder with the packages, inside.
 const PACKAGES: &str = "/packages";
@@ -43,10 +43,15 @@ impl Machine {
 #[ignore = "scripts/package --test builds what it installs"]
 fn a_newcomer_installs_upgrades_removes_and_purges_the_deb() {
     let machine = bare();
-    machine.sh(&format!("dpkg --install {PACKAGES}/romuo_*.deb"));
     // The quick start, as the README has it.
-    println!("{}", machine.sh("romuoctl init && romuoctl install-units --now && romuoctl deploy"));
-    assert!(machine.serves());
+    timed("from the package to a page", || {
+        machine.sh(&format!("dpkg --install {PACKAGES}/romuo_*.deb"));
+        println!(
+            "{}",
+            machine.sh("romuoctl init && romuoctl install-units --now && romuoctl deploy")
+        );
+        assert!(machine.serves());
+    });
     let page = machine.sh("zcat /usr/share/man/man1/romuoctl-deploy.1.gz");
     assert!(page.contains("romuoctl"), "{page}");
     let completed = "_completer() { COMPLETE=bash _CLAP_COMPLETE_INDEX=2 romuoctl -- romuoctl status ''; }; \

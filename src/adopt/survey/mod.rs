@@ -140,7 +140,9 @@ fn write(seen: Seen, directory: &Path, search: &OsStr, taken: &BTreeMap<u16, App
         draft.set("env_file", ".env", "Read at each start.");
     }
     let mut writable = seen.writable;
-    for path in scan::writable(directory) {
+    let writes = scan::writes(directory);
+    notes.extend(writes.note(&notes));
+    for path in writes.folders {
         if !writable.iter().any(|known| Path::new(&path).starts_with(known)) {
             writable.push(path);
         }
@@ -195,6 +197,10 @@ fn port_in_sources(directory: &Path) -> (Option<u16>, bool) {
     let best = said.iter().filter_map(|said| said.port).min_by_key(|(place, _)| *place);
     (best.map(|(_, port)| port), said.iter().any(|said| said.asks))
 }
+
+/// What is said of a program whose sources serve nothing.
+const SERVES_NOTHING: &str = "nothing in its sources listens, and romuo would wait in vain for its health answer: a \
+                              program that serves no HTTP is a plain service of systemd";
 
 /// Files that `romuoctl import` takes.
 const IMPORTS: [&str; 6] = [

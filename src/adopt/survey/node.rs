@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{Seen, Site, port_in_sources};
+use super::{SERVES_NOTHING, Seen, Site, port_in_sources};
 use crate::adopt::command::{Made, of_line};
+use crate::adopt::scan;
 use crate::program::{Package, read_shell};
 
 /// Scripts that start the app as it is to run on a server, the best first.
@@ -99,6 +100,9 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
             "its sources listen on {port} and do not look at PORT: write \
              `process.env.PORT || {port}`, since each instance gets a port of its own"
         ));
+    }
+    if framework.is_empty() && port.is_none() && !asks && !scan::serves(directory) {
+        notes.push(SERVES_NOTHING.into());
     }
     if framework == "next" && !directory.join(".next").is_dir() {
         notes.push("it is not built yet: `npm run build` comes first".into());

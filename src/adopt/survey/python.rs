@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Seen, port_in_sources};
+use super::{SERVES_NOTHING, Seen, port_in_sources};
 use crate::adopt::command::Made;
 use crate::adopt::scan;
 
@@ -90,7 +90,9 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
         seen.what = format!("a Python program ({manifest}), started by its file {entry}");
         seen.made = Made { words: vec!["python3".into(), (*entry).into()], ..Made::default() };
         seen.port = port;
-        if !asks {
+        if port.is_none() && !asks && !scan::serves(directory) {
+            seen.notes.push(SERVES_NOTHING.into());
+        } else if !asks {
             seen.notes.push(
                 "its sources do not look at PORT: write `int(os.environ[\"PORT\"])`, since each \
                  instance gets a port of its own"

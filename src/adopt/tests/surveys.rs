@@ -300,3 +300,70 @@ fn a_route_that_is_only_asked_is_none_of_the_apps() {
     ]);
     assert_eq!(text(&seen, "health.path"), "/ping");
 }
+
+#[test]
+fn a_database_beside_the_sources_is_to_be_moved_and_not_made_writable_with_them() {
+    let server = "app.listen(process.env.PORT)";
+    let node = package("", "express");
+    let seen = surveyed(&[
+        ("package.json", &node),
+        ("index.js", server),
+        ("shop.db", ""),
+        ("db/x.db", ""),
+    ]);
+    assert_eq!(seen.draft.get("writable").unwrap().to_string(), "[\"db\"]");
+    let moves = "mkdir -p data && mv shop.db* data/";
+    assert!(seen.notes.iter().any(|note| note.contains(moves)), "{:?}", seen.notes);
+    // As `django-admin startproject` and `manage.py migrate` leave it.
+    let settings = "DATABASES = {\"default\": {\"NAME\": BASE_DIR / \"db.sqlite3\"}}";
+    let seen = surveyed(&[
+        ("manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'mysite.settings')"),
+        ("mysite/settings.py", settings),
+        ("mysite/wsgi.py", ""),
+        ("db.sqlite3", ""),
+    ]);
+    assert_eq!(seen.draft.get("writable").unwrap().to_string(), "[\"data\"]");
+    let told: Vec<_> = seen.notes.iter().filter(|note| note.contains("db.sqlite3")).collect();
+    assert!(told.len() == 1 && told[0].contains("BASE_DIR / \"data\""), "{:?}", seen.notes);
+}
+
+#[test]
+fn a_program_that_listens_nowhere_is_told_to_be_no_app_of_romuo() {
+    let worker = "const { Worker } = require('bullmq');\nnew Worker('mail', send);";
+    let [queue, express] = ["bullmq", "express"].map(|needs| package("", needs));
+    for (files, is_told) in [
+        ([("package.json", &*queue), ("index.js", worker)], true),
+        ([("package.json", &*queue), ("index.js", "http.createServer(x)")], false),
+        ([("package.json", &*express), ("index.js", worker)], false),
+        ([("requirements.txt", "discord.py"), ("main.py", "bot.run(TOKEN)")], true),
+        ([("requirements.txt", ""), ("main.py", "HTTPServer(('', 80), H).serve_forever()")], false),
+    ] {
+        let seen = surveyed(&files);
+        let tells = seen.notes.iter().any(|note| note.contains("nothing in its sources listens"));
+        assert_eq!(tells, is_told, "{files:?}: {:?}", seen.notes);
+    }
+}
+
+#[test]
+fn an_app_that_says_no_port_gets_the_next_that_no_other_app_has() {
+    let apps = |taken: &[(u16, &str)]| {
+        taken.iter().map(|(port, app)| (*port, app.parse().unwrap())).collect::<BTreeMap<_, _>>()
+    };
+    let manifest = package("", "express");
+    let silent = [("package.json", &*manifest), ("index.js", "app.listen(process.env.PORT)")];
+    let says = [("package.json", &*manifest), ("index.js", "app.listen(3000)")];
+    for (files, taken, port) in [
+        (&silent, &[][..], "3000"),
+        (&silent, &[(3000, "blog"), (3001, "wiki")], "3002"),
+        // Its own of before is no other's.
+        (&silent, &[(3000, "shop")], "3000"),
+        (&says, &[(3000, "blog")], "3000"),
+    ] {
+        let there = folder(files);
+        let search = std::env::var_os("PATH").unwrap_or_default();
+        let seen = survey(there.path(), &search, &apps(taken)).unwrap();
+        assert_eq!(text(&seen, "listen"), format!("127.0.0.1:{port}"), "{taken:?}");
+        let told = seen.notes.iter().any(|note| note.contains("those before it are of other apps"));
+        assert_eq!(told, port == "3002", "{:?}", seen.notes);
+    }
+}
