@@ -180,7 +180,7 @@ impl Front {
         };
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let mut context = Context { id, method, uri, asked, is_http1, entry };
-        let passed = self.pass(Request::from_parts(parts, body), entry, peer.turns()).await;
+        let passed = self.pass(Request::from_parts(parts, body), entry).await;
         match passed.and_then(|passed| self.finish(passed, &mut context)) {
             Ok(answered) => answered,
             Err(refusal) => {

@@ -7,13 +7,14 @@
 //! in between switch compression off.
 
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
-use http::HeaderMap;
 use http::header::{FORWARDED, HOST, HeaderName, HeaderValue};
+use http::{HeaderMap, Version};
 
+use super::slow_start::{Begun, SlowStart};
 use crate::config::Subnet;
 use crate::health::QUESTION;
-use crate::upstream::Turns;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -33,8 +34,8 @@ pub(crate) struct Peer {
     address: Option<HeaderValue>,
     /// Whether what it says of others is believed.
     trusted: bool,
-    /// Its turns to have a connection to the app made.
-    turns: Turns,
+    /// How many requests of it the app has at a time, where it is of HTTP/2.
+    start: OnceLock<Arc<SlowStart>>,
 }
 
 impl Peer {
@@ -44,13 +45,17 @@ impl Peer {
         Self {
             trusted: address.is_none_or(|peer| proxies.iter().any(|proxy| proxy.contains(peer))),
             address: address.and_then(|peer| HeaderValue::try_from(peer.to_string()).ok()),
-            turns: Turns::default(),
+            start: OnceLock::new(),
         }
     }
 
-    /// Its turns to have a connection to the app made.
-    pub(super) fn turns(&self) -> &Turns {
-        &self.turns
+    /// Waits until the app may have one more request of this connection; none: it may have all of them, since
+    /// they come one at a time or are those of many clients.
+    pub(crate) async fn begin(&self, version: Version) -> Option<Begun> {
+        if version < Version::HTTP_2 || self.trusted {
+            return None;
+        }
+        Arc::clone(self.start.get_or_init(Arc::default)).begin().await
     }
 }
 

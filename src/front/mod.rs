@@ -5,6 +5,7 @@
 //! | `framing`, `strict` | which requests are refused: what two programs could read in two ways |
 //! | `hop`, `forwarded`, `request_id`, `trailers` | what of a request's and an answer's head and trailers is passed on |
 //! | `upload` | a request's body, which has to come at a pace |
+//! | `slow_start` | how many requests of one connection the app has at a time |
 //! | `forward`, `resend`, `attempts`, `body` | a request's way to the app, and a second one where that fails |
 //! | `reply`, `refusal` | the answer, of the app or of the front itself |
 //! | `tunnel`, `websocket`, `events`, `ending` | what goes on for ever, and how it ends well |
@@ -28,6 +29,7 @@ mod request_id;
 mod resend;
 mod route;
 mod siblings;
+mod slow_start;
 mod strict;
 mod trailers;
 mod tunnel;
@@ -44,5 +46,6 @@ pub(crate) use reply::FrontBody;
 pub(crate) use route::Generation;
 pub(crate) use route::Route;
 pub(crate) use siblings::Siblings;
+pub(crate) use slow_start::Begun;
 pub(crate) use strict::check as check_request;
 pub(crate) use upload::{Pace, Upload};

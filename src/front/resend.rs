@@ -18,7 +18,7 @@ use super::refusal::Refusal;
 use super::request_id::REQUEST_ID;
 use super::route::{Generation, Lease};
 use super::siblings::Siblings;
-use crate::upstream::{Answer, Failed, Sent, Turns, UpstreamError};
+use crate::upstream::{Answer, Failed, Sent, UpstreamError};
 
 /// How long a request that is held waits before it looks again whether a sibling is healthy, or whether
 /// an app that took no connections takes some.
@@ -45,17 +45,16 @@ impl Front {
         &self,
         request: Request<RequestBody>,
         entry: Entry,
-        client: &Turns,
     ) -> Result<Passed, Refusal> {
         let (parts, body) = request.into_parts();
         let source = body.source();
         let Some(lease) = self.route.lease() else {
-            return Box::pin(self.pass_on(Spare { parts, source }, None, entry, client)).await;
+            return Box::pin(self.pass_on(Spare { parts, source }, None, entry)).await;
         };
         // A request without a body comes back whole when it fails; the head of another one may be gone.
         let spare = source.as_ref().map(|_| parts.clone());
         let request = Request::from_parts(parts, body);
-        let sent = lease.generation().pool.send_for(Some(client), request, false).await;
+        let sent = lease.generation().pool.send(request, false).await;
         match sent {
             Ok(answer) => {
                 if let Some(source) = source {
@@ -69,7 +68,7 @@ impl Front {
                 let parts = head.or(spare).ok_or(BROKEN)?;
                 let lost = Some((failed, Arc::clone(lease.generation())));
                 drop(lease);
-                Box::pin(self.pass_on(Spare { parts, source }, lost, entry, client)).await
+                Box::pin(self.pass_on(Spare { parts, source }, lost, entry)).await
             }
         }
     }
@@ -80,7 +79,6 @@ impl Front {
         spare: Spare,
         mut lost: Option<Lost>,
         entry: Entry,
-        client: &Turns,
     ) -> Result<Passed, Refusal> {
         let mut attempts = Attempts::of(&spare.parts.method);
         let deadline = Instant::now() + self.hold;
@@ -107,7 +105,7 @@ impl Front {
                     }
                     if let Some(siblings) = &self.siblings
                         && let Some(passed) =
-                            self.to_sibling(siblings, &spare, &mut attempts, client).await?
+                            self.to_sibling(siblings, &spare, &mut attempts).await?
                     {
                         return Ok(passed);
                     }
@@ -125,7 +123,7 @@ impl Front {
             }
             if let Some(lease) = self.route.lease() {
                 let again = spare.request().ok_or_else(|| self.give_up(&attempts))?;
-                match lease.generation().pool.send_for(Some(client), again, at_once).await {
+                match lease.generation().pool.send(again, at_once).await {
                     Ok(answer) => return Ok(spare.passed(answer, Some(lease))),
                     Err(failed) => lost = Some((failed, Arc::clone(lease.generation()))),
                 }
@@ -139,13 +137,12 @@ impl Front {
         siblings: &Siblings,
         spare: &Spare,
         attempts: &mut Attempts,
-        client: &Turns,
     ) -> Result<Option<Passed>, Refusal> {
         for sibling in siblings.healthy().await {
             let again = || spare.request().ok_or_else(|| self.give_up(attempts));
-            let mut sent = sibling.pool.send_for(Some(client), again()?, false).await;
+            let mut sent = sibling.pool.send(again()?, false).await;
             if matches!(&sent, Err(failed) if failed.sent == Sent::Nothing) {
-                sent = sibling.pool.send_for(Some(client), again()?, true).await;
+                sent = sibling.pool.send(again()?, true).await;
             }
             match sent {
                 Ok(answer) if answer.parts.headers.contains_key(UNSERVED) => {}

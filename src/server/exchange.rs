@@ -22,7 +22,7 @@ use super::figures::Giver;
 use super::router::{self, short};
 use super::stream::Stream;
 use crate::budget::{Account, Extra, Lane};
-use crate::front::{Early, Entry, FrontBody, Peer, Seen, Upload};
+use crate::front::{Begun, Early, Entry, FrontBody, Peer, Seen, Upload};
 
 /// Answers that a connection still gets here while siblings take over what is idle, without being idle
 /// once in between. Then it is told to go: a client that always has its next request on the way would
@@ -81,10 +81,12 @@ impl Exchange {
         let Ok(head) = self.room_for_head(&request) else {
             let refusal = short(StatusCode::SERVICE_UNAVAILABLE).map(Kind::Router);
             in_flight.is_in_hand(false);
-            return Ok(refusal.map(|body| Reply::new(body, None, None, in_flight)));
+            return Ok(refusal.map(|body| Reply::new(body, None, None, None, in_flight)));
         };
+        let mut begun = None;
         let (mut response, tunnel) = match (&self.host.handler, &self.peer) {
             (Handler::Front(front, entry), Some(peer)) => {
+                begun = peer.begin(version).await;
                 let request = request.map(|body| self.upload(body));
                 // What is small for everybody is not moved about with the room that a front needs.
                 let answered = Box::pin(front.answer(request, peer, *entry, seen)).await;
@@ -118,7 +120,7 @@ impl Exchange {
         in_flight.is_in_hand(false);
         let lane = || Lane::new(Arc::clone(&self.account), self.host.bounds.piece);
         let lane = (!is_small(&response)).then(lane);
-        Ok(response.map(|body| Reply::new(body, lane, head, in_flight)))
+        Ok(response.map(|body| Reply::new(body, lane, head, begun, in_flight)))
     }
 
     /// The answer of this program itself.
@@ -179,12 +181,19 @@ pub(super) struct Reply {
     /// It has broken off, which is told with the next look.
     broken: Option<axum::Error>,
     _head: Option<Extra>,
+    _begun: Option<Begun>,
     in_flight: InFlight,
 }
 
 impl Reply {
-    fn new(body: Kind, lane: Option<Lane>, head: Option<Extra>, in_flight: InFlight) -> Self {
-        Self { body, lane, broken: None, _head: head, in_flight }
+    fn new(
+        body: Kind,
+        lane: Option<Lane>,
+        head: Option<Extra>,
+        begun: Option<Begun>,
+        in_flight: InFlight,
+    ) -> Self {
+        Self { body, lane, broken: None, _head: head, _begun: begun, in_flight }
     }
 }
 

@@ -10,7 +10,7 @@
 //! | `head`, `answer`, [`chunked`] | the codec, pure: a request's head, an answer's head, chunks |
 //! | `socket` | where the app listens, and a connection to it |
 //! | `sending`, `exchange`, `body` | a request on its way, its answer, the answer's body |
-//! | `turns`, `pool` | who connects next, connections that are kept |
+//! | `line`, `pool` | who connects next, connections that are kept |
 
 mod answer;
 mod body;
@@ -20,10 +20,10 @@ mod exchange;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod head;
+mod line;
 mod pool;
 mod sending;
 mod socket;
-mod turns;
 
 #[cfg(test)]
 mod tests;
@@ -35,4 +35,3 @@ pub(crate) use error::{Failed, Sent, UpstreamError};
 pub(crate) use exchange::piece;
 pub(crate) use pool::Pool;
 pub(crate) use socket::{Address, Socket};
-pub(crate) use turns::Turns;

@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use super::body::{Answer, AnswerBody};
 use super::error::{Failed, Sent, UpstreamError};
 use super::exchange::Exchange;
+use super::line::Line;
 use super::sending::BodyError;
 use super::socket::{Address, Socket};
-use super::turns::{Line, Turns};
 
 /// How long a connect may take. It is on this machine: only a full queue of connections makes it wait.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -84,8 +84,7 @@ impl Pool {
         &self.address
     }
 
-    /// Sends a request before those of all clients, and waits for the head of its answer. `fresh`: on a connection
-    /// of its own.
+    /// Sends a request, and waits for the head of its answer. `fresh`: on a connection of its own.
     ///
     /// # Errors
     /// Where no answer begins; what is known of the request then.
@@ -98,27 +97,10 @@ impl Pool {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<BodyError>,
     {
-        self.send_for(None, request, fresh).await
-    }
-
-    /// The same for a client: where it needs a connection it waits for its turn.
-    ///
-    /// # Errors
-    /// As those.
-    pub(crate) async fn send_for<B>(
-        self: &Arc<Self>,
-        client: Option<&Turns>,
-        request: Request<B>,
-        fresh: bool,
-    ) -> Result<Answer<B>, Failed<B>>
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: Into<BodyError>,
-    {
         let kept = if fresh { None } else { self.take() };
         let socket = match kept {
             Some(socket) => socket,
-            None => match self.connect(client).await {
+            None => match self.connect().await {
                 Ok(socket) => socket,
                 Err(error) => {
                     let (error, request) = (UpstreamError::Connect(error), Some(request));
@@ -142,12 +124,9 @@ impl Pool {
         }
     }
 
-    async fn connect(&self, client: Option<&Turns>) -> io::Result<Socket> {
+    async fn connect(&self) -> io::Result<Socket> {
         let connecting = async {
-            let _turn = match client {
-                Some(client) => Some(self.line.turn_of(client).await),
-                None => None,
-            };
+            let _turn = self.line.turn().await;
             self.address.connect().await
         };
         timeout(CONNECT, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
