@@ -49,10 +49,9 @@ impl Peer {
         }
     }
 
-    /// Waits until the app may have one more request of this connection; none: it may have all of them, since
-    /// they come one at a time or are those of many clients.
+    /// Waits until the app may have one more request of this connection; none: they come one at a time.
     pub(crate) async fn begin(&self, version: Version) -> Option<Begun> {
-        if version < Version::HTTP_2 || self.trusted {
+        if version < Version::HTTP_2 {
             return None;
         }
         Arc::clone(self.start.get_or_init(Arc::default)).begin().await

@@ -120,7 +120,7 @@ impl Trials {
         let during = |sample: &&Sample| sample.at >= begun && counts(row.serves, sample.who);
         let samples: Vec<_> = samples.iter().filter(during).cloned().collect();
         let good = Figures::of(&samples);
-        wrong.extend(self.judge_good(row.serves, &samples, good));
+        wrong.extend(self.judge_good(row.serves, &samples, good, begun));
         wrong.extend(self.judge_memory(row, most));
         wrong.extend((back == Back::Not).then(|| self.not_back(row.back)));
         wrong.extend(self.judge_lives(row));

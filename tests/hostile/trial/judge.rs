@@ -102,6 +102,7 @@ impl Trials {
         serves: Serves,
         samples: &[Sample],
         good: Figures,
+        begun: Instant,
     ) -> Vec<String> {
         let mut wrong = Vec::new();
         if serves == Serves::Hardly {
@@ -119,7 +120,13 @@ impl Trials {
             wrong.push(format!("good clients had to ask {again} of {all} requests again"));
         }
         if self.way.timed && good.p99 >= GOOD {
-            wrong.push(format!("good clients had a p99 of {}", Shown(good.p99)));
+            let slow = samples.iter().filter(|sample| sample.took >= GOOD);
+            let slow = slow.map(|sample| {
+                let after = sample.at.saturating_duration_since(begun);
+                format!("{} after {}: {}", sample.who, Shown(after), Shown(sample.took))
+            });
+            let slow = slow.collect::<Vec<_>>().join("; ");
+            wrong.push(format!("good clients had a p99 of {} ({slow})", Shown(good.p99)));
         }
         wrong
     }
