@@ -83,7 +83,7 @@ fn an_outcome_tells_of_the_release_and_of_the_way_back() {
         is_canceled: false,
         kept: vec![],
     };
-    let mut outcome = Outcome::new(&app, &verdict, STARTED, Duration::ZERO);
+    let mut outcome = Outcome::new(&app, &verdict, STARTED, Duration::from_secs(2));
     let new = "the roll of shop to release 20261126T002200Z halted: shop@2.service exited with code 1; rolled \
                before: 1";
     outcome.release = Some("20261126T002200Z".into());
