@@ -5,12 +5,13 @@
 //! begins with a few, and has one more with each that is done, and also with time, since an app may well take long over
 //! all of them. TCP begins in the same way (RFC 5681, 3.1).
 
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 /// Requests that the app has at a time from the beginning: what a page asks for at once, mostly.
 const FIRST: usize = 16;
@@ -28,8 +29,8 @@ pub(super) struct SlowStart {
     free: Arc<Semaphore>,
     /// Those that there may be by now.
     limit: AtomicUsize,
-    /// When there was one more because of time.
-    grown: Mutex<Instant>,
+    /// When there was one more because of time. Held by the first one that waits: the others wait for it alone.
+    first: Mutex<Instant>,
 }
 
 /// One that the app has; over when it is dropped.
@@ -44,7 +45,7 @@ impl Default for SlowStart {
         Self {
             free: Arc::new(Semaphore::new(FIRST)),
             limit: AtomicUsize::new(FIRST),
-            grown: Mutex::new(Instant::now()),
+            first: Mutex::new(Instant::now()),
         }
     }
 }
@@ -52,26 +53,19 @@ impl Default for SlowStart {
 impl SlowStart {
     /// Waits until one more may begin.
     pub(super) async fn begin(self: Arc<Self>) -> Option<Begun> {
-        let mut next = std::pin::pin!(Arc::clone(&self.free).acquire_owned());
-        let permit = loop {
-            match timeout(GROWTH, next.as_mut()).await {
-                // Nobody closes it.
-                Ok(permit) => break permit.ok()?,
-                Err(_) => self.has_waited(),
+        let permit = {
+            let mut grown = self.first.lock().await;
+            let mut next = pin!(Arc::clone(&self.free).acquire_owned());
+            loop {
+                if let Ok(permit) = timeout_at(*grown + GROWTH, next.as_mut()).await {
+                    // Nobody closes it.
+                    break permit.ok()?;
+                }
+                *grown = Instant::now();
+                self.grow();
             }
         };
         Some(Begun { start: self, _permit: permit })
-    }
-
-    /// One has waited for as long as it takes to have one more.
-    fn has_waited(&self) {
-        let now = Instant::now();
-        let mut grown = self.grown.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.saturating_duration_since(*grown) >= GROWTH {
-            *grown = now;
-            drop(grown);
-            self.grow();
-        }
     }
 
     fn grow(&self) {
@@ -91,14 +85,16 @@ impl Drop for Begun {
 #[cfg(test)]
 mod tests {
     use futures_util::future::join_all;
-    use tokio::time::sleep;
+    use tokio::task::unconstrained;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
     /// As many as begin within that time, of 200 that want to.
     async fn begun_within(start: &Arc<SlowStart>, time: Duration) -> Vec<Begun> {
         let wanted = (0..200).map(|_| timeout(time, Arc::clone(start).begin()));
-        join_all(wanted).await.into_iter().filter_map(|begun| begun.ok()?).collect()
+        // Each in one go, though they are of one task.
+        unconstrained(join_all(wanted)).await.into_iter().filter_map(|begun| begun.ok()?).collect()
     }
 
     #[tokio::test(start_paused = true)]
