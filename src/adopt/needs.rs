@@ -46,7 +46,7 @@ impl Mapping<'_> {
     /// The port that the script itself falls back to, and a note where it looks at no other.
     pub(super) fn port_in_source(&mut self, script: &str) -> Option<u16> {
         let text = scan::read(&self.directory.join(script))?;
-        let Said { port, asks } = port::said(&text);
+        let Said { port, asks, .. } = port::said(&text);
         let port = port.map(|(_, port)| port);
         if let (Some(port), false) = (port, asks) {
             self.notes.push(format!(
@@ -90,11 +90,7 @@ impl Mapping<'_> {
         }
         if self.draft.get("static.root").is_none() {
             scan::health(&self.directory).write(&mut self.draft);
-            let writes = scan::writes(&self.directory);
-            self.notes.extend(writes.note(&self.notes));
-            if !writes.folders.is_empty() {
-                self.draft.set("writable", writes.folders, "The app can write nowhere else.");
-            }
+            scan::writes(&self.directory).write(&mut self.draft, &mut self.notes);
         }
         let secrets = self.environment.secrets();
         if !secrets.is_empty() {

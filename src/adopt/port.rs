@@ -7,6 +7,19 @@ const OF_OTHERS: [u16; 11] = [1025, 1433, 2525, 3306, 5432, 5672, 6379, 9092, 92
 /// What ends the expression that a port stands in.
 const ENDS: [&str; 4] = [";", "=>", "function", "imeout"];
 
+/// Words of sources that serve something, in the languages whose apps need not say more.
+const SERVES: [&str; 9] = [
+    ".listen(",
+    "createServer",
+    "Server(",
+    "serve(",
+    "serve_forever",
+    "run_app(",
+    "uvicorn.run",
+    "app.run(",
+    "bind(",
+];
+
 /// Where a port stands; the first kind says the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
@@ -25,6 +38,8 @@ pub(super) struct Said {
     pub(super) port: Option<(Place, u16)>,
     /// It looks at `PORT`.
     pub(super) asks: bool,
+    /// It looks as if it served something.
+    pub(super) serves: bool,
 }
 
 /// Looks for it in the text of a source.
@@ -43,7 +58,8 @@ pub(super) fn said(text: &str) -> Said {
         listen.or_else(|| name().map(at(Place::Name)))
     });
     let asks = text.lines().any(|line| words(line, "PORT").next().is_some());
-    Said { port: ports.min_by_key(|(place, _)| *place), asks }
+    let serves = SERVES.iter().any(|word| text.contains(word));
+    Said { port: ports.min_by_key(|(place, _)| *place), asks, serves }
 }
 
 /// What follows each place where a word stands by itself.
@@ -118,7 +134,8 @@ mod tests {
             ("if (port == 3000) {}", None, false),
             ("app.listen(80)", None, false),
         ] {
-            assert_eq!(said(line), Said { port, asks }, "{line}");
+            let said = said(line);
+            assert_eq!((said.port, said.asks), (port, asks), "{line}");
         }
     }
 

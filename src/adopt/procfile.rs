@@ -134,11 +134,7 @@ fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, 
     }
     draft.set("limits.memory", "512M", "The app and all that it starts, for each instance.");
     scan::health(folder).write(&mut draft);
-    let writes = scan::writes(folder);
-    notes.extend(writes.note(&notes));
-    if !writes.folders.is_empty() {
-        draft.set("writable", writes.folders, "The app can write nowhere else.");
-    }
+    scan::writes(folder).write(&mut draft, &mut notes);
     let lines = vec![match cannot_work(command) {
         None => Line::new(name, &value, Fate::Done, shown),
         Some(why) => {

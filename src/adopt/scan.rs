@@ -58,19 +58,6 @@ const HEALTH: [&str; 16] = [
 /// Words of lines that ask another service instead of answering.
 const ASKS: [&str; 7] = ["fetch(", "axios", "http://", "https://", "requests.", "curl", "import "];
 
-/// Words of sources that serve something, in the languages whose apps need not say more.
-const SERVES: [&str; 9] = [
-    ".listen(",
-    "createServer",
-    "Server(",
-    "serve(",
-    "serve_forever",
-    "run_app(",
-    "uvicorn.run",
-    "app.run(",
-    "bind(",
-];
-
 /// Where an app answers for its health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Health {
@@ -147,6 +134,14 @@ pub(super) struct Writes {
 }
 
 impl Writes {
+    /// Writes `writable`, and notes what is to be done before.
+    pub(super) fn write(self, draft: &mut Draft, notes: &mut Vec<String>) {
+        notes.extend(self.note(notes));
+        if !self.folders.is_empty() {
+            draft.set("writable", self.folders, "The app can write nowhere else.");
+        }
+    }
+
     /// What is to be done about the databases that lie where they cannot stay and that `notes` do not name yet.
     pub(super) fn note(&self, notes: &[String]) -> Option<String> {
         let is_new = |name: &&String| !notes.iter().any(|note| note.contains(name.as_str()));
@@ -192,12 +187,6 @@ pub(super) fn writes(directory: &Path) -> Writes {
         }
     }
     Writes { folders: found, beside }
-}
-
-/// Whether a source in `directory` looks as if it served something; so does a folder without any.
-pub(super) fn serves(directory: &Path) -> bool {
-    let mut texts = sources(directory).into_iter().filter_map(|file| read(&file)).peekable();
-    texts.peek().is_none() || texts.any(|text| SERVES.iter().any(|word| text.contains(word)))
 }
 
 /// The sources below `directory`, in the order of their names.

@@ -10,7 +10,7 @@
 //! | `head`, `answer`, [`chunked`] | the codec, pure: a request's head, an answer's head, chunks |
 //! | `socket` | where the app listens, and a connection to it |
 //! | `sending`, `exchange`, `body` | a request on its way, its answer, the answer's body |
-//! | `line`, `pool` | who connects next, connections that are kept |
+//! | `pool` | connections: who is next to get one, those that are kept |
 
 mod answer;
 mod body;
@@ -20,7 +20,6 @@ mod exchange;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod head;
-mod line;
 mod pool;
 mod sending;
 mod socket;

@@ -8,17 +8,22 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body::Body;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::body::{Answer, AnswerBody};
 use super::error::{Failed, Sent, UpstreamError};
 use super::exchange::Exchange;
-use super::line::Line;
 use super::sending::BodyError;
 use super::socket::{Address, Socket};
 
 /// How long a connect may take. It is on this machine: only a full queue of connections makes it wait.
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// Connections that are made at a time. An app has a queue of those that it has not taken yet, often of 128
+/// (listen(2)), and what comes while it is full is thrown away by the kernel: half of it, in the order in which
+/// they were asked for.
+const AT_ONCE: usize = 64;
 
 /// How long a connection is kept. It has to be shorter than the app's own patience, or a request could
 /// meet the close: Node waits for 5 s, and with 3 s none was seen to.
@@ -35,7 +40,8 @@ const KEPT: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Pool {
     address: Address,
-    line: Line,
+    /// One for each connection that may be made now.
+    turns: Semaphore,
     idle: Mutex<Kept>,
 }
 
@@ -76,7 +82,7 @@ impl Terms {
 
 impl Pool {
     pub(crate) fn new(address: Address) -> Self {
-        Self { address, line: Line::default(), idle: Mutex::default() }
+        Self { address, turns: Semaphore::new(AT_ONCE), idle: Mutex::default() }
     }
 
     /// Where its connections lead.
@@ -126,7 +132,8 @@ impl Pool {
 
     async fn connect(&self) -> io::Result<Socket> {
         let connecting = async {
-            let _turn = self.line.turn().await;
+            // Nobody closes it.
+            let _turn = self.turns.acquire().await;
             self.address.connect().await
         };
         timeout(CONNECT, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

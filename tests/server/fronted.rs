@@ -13,7 +13,7 @@ use romuo::load::{self, Kind, Mix, Report, Request, Running};
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
-use crate::app::{QUICK, get, is_gone, kill, pid, swap_state, swapped, wait};
+use crate::app::{QUICK, get, is_gone, kill, pid, swap_state, swapped, wait, wait_until};
 use crate::instance::{Instance, Machine};
 use crate::{ask, report, rest};
 
@@ -163,8 +163,8 @@ fn while_its_app_is_down_an_instance_leaves_its_requests_to_its_sibling() {
 
 /// The states of a process's threads (proc(5)); none: it has ended.
 fn threads_of(pid: &str) -> Vec<String> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
     let of = |stat: String| Some(stat.rsplit_once(") ")?.1.split(' ').next()?.to_owned());
     stats.filter_map(of).collect()
 }
@@ -178,9 +178,7 @@ fn a_stopped_app_is_found_and_its_requests_are_answered_by_the_next_one() {
     let app = get(&machine, "/");
     kill_process(pid(&app), Signal::STOP).unwrap();
     // The signal meets one of its threads, and the others a little later (signal(7)).
-    while !threads_of(&app).iter().all(|state| state == "T") {
-        std::thread::yield_now();
-    }
+    wait_until("the app is stopped", || threads_of(&app).iter().all(|state| state == "T"));
     assert_ne!(get(&machine, "/"), app);
 }
 

@@ -189,18 +189,39 @@ fn owner(directory: &Path) -> Option<String> {
     if uid == 0 { None } else { Some(Account::of(uid)?.name) }
 }
 
-/// The port that the sources fall back to, and whether they look at `PORT` at all.
-fn port_in_sources(directory: &Path) -> (Option<u16>, bool) {
-    let texts = scan::sources(directory);
-    let said: Vec<_> =
-        texts.iter().filter_map(|file| Some(port::said(&scan::read(file)?))).collect();
-    let best = said.iter().filter_map(|said| said.port).min_by_key(|(place, _)| *place);
-    (best.map(|(_, port)| port), said.iter().any(|said| said.asks))
+/// What the sources say of where the app listens.
+struct Sources {
+    /// The port that they fall back to.
+    port: Option<u16>,
+    /// Whether they look at `PORT` at all.
+    asks: bool,
+    /// Whether one looks as if it served something; so does a folder without any.
+    serve: bool,
 }
 
-/// What is said of a program whose sources serve nothing.
-const SERVES_NOTHING: &str = "nothing in its sources listens, and romuo would wait in vain for its health answer: a \
-                              program that serves no HTTP is a plain service of systemd";
+impl Sources {
+    /// Looks into all of them.
+    fn look(directory: &Path) -> Self {
+        let texts = scan::sources(directory);
+        let said: Vec<_> =
+            texts.iter().filter_map(|file| Some(port::said(&scan::read(file)?))).collect();
+        let best = said.iter().filter_map(|said| said.port).min_by_key(|(place, _)| *place);
+        Self {
+            port: best.map(|(_, port)| port),
+            asks: said.iter().any(|said| said.asks),
+            serve: said.is_empty() || said.iter().any(|said| said.serves),
+        }
+    }
+
+    /// What is said of a program that serves nothing; none: it may.
+    fn serve_nothing(&self) -> Option<String> {
+        (self.port.is_none() && !self.asks && !self.serve).then(|| {
+            "nothing in its sources listens, and romuo would wait in vain for its health answer: a \
+             program that serves no HTTP is a plain service of systemd"
+                .into()
+        })
+    }
+}
 
 /// Files that `romuoctl import` takes.
 const IMPORTS: [&str; 6] = [

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::{SERVES_NOTHING, Seen, Site, port_in_sources};
+use super::{Seen, Site, Sources};
 use crate::adopt::command::{Made, of_line};
-use crate::adopt::scan;
 use crate::program::{Package, read_shell};
 
 /// Scripts that start the app as it is to run on a server, the best first.
@@ -92,17 +91,17 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
             ..Seen::default()
         });
     }
-    let (port, asks) = port_in_sources(directory);
+    let sources = Sources::look(directory);
     let mut notes = Vec::new();
     // A framework with a server of its own looks at PORT; so may a package.
-    if let (Some(port), false) = (port, asks) {
+    if let (Some(port), false) = (sources.port, sources.asks) {
         notes.push(format!(
             "its sources listen on {port} and do not look at PORT: write \
              `process.env.PORT || {port}`, since each instance gets a port of its own"
         ));
     }
-    if framework.is_empty() && port.is_none() && !asks && !scan::serves(directory) {
-        notes.push(SERVES_NOTHING.into());
+    if framework.is_empty() {
+        notes.extend(sources.serve_nothing());
     }
     if framework == "next" && !directory.join(".next").is_dir() {
         notes.push("it is not built yet: `npm run build` comes first".into());
@@ -121,7 +120,7 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
         name: package.name,
         what: format!("{kind} (package.json), {how}"),
         made: made.listening(),
-        port,
+        port: sources.port,
         memory: "512M",
         writable,
         notes,

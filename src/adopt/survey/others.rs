@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Seen, Site, port_in_sources};
+use super::{Seen, Site, Sources};
 use crate::adopt::command::Made;
 use crate::adopt::scan;
 use crate::release::IGNORE_FILE;
@@ -59,7 +59,7 @@ fn built(
 ) -> Seen {
     let there = places.iter().find(|place| directory.join(place).is_file());
     let program = there.or(places.get(usize::from(places.len() > 1))).cloned().unwrap_or_default();
-    let (port, asks) = port_in_sources(directory);
+    let Sources { port, asks, .. } = Sources::look(directory);
     let mut notes = Vec::new();
     if there.is_none() {
         notes.push(format!("{program} is not there yet: `{build}` makes it"));

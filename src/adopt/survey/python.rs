@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{SERVES_NOTHING, Seen, port_in_sources};
+use super::{Seen, Sources};
 use crate::adopt::command::Made;
 use crate::adopt::scan;
 
@@ -59,7 +59,7 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
     }
     let packages = manifests.iter().map(|(_, text)| text.to_lowercase()).collect::<String>();
     let manifest = manifests.first().map_or("no manifest", |(name, _)| name);
-    let (port, asks) = port_in_sources(directory);
+    let sources = Sources::look(directory);
     let mut seen = Seen {
         name: name(&manifests),
         memory: "300M",
@@ -84,15 +84,15 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
             seen.notes.push(format!("{server} has to be installed: `pip install {server}`"));
         }
         seen.made = Made { words, ..Made::default() };
-        seen.port = Some(port.unwrap_or(8000));
+        seen.port = Some(sources.port.unwrap_or(8000));
     } else {
         let entry = entry?;
         seen.what = format!("a Python program ({manifest}), started by its file {entry}");
         seen.made = Made { words: vec!["python3".into(), (*entry).into()], ..Made::default() };
-        seen.port = port;
-        if port.is_none() && !asks && !scan::serves(directory) {
-            seen.notes.push(SERVES_NOTHING.into());
-        } else if !asks {
+        seen.port = sources.port;
+        if let Some(note) = sources.serve_nothing() {
+            seen.notes.push(note);
+        } else if !sources.asks {
             seen.notes.push(
                 "its sources do not look at PORT: write `int(os.environ[\"PORT\"])`, since each \
                  instance gets a port of its own"
