@@ -76,6 +76,9 @@ impl Door {
         let slots = Arc::new(Semaphore::new(host.bounds.connections));
         // It ends with the host.
         tokio::spawn(crowd::relieve(Arc::downgrade(&host)));
+        if app.is_some() {
+            tokio::spawn(crowd::thin_out(Arc::downgrade(&host)));
+        }
         Self {
             host,
             slots,

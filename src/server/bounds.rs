@@ -75,6 +75,14 @@ const CONNECTION_MEMORY: u64 = 64 << 10;
 /// Bytes of the program itself, without clients.
 const PROGRAM_MEMORY: u64 = 3 << 20;
 
+/// What of the rest of `limits.memory` the kernel may hold of an app's answers for clients that do not take them:
+/// one byte in so many.
+const UNTAKEN_SHARE: u64 = 4;
+
+/// What it holds of one of them, in bytes: what the app has written and the front has not read (see `SEGMENT` in
+/// `upstream/socket.rs`), and what it has read.
+const UNTAKEN_MEMORY: u64 = 128 << 10;
+
 /// What of the rest of `limits.memory` transfers may take: one in so many bytes. An app lives below the
 /// same limit; and what lies between a byte that is counted and those that the allocator and the kernel
 /// hold for it is at the worst as much again.
@@ -121,6 +129,9 @@ pub(super) struct Bounds {
     /// Public connections at the same time; further ones wait in the kernel's queue, where the
     /// other instances take them.
     pub(super) connections: usize,
+    /// Connections that only wait for their own client to bring or to take something, and that do so slowly, while an
+    /// app has to do with them; further ones give way.
+    pub(super) slow: usize,
     /// Bytes that a piece of an answer takes on its way out, at most.
     pub(super) piece: usize,
     /// How long nothing may be said on a connection that speaks another protocol.
@@ -145,10 +156,18 @@ impl Bounds {
             farewell: Duration::from_secs(1),
             hang_up: Duration::from_millis(500),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
+            slow: if with_app { slow_ones(memory) } else { usize::MAX },
             piece: if with_app { upstream::piece(memory) } else { own_piece(memory) },
             tunnel_idle,
         }
     }
+}
+
+/// How many clients may be slow with an answer of the app, or with a body for it: what the kernel holds for them is in
+/// no budget.
+fn slow_ones(memory: u64) -> usize {
+    let most = beside_program(memory) / UNTAKEN_SHARE / UNTAKEN_MEMORY;
+    usize::try_from(most).unwrap_or(usize::MAX)
 }
 
 /// Bytes of `memory` that are left beside the program itself.

@@ -34,6 +34,10 @@ const BATCH: usize = 64;
 /// Time between two looks of which the first has found nobody: each goes through thousands of connections.
 const LOOKS_APART: Duration = Duration::from_millis(20);
 
+/// How often it is looked for those that are slow: what they hold in the meantime is what they bring within a
+/// [`member::WINDOW`], too.
+const THINNING: Duration = Duration::from_millis(50);
+
 /// What of all places one address may hold while half of them are taken: one in so many.
 const SHARE: usize = 4;
 
@@ -143,8 +147,33 @@ impl Crowd {
         ranked.into_iter().map(|(_, member)| member).collect()
     }
 
+    /// Has the slowest leave where more than `most` are slow.
+    fn thin_out(&self, most: usize) {
+        let members: Vec<_> = self.members().by_number.values().cloned().collect();
+        if members.len() <= most {
+            return;
+        }
+        let now = Instant::now();
+        let slow = members.into_iter().filter_map(|it| Some((it.slow_rate(now)?, it)));
+        let mut slow: Vec<_> = slow.collect();
+        slow.sort_unstable_by_key(|(rate, _)| *rate);
+        for (_, member) in slow.iter().take(slow.len().saturating_sub(most)) {
+            member.ask_to_leave(Need::Bytes);
+        }
+    }
+
     fn members(&self) -> MutexGuard<'_, Members> {
         lock(&self.members)
+    }
+}
+
+/// Has the slowest leave of those that only wait for their own client, for as long as the host is there, where they
+/// are more than it has memory for: what the kernel holds of an app's answers, or for the app, is in no budget.
+pub(super) async fn thin_out(host: Weak<Host>) {
+    loop {
+        sleep(THINNING).await;
+        let Some(host) = host.upgrade() else { return };
+        host.crowd.thin_out(host.bounds.slow);
     }
 }
 
@@ -281,6 +310,34 @@ mod tests {
         sleep(WINDOW).await;
         crowd.make_room(Need::Bytes);
         assert!(leaves(&place).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_those_that_take_nothing_so_many_stay_as_there_is_memory_for() {
+        let crowd = Crowd::default();
+        let account = crate::budget::Budget::unbounded().account();
+        let activity = Arc::new(Activity::of_http1());
+        let (_request, _) = activity.begin();
+        let _awaited = Account::awaits(&account);
+        let places = [(); 5].map(|()| crowd.enter(None, 9).unwrap());
+        for place in &places[..4] {
+            place.member.is(Stage::serving(&activity, &account, true));
+        }
+        let leave = async || {
+            let mut count = 0;
+            for place in &places {
+                count += usize::from(leaves(place).await);
+            }
+            count
+        };
+        crowd.thin_out(2);
+        assert_eq!(leave().await, 0, "they have only just begun");
+        sleep(WINDOW).await;
+        crowd.thin_out(4);
+        assert_eq!(leave().await, 0, "there is memory for all of them");
+        crowd.thin_out(3);
+        assert_eq!(leave().await, 1);
+        assert!(!leaves(&places[4]).await, "it waits for a request");
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! | `head`, `answer`, [`chunked`] | the codec, pure: a request's head, an answer's head, chunks |
 //! | `socket` | where the app listens, and a connection to it |
 //! | `sending`, `exchange`, `body` | a request on its way, its answer, the answer's body |
-//! | `pool` | connections: who is next to get one, those that are kept |
+//! | `pool`, `turns` | connections: who is next to get one, those that are kept |
 
 mod answer;
 mod body;
@@ -23,6 +23,7 @@ mod head;
 mod pool;
 mod sending;
 mod socket;
+mod turns;
 
 #[cfg(test)]
 mod tests;

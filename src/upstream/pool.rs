@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body::Body;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::body::{Answer, AnswerBody};
@@ -16,13 +15,13 @@ use super::error::{Failed, Sent, UpstreamError};
 use super::exchange::Exchange;
 use super::sending::BodyError;
 use super::socket::{Address, Socket};
+use super::turns::Turns;
 
 /// How long a connect may take. It is on this machine: only a full queue of connections makes it wait.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// Connections that are made at a time. An app has a queue of those that it has not taken yet, often of 128
-/// (listen(2)), and what comes while it is full is thrown away by the kernel: half of it, in the order in which
-/// they were asked for.
+/// (listen(2)), and what comes while it is full is thrown away by the kernel: half of it.
 const AT_ONCE: usize = 64;
 
 /// How long a connection is kept. It has to be shorter than the app's own patience, or a request could
@@ -40,8 +39,7 @@ const KEPT: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Pool {
     address: Address,
-    /// One for each connection that may be made now.
-    turns: Semaphore,
+    turns: Turns,
     idle: Mutex<Kept>,
 }
 
@@ -82,7 +80,7 @@ impl Terms {
 
 impl Pool {
     pub(crate) fn new(address: Address) -> Self {
-        Self { address, turns: Semaphore::new(AT_ONCE), idle: Mutex::default() }
+        Self { address, turns: Turns::new(AT_ONCE), idle: Mutex::default() }
     }
 
     /// Where its connections lead.
@@ -132,8 +130,7 @@ impl Pool {
 
     async fn connect(&self) -> io::Result<Socket> {
         let connecting = async {
-            // Nobody closes it.
-            let _turn = self.turns.acquire().await;
+            let _turn = self.turns.take().await;
             self.address.connect().await
         };
         timeout(CONNECT, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

@@ -122,6 +122,11 @@ impl Member {
         self.standing(now)?.rank(need)
     }
 
+    /// Bytes a second, where it waits for its own client and is slow; none: it does not, or it is not.
+    pub(super) fn slow_rate(&self, now: Instant) -> Option<u64> {
+        self.standing(now)?.slow_rate()
+    }
+
     fn standing(&self, now: Instant) -> Option<Standing> {
         match &mut *lock(&self.stage) {
             Stage::Queued => None,

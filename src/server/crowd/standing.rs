@@ -58,6 +58,14 @@ impl Standing {
         Self { kind, age: now.saturating_duration_since(since) }
     }
 
+    /// Bytes a second of one that is slow with a body; none: it is not.
+    pub(super) fn slow_rate(self) -> Option<u64> {
+        match self.kind {
+            Kind::Slow { rate } if rate < SLOW => Some(rate),
+            _ => None,
+        }
+    }
+
     /// None: it does not give way.
     pub(super) fn rank(self, need: Need) -> Option<Rank> {
         let oldest_first = || u64::MAX - u64::try_from(self.age.as_micros()).unwrap_or(u64::MAX);

@@ -56,6 +56,7 @@ fn wide() -> Bounds {
         farewell: NEVER,
         hang_up: NEVER,
         connections: 100,
+        slow: 100,
         pace: Pace { rate: 0, grace: NEVER, silence: NEVER },
         piece: 64 << 10,
         tunnel_idle: NEVER,
