@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, geteuid, set_parent_process_death_signal};
 
 use romuo::release::{
-    AddedFile, Additions, CONFIG_FILE, Entry, ReleaseError, ReleaseId, Rules, Source, Staged,
-    Store, Verdict,
+    AddedFile, Additions, CONFIG_FILE, Comes, Entry, ReleaseError, ReleaseId, Rules, Source,
+    Staged, Store, Verdict,
 };
 
 /// Set to the folder of the test where this program is started again as a part of it.
@@ -61,6 +61,7 @@ fn entry(id: &ReleaseId) -> Entry {
         verdict: Verdict::Staged,
         reason: None,
         duration_ms: None,
+        serving_since: None,
     }
 }
 
@@ -103,7 +104,7 @@ fn deploy_on_and_on(dir: &Path) {
         store.history().add(entry(&id)).unwrap();
         store.pin("1".parse().unwrap(), &id).unwrap();
         store.set_current(&id).unwrap();
-        store.history().judge(&id, Verdict::Serving, None, None).unwrap();
+        store.history().serves(&id, Comes::Next, None).unwrap();
         store.prune(&store.lock().unwrap(), 2.try_into().unwrap()).unwrap();
     }
 }

@@ -17,6 +17,19 @@ if [ "${systemd:-0}" -lt 252 ]; then
   exit 1
 fi
 
+if [ -n "$remove" ]; then
+  # What is removed cannot serve, and an app that runs could not be started again.
+  for file in /etc/romuo/*.toml; do
+    [ -e "$file" ] || continue
+    app=$(basename "$file" .toml)
+    grep -q "^ExecStart=$prefix/bin/romuo-server " "/etc/systemd/system/$app@.service" 2>/dev/null || continue
+    if systemctl --quiet is-active "$app.target" 2>/dev/null; then
+      echo "stopping $app"
+      "$prefix/bin/romuoctl" --app "$app" stop || systemctl stop "$app.target" || :
+    fi
+  done
+fi
+
 put() { # FILE PLACE MODE
   if [ -n "$remove" ]; then rm -f "$2"; return; fi
   mkdir -p "$(dirname "$2")"

@@ -159,7 +159,7 @@ pub(super) enum Failure {
     NeedsRoot { verb: &'static str },
 
     #[error("nothing was written: {app} would not start: {why}")]
-    #[diagnostic(help("mend that first; --force installs it as it is"))]
+    #[diagnostic(help("mend that first; `romuoctl install-units --force` installs it as it is"))]
     WouldNotStart { app: AppName, why: String },
 
     #[error("{app} is not installed, so there is nothing to deploy to")]
@@ -168,7 +168,7 @@ pub(super) enum Failure {
 
     #[error("{app} is installed from {}, and this is {}", installed.display(), here.display())]
     #[diagnostic(help(
-        "give this one another `name`, or have it take the place of the other: \
+        "`--app {app}` means that one; give this one another `name`, or have it take the place of the other: \
          `romuoctl install-units --force`"
     ))]
     OtherFolder { app: AppName, installed: PathBuf, here: PathBuf },

@@ -1,4 +1,4 @@
-//! `romuoctl install-units` and `uninstall-units`.
+//! `romuoctl install-units`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,8 +11,9 @@ use super::installation;
 use super::lifecycle;
 use super::output::{BELOW, Printer};
 use super::scaling::installing;
+use super::uninstall::forget_rolls;
 use crate::config::{self, Settings};
-use crate::install::{self, Change, Install, Lock, Plan, Resolved, VersionError, Written};
+use crate::install::{self, Change, Identity, Install, Plan, Resolved, VersionError, Written};
 use crate::manager::{ServiceManager, Systemd, Verb};
 use crate::release::{Pin, Store, runs_releases};
 use crate::render::{self, Host};
@@ -40,20 +41,6 @@ pub(super) struct InstallUnits {
     force: bool,
 }
 
-#[derive(Debug, clap::Args)]
-pub(super) struct UninstallUnits {
-    /// Show what would be removed, and remove nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Remove files that someone edited, too
-    #[arg(long)]
-    force: bool,
-    /// Remove its releases, their history and what earlier installations have left, too; what the app itself has
-    /// written stays
-    #[arg(long)]
-    purge: bool,
-}
-
 impl InstallUnits {
     /// Of an app that is installed, and whose start at boot is to stay as it is.
     pub(super) fn again() -> Self {
@@ -78,6 +65,7 @@ impl InstallUnits {
             let home = source.parent().unwrap_or(Path::new("/"));
             ship::refuse_writable(&settings, home)?;
         }
+        let other = installation::other(&settings.name, &source, context)?;
         let written = Written::of(&source, &config::to_toml(&settings));
         let resolved = resolved(settings, root)?;
         let settings = &resolved.settings;
@@ -91,7 +79,11 @@ impl InstallUnits {
         let units = render::render(settings, &host)?;
         install::verify(&units, &host, root)?;
 
-        // Planned and applied under one lock; who only looks needs none.
+        let store = Store::new(root, app);
+        // A deploy would install what it has found before. Planned and applied under one lock; who only looks
+        // needs none.
+        let is_known = !self.dry_run && store.folder().exists();
+        let no_deploy = is_known.then(|| store.lock()).transpose()?;
         let lock = if self.dry_run { None } else { Some(installing(context).await?) };
         let earlier = context.installed_instances(settings);
         let install = Install {
@@ -106,16 +98,14 @@ impl InstallUnits {
             force: self.force,
         };
         let mut plan = install::plan(root, &install)?;
-        let store = Store::new(root, app);
         // What is to run the releases that are there, as from a backup, has them for its own.
-        let is_new = !context.is_installed(app) && !runs_releases(app, &settings.directory);
-        let known = match self.dry_run {
-            true => Some("a random number".into()),
-            false if is_new => None,
-            // An earlier version gave it none, and what is there is its own.
-            false => store.installation()?,
+        let is_missing = !context.is_installed(app) && !runs_releases(app, &settings.directory);
+        let is_new = is_missing || other.is_some();
+        let which = match &other {
+            Some(_) => Identity::Another,
+            None => self.identity(is_missing, &store)?,
         };
-        let identity = install::identify(root, app, known, &mut plan).map_err(Failure::Runtime)?;
+        let identity = install::identify(root, app, which, &mut plan).map_err(Failure::Runtime)?;
         let nothing = format!("{app} is installed as it should be");
         show(printer, &plan, self.diff, &nothing, Some(&resolved));
         for obstacle in &obstacles {
@@ -124,41 +114,47 @@ impl InstallUnits {
         if let Some(sentence) = install::runs_as_root(settings, root) {
             printer.warn(sentence);
         }
-        if leaves {
-            let folder = settings.directory.display();
-            printer.say(format!(
-                "the app ran from its releases, and runs from {folder} again: `romuoctl deploy` ships what \
-                 lies there"
-            ));
-        }
         if let Some(manager) = &manager {
             refuse_other_ports(settings, manager).await?;
         }
+        say_whence(printer, settings, leaves, other.as_deref());
         let Some(lock) = lock else { return Ok(Exit::Done) };
+        install::apply(&lock, &plan)?;
         if leaves {
-            // No instance and no deploy is to come back to them.
-            let _alone = store.lock()?;
-            install::apply(&lock, &plan)?;
+            // No instance is to come back to them.
             for instance in store.pins()?.into_keys() {
                 store.unpin(instance)?;
             }
             store.set_current(Pin::Base)?;
-        } else {
-            install::apply(&lock, &plan)?;
         }
-        if let Some(aside) = installation::settle(&store, &identity, is_new)? {
+        if let Some(no_deploy) = &no_deploy
+            && let Some(aside) = installation::settle((&store, no_deploy), &identity, is_new)?
+        {
             printer.say(format!(
                 "releases of an earlier installation of {app} were put aside, and are not used: {}",
                 shown_path(&aside)
             ));
         }
-        drop(lock);
+        if is_new {
+            forget_rolls(app, context);
+        }
+        drop((lock, no_deploy));
 
         match manager {
             Some(manager) => self.activate(app, &plan, &manager, context, printer).await?,
             None => printer.say("systemd is not running here: the units wait for the next boot"),
         }
         Ok(Exit::Done)
+    }
+
+    /// The identity of an installation that takes the place of no other app.
+    fn identity(&self, is_new: bool, store: &Store) -> Result<Identity, Failure> {
+        Ok(match self.dry_run {
+            true => Identity::Known("a random number".into()),
+            false if is_new => Identity::Own,
+            // An earlier version gave it none, and what is there is its own.
+            false => store.installation()?.map_or(Identity::Own, Identity::Known),
+        })
     }
 
     /// Makes the running systemd know what was installed, and starts it if asked to.
@@ -170,7 +166,8 @@ impl InstallUnits {
         context: &Context,
         printer: &Printer,
     ) -> Result<(), Failure> {
-        if plan.needs_reload() {
+        // One before this may have been ended between the two.
+        if plan.needs_reload() || is_stale(app, manager).await? {
             manager.daemon_reload().await?;
         }
         let running = manager.status(&app.target()).await?.is_up();
@@ -187,59 +184,29 @@ impl InstallUnits {
     }
 }
 
-impl UninstallUnits {
-    pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
-        if !self.dry_run {
-            context.as_root("uninstall-units")?;
+/// Whether systemd has not read a unit of the app as it is by now.
+async fn is_stale(app: &AppName, manager: &Systemd) -> Result<bool, Failure> {
+    let instances = manager.names(&[&format!("{app}@*.service")]).await?;
+    let instances = instances.into_iter().map(|unit| unit.name);
+    for unit in [app.target(), app.socket(), app.roll()].into_iter().chain(instances) {
+        if manager.status(&unit).await?.files.stale {
+            return Ok(true);
         }
-        let (app, root) = (context.app()?, context.root());
-        let mut plan = install::plan_removal(root, &app, self.force)?;
-        let store = Store::new(root, &app);
-        if !self.dry_run && !plan.is_empty() {
-            // A deploy would install half of it again.
-            let _no_deploy = store.lock_if_there()?;
-            let lock = install::lock(root)?;
-            plan = install::plan_removal(root, &app, self.force)?;
-            remove(&app, context, &lock, &plan).await?;
-        }
-        // Its releases, and what it has written itself.
-        let data = store.folder().to_path_buf();
-        if self.purge && data.exists() {
-            if self.dry_run {
-                printer.say(format!("would remove what is romuo's in {}", shown_path(&data)));
-            } else {
-                store.purge(store.lock()?)?;
-            }
-        }
-        if data.exists() {
-            plan.left.push(data);
-        }
-        show(printer, &plan, false, &format!("{app} is not installed"), None);
-        for path in &plan.left {
-            printer.say(format!("left in place: {}", shown_path(path)));
-        }
-        Ok(Exit::Done)
     }
+    Ok(false)
 }
 
-/// Stops the app and removes its files.
-async fn remove(app: &AppName, context: &Context, lock: &Lock, plan: &Plan) -> Result<(), Failure> {
-    let Some(manager) = running_manager(context).await? else {
-        return Ok(install::apply(lock, plan)?);
-    };
-    lifecycle::stop(app, context.root(), &manager).await?;
-    install::apply(lock, plan)?;
-    manager.daemon_reload().await?;
-    forget(app, context);
-    Ok(manager.forget(app).await?)
-}
-
-/// Removes what its instances and rolls came to, counts of crashes among it: the next one of this name is
-/// another app. It is in memory, and goes with the next boot at the latest.
-fn forget(app: &AppName, context: &Context) {
-    let _ = std::fs::remove_dir_all(context.control_folder(app));
-    for path in [context.outcome_path(app), context.progress_path(app)] {
-        let _ = std::fs::remove_file(path);
+/// Says where the app runs from now, if that is somewhere else than before.
+fn say_whence(printer: &Printer, settings: &Settings, leaves: bool, other: Option<&Path>) {
+    let (app, folder) = (&settings.name, settings.directory.display());
+    if leaves {
+        printer.say(format!(
+            "the app ran from its releases, and runs from {folder} again: `romuoctl deploy` ships what lies there"
+        ));
+    }
+    if let Some(other) = other {
+        let from = shown_path(other.parent().unwrap_or(other));
+        printer.say(format!("{app} was installed from {from}, and is from {folder} now"));
     }
 }
 
@@ -283,7 +250,10 @@ async fn refuse_other_ports(settings: &Settings, manager: &Systemd) -> Result<()
 }
 
 /// The addresses that others listen on, and who: a sentence each. What is open already is the app's own.
-async fn taken_ports(settings: &Settings, manager: &Systemd) -> Result<Vec<String>, Failure> {
+pub(super) async fn taken_ports(
+    settings: &Settings,
+    manager: &Systemd,
+) -> Result<Vec<String>, Failure> {
     let own = manager.status(&settings.name.socket()).await?;
     if own.is_up() {
         return Ok(Vec::new());
@@ -308,7 +278,7 @@ async fn taken_ports(settings: &Settings, manager: &Systemd) -> Result<Vec<Strin
 }
 
 /// The systemd to talk to; none where it is not running (sd_booted(3)) or the root is another.
-async fn running_manager(context: &Context) -> Result<Option<Systemd>, Failure> {
+pub(super) async fn running_manager(context: &Context) -> Result<Option<Systemd>, Failure> {
     let booted = Path::new("/run/systemd/system").exists();
     if context.root() != Path::new("/") || !booted {
         return Ok(None);
@@ -343,7 +313,13 @@ async fn stop_unlinked(manager: &Systemd, app: &AppName, plan: &Plan) -> Result<
     Ok(())
 }
 
-fn show(printer: &Printer, plan: &Plan, diff: bool, empty: &str, resolved: Option<&Resolved>) {
+pub(super) fn show(
+    printer: &Printer,
+    plan: &Plan,
+    diff: bool,
+    empty: &str,
+    resolved: Option<&Resolved>,
+) {
     #[derive(serde::Serialize)]
     struct Shown<'a> {
         changes: Vec<String>,

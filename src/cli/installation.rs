@@ -16,20 +16,40 @@ const CURRENT: &str = "current";
 /// How far above such a release it lies at the most: `releases/ID` has it beside `releases`.
 const DEPTH: usize = 2;
 
-/// Refuses a `romuo.toml` of another folder than that which the installed app of this name is of, as long as that
-/// one is there.
+/// The `romuo.toml` of which the installed app of this name is, where that is another one than `file`.
+pub(super) fn other(
+    app: &AppName,
+    file: &Path,
+    context: &Context,
+) -> Result<Option<PathBuf>, Failure> {
+    let Some(installed) = source(app, context)? else { return Ok(None) };
+    let (there, own) = (below(&installed, context), below(&install::config_path(app), context));
+    let is_same = |path: &Path| path == file || (real(path).is_some() && real(path) == real(file));
+    Ok((!is_same(&there) && !is_same(&own)).then_some(installed))
+}
+
+/// Refuses such a file as long as the other one is there.
 pub(super) fn refuse_other(app: &AppName, file: &Path, context: &Context) -> Result<(), Failure> {
-    let Some(installed) = source(app, context)? else { return Ok(()) };
-    // As the machine below a root has it.
-    let there = install::below(context.root(), &installed);
-    let (Ok(one), Ok(other)) = (fs::canonicalize(&there), fs::canonicalize(file)) else {
-        return Ok(());
-    };
-    let own = install::below(context.root(), &install::config_path(app));
-    if one == other || fs::canonicalize(own).is_ok_and(|own| own == other) {
-        return Ok(());
+    match other(app, file, context)? {
+        Some(installed) if below(&installed, context).exists() => {
+            let here = file.to_path_buf();
+            Err(Failure::OtherFolder { app: app.clone(), installed, here })
+        }
+        _ => Ok(()),
     }
-    Err(Failure::OtherFolder { app: app.clone(), installed, here: file.to_path_buf() })
+}
+
+/// Refuses to do something with the installed app where it was named only by a `romuo.toml` of another folder, as
+/// that of a copy.
+pub(super) fn refuse_elsewhere(context: &Context) -> Result<(), Failure> {
+    let Some(file) = context.source() else { return Ok(()) };
+    let file = std::path::absolute(file).map_err(Failure::Runtime)?;
+    refuse_other(&context.app()?, &file, context)
+}
+
+/// A path of the machine below the root.
+fn below(path: &Path, context: &Context) -> PathBuf {
+    install::below(context.root(), path)
 }
 
 /// Refuses a folder that is only what a link beside it leads to at the moment, as tools that deploy by such a link
@@ -81,22 +101,18 @@ pub(super) fn releases(app: &AppName, context: &Context) -> Result<(Store, Deplo
 }
 
 /// An app was installed with this identity: what an installation before it has left is put aside; where that is
-/// now. `is_new`: there was none of that name.
+/// now. `is_new`: there was none of that name, or one of another folder.
 pub(super) fn settle(
-    store: &Store,
+    (store, lock): (&Store, &DeployLock),
     identity: &str,
     is_new: bool,
 ) -> Result<Option<PathBuf>, ReleaseError> {
-    if !store.folder().exists() {
-        return Ok(None);
-    }
-    let lock = store.lock()?;
     let found = store.installation()?;
     if found.as_deref() == Some(identity) {
         return Ok(None);
     }
     let is_another = is_new || found.is_some();
-    let aside = if is_another { store.set_aside(&lock)? } else { None };
-    store.belong_to(&lock, identity)?;
+    let aside = if is_another { store.set_aside(lock)? } else { None };
+    store.belong_to(lock, identity)?;
     Ok(aside)
 }

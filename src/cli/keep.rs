@@ -21,7 +21,7 @@ use crate::config::Settings;
 use crate::install;
 use crate::manager::{ServiceManager as _, Systemd};
 use crate::release::{
-    DeployLock, Entry, ReleaseId, Source, Store, Verdict, runs_releases, size, touched_since,
+    Comes, DeployLock, Entry, ReleaseId, Source, Store, Verdict, runs_releases, size, touched_since,
 };
 use crate::ship::Checkout;
 use crate::unit::AppName;
@@ -77,9 +77,24 @@ pub(super) fn judge(
     app: &AppName,
     context: &Context,
 ) -> Result<(), Failure> {
-    let verdict = if is_well { Verdict::Serving } else { Verdict::Failed };
-    let reason = (!is_well).then_some("the app did not start");
-    Ok(Store::new(context.root(), app).history().judge(kept, verdict, reason, None)?)
+    let history = Store::new(context.root(), app).history();
+    let said = if is_well {
+        history.serves(kept, Comes::Next, None)
+    } else {
+        history.judge(kept, Verdict::Failed, Some("the app did not start"), None)
+    };
+    Ok(said?)
+}
+
+/// The app was started: a release that was shipped while it was stopped has served from now on.
+pub(super) fn serves(app: &AppName, context: &Context) -> Result<(), Failure> {
+    let store = Store::new(context.root(), app);
+    let Some(current) = store.current()?.filter(|_| geteuid().is_root()) else { return Ok(()) };
+    let history = store.history();
+    if matches!(history.verdict(&current)?, Some(Verdict::Staged | Verdict::Failed)) {
+        history.serves(&current, Comes::Next, None)?;
+    }
+    Ok(())
 }
 
 /// What an app has served so far, which is about to be deployed for the first time; none: it runs releases
@@ -100,6 +115,14 @@ pub(super) async fn served(
     let Some(since) = began(app, context, manager).await? else {
         return Ok(kept.map(|entry| entry.id));
     };
+    let identity = install::below(context.root(), &install::identity_path(app));
+    if fs::metadata(identity).and_then(|it| it.modified()).is_ok_and(|given| given > since) {
+        printer.warn(format!(
+            "{app} still serves what was installed from another folder before: from this release there is no way back"
+        ));
+        return Ok(None);
+    }
+    let waiting = Waiting::begin(printer, "keeping what serves, for a way back");
     // A file of a site is read when somebody asks for it.
     let is_live = installed.site.is_some();
     let checkout = as_served(home);
@@ -114,9 +137,10 @@ pub(super) async fn served(
     if is_live || is_as(since)? {
         let id = store.next_id(None)?;
         staging.stage(&id, &rules, store, lock)?;
-        store.history().judge(&id, Verdict::Serving, None, None)?;
+        store.history().serves(&id, Comes::Next, None)?;
         return Ok(Some(id));
     }
+    drop(waiting);
     let home = home.display();
     if let Some(entry) = kept {
         let at = entry.staged_at.strftime("%Y-%m-%d %H:%M UTC");

@@ -7,15 +7,17 @@ use futures_util::future::try_join_all;
 
 use super::context::Context;
 use super::error::{Exit, Failure};
+use super::installation::refuse_elsewhere;
 use super::keep;
 use super::manual::apps;
 use super::output::Printer;
 use super::survey::Survey;
 use super::target::{OneApp, Word, each, split};
+use super::waiting::Waiting;
 use crate::config::{self, Settings};
 use crate::install::Ports;
 use crate::journal::{self, Hints, Network};
-use crate::manager::{ServiceManager, Systemd, UnitStatus, Verb};
+use crate::manager::{ManagerError, ServiceManager, Systemd, UnitStatus, Verb};
 use crate::text;
 use crate::unit::{AppName, InstanceId, UnitName};
 
@@ -49,7 +51,7 @@ pub(super) struct Restart {
 impl Start {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("start")?;
-        let apps = context.naming(self.target.app).acted_on()?;
+        let apps = acted_on(&context.naming(self.target.app))?;
         each(apps, printer, async |app| start(app, context, printer).await).await
     }
 }
@@ -72,14 +74,19 @@ pub(super) async fn start(
             None
         })
     };
+    let waiting = Waiting::begin(printer, &format!("starting {app}"));
     let restarts = errored.map(async |(_, unit)| manager.run(Verb::Restart, &unit.name).await);
     manager.run(Verb::Start, &app.target()).await?;
     try_join_all(restarts).await?;
     let started = expect_all_up(app, context.root(), &manager).await;
+    drop(waiting);
     if let Some(kept) = kept {
         keep::judge(&kept, started.is_ok(), app, context)?;
     }
     let survey = started?;
+    if let Err(error) = keep::serves(app, context) {
+        printer.warn(error);
+    }
     let (count, listen) = (survey.instances.len(), survey.socket.listen.join(", "));
     printer.say(format!("started {app}: {count} instances serve on {listen}"));
     Ok(Exit::Done)
@@ -88,11 +95,11 @@ pub(super) async fn start(
 impl Stop {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("stop")?;
-        let apps = context.naming(self.target.app).acted_on()?;
+        let apps = acted_on(&context.naming(self.target.app))?;
         let manager = Systemd::connect().await?;
         each(apps, printer, async |app| {
             let had = Ports::read(context.root(), app).is_ok_and(|ports| !ports.more.is_empty());
-            stop(app, context.root(), &manager).await?;
+            stop(app, context.root(), &manager, printer).await?;
             if had {
                 // They have removed their files.
                 manager.daemon_reload().await?;
@@ -104,19 +111,31 @@ impl Stop {
     }
 }
 
-/// Stops the app and waits until its port is closed.
+/// The apps to do something with: those of a romuo.toml only if they are installed from it.
+pub(super) fn acted_on(context: &Context) -> Result<Vec<AppName>, Failure> {
+    refuse_elsewhere(context)?;
+    context.acted_on()
+}
+
+/// Stops the app and waits until its port is closed. A unit that is missing, as after an install that was cut off,
+/// is none to stop.
 pub(super) async fn stop(
     app: &AppName,
     root: &Path,
     manager: &impl ServiceManager,
+    printer: &Printer,
 ) -> Result<(), Failure> {
+    let _waiting = Waiting::begin(printer, &format!("stopping {app}"));
+    let stop = async |unit: UnitName| match manager.run(Verb::Stop, &unit).await {
+        Ok(_) | Err(ManagerError::NoSuchUnit { .. }) => Ok(()),
+        Err(error) => Err(error),
+    };
     // The target's job is done before its instances have drained, and the socket, which then nobody
     // needs, follows by itself a moment later. Asking for each makes this command wait for it.
     let survey = Survey::take(app, root, manager).await?;
-    let instances = survey.instances.iter().map(|(id, _)| app.instance(*id));
-    manager.run(Verb::Stop, &app.target()).await?;
-    try_join_all(instances.map(async |unit| manager.run(Verb::Stop, &unit).await)).await?;
-    manager.run(Verb::Stop, &app.socket()).await?;
+    stop(app.target()).await?;
+    try_join_all(survey.instances.iter().map(|(id, _)| stop(app.instance(*id)))).await?;
+    stop(app.socket()).await?;
     let after = Survey::take(app, root, manager).await?;
     let units = after.instances.iter().map(|(_, unit)| unit).chain([&after.socket]);
     match units.into_iter().find(|unit| unit.is_up()) {
@@ -132,8 +151,9 @@ impl Restart {
         let context = &context.naming(app);
         let manager = Systemd::connect().await?;
         let Some(id) = instance else {
-            let apps = context.acted_on()?;
+            let apps = acted_on(context)?;
             return each(apps, printer, async |app| {
+                let _waiting = Waiting::begin(printer, &format!("restarting {app}"));
                 manager.run(Verb::Restart, &app.target()).await?;
                 let survey = expect_all_up(app, context.root(), &manager).await?;
                 printer.say(format!("restarted {app}: {} instances serve", survey.instances.len()));
@@ -141,10 +161,12 @@ impl Restart {
             })
             .await;
         };
+        refuse_elsewhere(context)?;
         let app = context.installed_app()?;
         let there = Survey::take(&app, context.root(), &manager).await?;
         there.expect(id)?;
         let unit = app.instance(id);
+        let _waiting = Waiting::begin(printer, &format!("restarting {unit}"));
         manager.run(Verb::Restart, &unit).await?;
         expect_up([&manager.status(&unit).await?].into_iter()).await?;
         printer.say(format!("restarted {unit}"));

@@ -35,6 +35,7 @@ mod state;
 mod status;
 mod survey;
 mod target;
+mod uninstall;
 mod waiting;
 
 use std::ffi::OsString;
@@ -104,7 +105,7 @@ enum Verb {
     /// Render, check and write the units of the app, and enable it
     InstallUnits(install::InstallUnits),
     /// Stop the app and remove exactly what was installed
-    UninstallUnits(install::UninstallUnits),
+    UninstallUnits(uninstall::UninstallUnits),
     /// Start the app
     Start(lifecycle::Start),
     /// Stop the app; its port closes

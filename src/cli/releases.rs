@@ -27,6 +27,9 @@ impl Releases {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         let app = context.app()?;
         let store = Store::new(context.root(), &app);
+        if store.history().entries()?.is_empty() {
+            context.installed_app()?;
+        }
         let mut runs: BTreeMap<InstanceId, String> = BTreeMap::new();
         for (id, pin) in store.pins()? {
             runs.insert(id, pin.into());

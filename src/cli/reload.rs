@@ -9,9 +9,9 @@ use tokio::time::sleep;
 
 use super::alone::{self, LOOK_EVERY};
 use super::context::Context;
-use super::edited::{self, edited};
+use super::edited::Edited;
 use super::error::{Exit, Failure};
-use super::lifecycle::LastLines;
+use super::lifecycle::{LastLines, acted_on};
 use super::output::{Format, Printer};
 use super::roll::back;
 use super::target::{OneApp, each};
@@ -41,7 +41,7 @@ pub(super) struct Reload {
 impl Reload {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("reload")?;
-        let apps = context.naming(self.target.app.clone()).acted_on()?;
+        let apps = acted_on(&context.naming(self.target.app.clone()))?;
         let manager = Systemd::connect().await?;
         each(apps, printer, async |app| self.one(app, context, &manager, printer).await).await
     }
@@ -56,15 +56,16 @@ impl Reload {
         if self.cancel {
             return cancel(context, app, manager, printer).await;
         }
-        match edited(app, context.root()) {
-            Some(path) if self.install => {
-                let said = format!("installed what {} says now", path.display());
-                edited::install(path, context, printer).await?;
+        match Edited::find(app, context) {
+            Some(edited) if self.install => {
+                let said = format!("installed what {} says now", edited.path.display());
+                edited.install(context, printer).await?;
                 printer.say(said);
             }
-            Some(path) => printer.warn(format!(
-                "{}, and a reload alone does not bring that in: `romuoctl reload --install` does",
-                edited::sentence(&path)
+            Some(edited) => printer.warn(format!(
+                "{}, and a reload alone does not change that: {}",
+                edited.sentence(),
+                edited.remedy()
             )),
             None => {}
         }

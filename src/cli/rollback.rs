@@ -6,12 +6,13 @@ use super::error::{Exit, Failure};
 use super::output::{Format, Printer};
 use super::ports;
 use super::reload;
+use super::scale;
 use super::status::Status;
 use super::{installation, keep};
 use crate::clock::BootTime;
 use crate::config;
 use crate::manager::Systemd;
-use crate::release::{Entry, Pin, Purpose, ReleaseError, ReleaseId, Request, Store, Verdict};
+use crate::release::{Pin, Purpose, ReleaseId, Request, Store};
 use crate::unit::AppName;
 
 #[derive(Debug, clap::Args)]
@@ -26,6 +27,7 @@ impl Rollback {
     pub(super) async fn run(self, context: &Context, printer: &Printer) -> Result<Exit, Failure> {
         context.running("rollback")?;
         context.as_root("rollback")?;
+        installation::refuse_elsewhere(context)?;
         let app = context.app()?;
         if !context.is_installed(&app) {
             return Err(Failure::NotInstalled { app });
@@ -37,6 +39,7 @@ impl Rollback {
         };
         let manager = Systemd::connect().await?;
         let settings = config::load(&store.config_path(&to))?;
+        let before = context.installed(&app)?.instances;
         let change = ports::foresee(&settings, context, &manager).await?;
         for sentence in ports::sentences(&change) {
             printer.tell(format!("the roll {sentence}"));
@@ -47,10 +50,14 @@ impl Rollback {
         drop(lock);
         let Brought::Rolled(outcome) = brought else {
             let to = &wish.to;
+            scale::follow(&settings, before, context, printer).await;
             printer.say(format!("the app is stopped: `romuoctl start` starts it with {to}"));
             return Ok(Exit::Done);
         };
         ports::sweep(&outcome);
+        if outcome.is_done() {
+            scale::follow(&settings, before, context, printer).await;
+        }
         if printer.format == Format::Json {
             printer.answer(&outcome, "");
         }
@@ -90,18 +97,12 @@ fn named(name: &str, app: &AppName, store: &Store) -> Result<Pin, Failure> {
 /// is what came out well last.
 fn before(app: &AppName, store: &Store, context: &Context) -> Result<Pin, Failure> {
     let none = || Failure::NoRelease { app: app.clone() };
-    let Some(current) = store.current()? else { return Err(none()) };
-    let current = Pin::Release(current);
+    let Some(release) = store.current()? else { return Err(none()) };
+    let current = Pin::Release(release.clone());
     let is_under_way = Request::read(&Request::path(context.root(), app))?.is_some();
     if is_under_way || store.pins()?.values().any(|pin| *pin != current) {
         return Ok(current);
     }
-    let there = store.releases()?;
-    let served = |entry: &Entry| {
-        let is_it = Pin::from(&entry.id) == current;
-        entry.verdict == Verdict::Replaced && !is_it && there.contains(&entry.id)
-    };
-    let entries: Result<Vec<Entry>, ReleaseError> = store.history().entries();
-    let served = entries?.into_iter().rev().find(served);
-    served.map(|entry| Pin::Release(entry.id)).ok_or_else(none)
+    let served = store.history().before(&release, &store.releases()?)?;
+    served.map(Pin::Release).ok_or_else(none)
 }

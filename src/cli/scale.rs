@@ -1,17 +1,18 @@
 //! `romuoctl scale`: more or fewer instances, for good.
 
-use std::num::NonZeroU16;
-
 use clap_complete::engine::ArgValueCandidates;
 use serde::Serialize;
 
 use super::alone;
 use super::context::Context;
 use super::error::{Exit, Failure};
+use super::install::cpus;
+use super::installation::refuse_elsewhere;
 use super::manual::apps;
 use super::output::{Printer, listed};
 use super::scaling::{Interrupts, Work, count, installing};
 use super::target::{Word, split};
+use crate::config::{Instances, Settings};
 use crate::install::{self, PlanError, Wish};
 use crate::manager::{ManagerError, ServiceManager, Systemd};
 use crate::unit::{AppName, InstanceId};
@@ -35,23 +36,31 @@ impl Scale {
             sentence: "it was not said how many instances there are to be".into(),
             help: "for example `romuoctl scale 4` or `romuoctl scale +1`",
         })?;
-        let app = &context.naming(app).installed_app()?;
+        let context = &context.naming(app);
+        refuse_elsewhere(context)?;
+        let app = &context.installed_app()?;
         let (scale, runs) = scale(wish, app, self.no_wait, context, printer).await?;
         answer(printer, app, &scale, runs);
         Ok(Exit::Done)
     }
 }
 
-/// So many instances from now on.
-pub(super) async fn to(
-    count: NonZeroU16,
-    app: &AppName,
+/// Another release serves: as many instances as its settings ask for from now on, where those of `before` have
+/// asked for another number. Nothing of it can take the release back.
+pub(super) async fn follow(
+    settings: &Settings,
+    before: Instances,
     context: &Context,
     printer: &Printer,
-) -> Result<(), Failure> {
-    let (scale, runs) = scale(Wish::Exactly(count), app, false, context, printer).await?;
-    printer.tell(said(app, &scale, runs));
-    Ok(())
+) {
+    let (wished, app) = (settings.instances.count(cpus()), &settings.name);
+    if wished == before.count(cpus()) {
+        return;
+    }
+    match scale(Wish::Exactly(wished), app, false, context, printer).await {
+        Ok((scale, runs)) => printer.tell(said(app, &scale, runs)),
+        Err(error) => printer.warn(format!("the number of instances is as it was: {error}")),
+    }
 }
 
 /// What was done, and whether the app runs.

@@ -66,6 +66,7 @@ impl<'a> Staging<'a> {
             verdict: Verdict::Staged,
             reason: None,
             duration_ms: None,
+            serving_since: None,
         })?;
         Ok(staged)
     }

@@ -1,7 +1,6 @@
 //! `romuoctl status`: the app and its instances.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -9,7 +8,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::context::Context;
-use super::edited::{self, edited};
+use super::edited::Edited;
 use super::error::{Exit, Failure};
 use super::hints::{self, Explained};
 use super::output::Printer;
@@ -89,7 +88,7 @@ pub(super) struct AppStatus {
     pub(super) listen: Vec<String>,
     pub(super) release: Option<String>,
     /// The `romuo.toml` that says something else by now than what is installed.
-    edited: Option<PathBuf>,
+    edited: Option<Edited>,
     /// What the last roll came to, or how far the one under way is; none: nothing that still matters.
     roll: Option<String>,
     pub(super) instances: Vec<Instance>,
@@ -138,7 +137,7 @@ impl AppStatus {
         let health = survey.health(context).await;
         let hints = hints::explain(&survey, &health).await;
         let roll = Rolling::look(&survey, context);
-        let edited = edited(app, context.root());
+        let edited = Edited::find(app, context);
         let mut status = Self { edited, ..Self::new(&survey, &health, roll, hints, monotonic()) };
         if status.state == AppState::Online && failure_has_passed(&survey, context) {
             status.roll = None;
@@ -213,9 +212,8 @@ impl fmt::Display for AppStatus {
         if let Some(roll) = &self.roll {
             write!(f, "\nlast roll: {}", shown(roll))?;
         }
-        if let Some(path) = &self.edited {
-            let sentence = edited::sentence(path);
-            write!(f, "\n{}; `romuoctl reload --install` brings it in", shown(&sentence))?;
+        if let Some(edited) = &self.edited {
+            write!(f, "\n{}; {}", shown(&edited.sentence()), edited.remedy())?;
         }
         if self.instances.is_empty() {
             return f.write_str("\nno instances; `romuoctl install-units` enables them");

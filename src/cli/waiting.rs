@@ -1,12 +1,12 @@
 //! What is waited for, so that nothing waits in silence: a spinner on a terminal, lines elsewhere.
 
 use std::io::IsTerminal as _;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, interval_at};
 
 use super::output::Printer;
 
@@ -20,8 +20,9 @@ const AGAIN: Duration = Duration::from_secs(10);
 pub(super) enum Waiting {
     /// On a terminal.
     Spinner(ProgressBar),
-    /// Elsewhere: what was said last, and who says it again.
-    Lines { printer: Printer, last: Arc<Mutex<String>>, again: JoinHandle<()> },
+    /// Elsewhere: what was said last, and what ends the thread that says it again. It is one of its own, since what
+    /// is waited for may be a copy that lets nothing else run in this one.
+    Lines { printer: Printer, last: Arc<Mutex<String>>, _again: Sender<()> },
     /// Nobody wants to know.
     Silent,
 }
@@ -41,15 +42,14 @@ impl Waiting {
         let last = Arc::new(Mutex::new(what.to_owned()));
         let (begun, told, still) = (Instant::now(), Arc::clone(&last), printer.clone());
         printer.tell(what);
-        let again = tokio::spawn(async move {
-            let mut ticks = interval_at(begun + AGAIN, AGAIN);
-            loop {
-                ticks.tick().await;
+        let (again, ended) = channel();
+        thread::spawn(move || {
+            while ended.recv_timeout(AGAIN) == Err(RecvTimeoutError::Timeout) {
                 let what = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 still.tell(format!("still, after {} s: {what}", begun.elapsed().as_secs()));
             }
         });
-        Self::Lines { printer: printer.clone(), last, again }
+        Self::Lines { printer: printer.clone(), last, _again: again }
     }
 
     /// It is waited for something else by now.
@@ -70,10 +70,8 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        match self {
-            Self::Spinner(spinner) => spinner.finish_and_clear(),
-            Self::Lines { again, .. } => again.abort(),
-            Self::Silent => {}
+        if let Self::Spinner(spinner) = self {
+            spinner.finish_and_clear();
         }
     }
 }

@@ -22,22 +22,42 @@ pub fn identity(root: &Path, app: &AppName) -> Option<String> {
     Some(stamp::body(std::str::from_utf8(&bytes).ok()?)?.trim().to_owned())
 }
 
-/// Has the plan of an installation give it an identity, where there is none: `known`, else a new one.
+/// Which identity an installation gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// That which is there, else a new one.
+    Own,
+    /// That which is there, else this one.
+    Known(String),
+    /// A new one: what is there is that of another app.
+    Another,
+}
+
+/// Has the plan of an installation give it an identity, before anything else: an installation that is cut off
+/// behind it takes nothing of another one for its own.
 ///
 /// # Errors
 /// Where the kernel has no random numbers.
 pub fn identify(
     root: &Path,
     app: &AppName,
-    known: Option<String>,
+    which: Identity,
     plan: &mut Plan,
 ) -> io::Result<String> {
-    if let Some(identity) = identity(root, app) {
-        return Ok(identity);
-    }
-    let identity = known.map_or_else(new, Ok)?;
+    let there = identity(root, app);
+    let identity = match (&there, which) {
+        (Some(there), Identity::Own | Identity::Known(_)) => return Ok(there.clone()),
+        (None, Identity::Known(known)) => known,
+        (None, Identity::Own) | (_, Identity::Another) => new()?,
+    };
     let (path, text) = (identity_path(app), stamp::identity(app, &identity));
-    plan.changes.push(Change::Create { path, text, mode: UNIT_MODE });
+    let change = match there {
+        None => Change::Create { path, text, mode: UNIT_MODE },
+        Some(there) => {
+            Change::Update { path, old: stamp::identity(app, &there), text, mode: UNIT_MODE }
+        }
+    };
+    plan.changes.insert(0, change);
     Ok(identity)
 }
 
@@ -57,18 +77,41 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (root, app) = (root.path(), "shop".parse().unwrap());
         let mut plan = Plan::default();
-        let first = identify(root, &app, None, &mut plan).unwrap();
+        let first = identify(root, &app, Identity::Own, &mut plan).unwrap();
         assert_eq!(identity(root, &app), None, "it is only planned");
         apply(&lock(root).unwrap(), &plan).unwrap();
         assert_eq!(identity(root, &app), Some(first.clone()));
-        let mut again = Plan::default();
-        assert_eq!(identify(root, &app, None, &mut again).unwrap(), first);
-        assert!(again.is_empty());
+        for which in [Identity::Own, Identity::Known("a".into())] {
+            let mut again = Plan::default();
+            assert_eq!(identify(root, &app, which, &mut again).unwrap(), first);
+            assert!(again.is_empty());
+        }
+        let mut taken = Plan::default();
+        let second = identify(root, &app, Identity::Another, &mut taken).unwrap();
+        assert_ne!(second, first);
+        apply(&lock(root).unwrap(), &taken).unwrap();
+        assert_eq!(identity(root, &app), Some(second.clone()));
 
         let removal = plan_removal(root, &app, false).unwrap();
         apply(&lock(root).unwrap(), &removal).unwrap();
         assert_eq!(identity(root, &app), None);
-        assert_ne!(identify(root, &app, None, &mut plan).unwrap(), first);
-        assert_eq!(identify(root, &app, Some("a".into()), &mut plan).unwrap(), "a");
+        assert_ne!(identify(root, &app, Identity::Own, &mut plan).unwrap(), second);
+        let known = Identity::Known("a".into());
+        assert_eq!(identify(root, &app, known, &mut plan).unwrap(), "a");
+    }
+
+    #[test]
+    fn it_is_the_first_that_comes_and_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let (root, app) = (root.path(), "shop".parse().unwrap());
+        let other = Change::Link { path: "/a".into(), target: "/b".into() };
+        let mut plan = Plan { changes: vec![other], ..Plan::default() };
+        identify(root, &app, Identity::Own, &mut plan).unwrap();
+        assert_eq!(plan.changes[0].path(), identity_path(&app));
+        plan.changes.truncate(1);
+        apply(&lock(root).unwrap(), &plan).unwrap();
+        // What is left of one that was cut off is no installation's.
+        let removal = plan_removal(root, &app, false).unwrap();
+        assert_eq!(removal.changes[0].path(), identity_path(&app));
     }
 }

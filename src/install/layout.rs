@@ -32,7 +32,8 @@ pub(super) fn environment_path(app: &AppName) -> PathBuf {
 }
 
 /// The identity of an installed app.
-pub(super) fn identity_path(app: &AppName) -> PathBuf {
+#[must_use]
+pub fn identity_path(app: &AppName) -> PathBuf {
     Path::new(CONFIG_FOLDER).join(format!("{app}.id"))
 }
 

@@ -198,6 +198,8 @@ pub fn plan(root: &Path, install: &Install<'_>) -> Result<Plan, PlanError> {
 /// given.
 pub fn plan_removal(root: &Path, app: &AppName, force: bool) -> Result<Plan, PlanError> {
     let mut planner = Planner::new(root, force);
+    // First of all: what is left of a removal that is cut off has none, and takes that of its releases again.
+    planner.remove(&identity_path(app))?;
     planner.unlink(&boot_link(app), &unit_path(&app.target()))?;
     for id in installed_instances(root, app)? {
         planner.unlink(&instance_link(app, id), &unit_path(&app.template()))?;
@@ -207,7 +209,6 @@ pub fn plan_removal(root: &Path, app: &AppName, force: bool) -> Result<Plan, Pla
     }
     planner.remove(&config_path(app))?;
     planner.remove(&environment_path(app))?;
-    planner.remove(&identity_path(app))?;
     for folder in [wants_folder(app), CONFIG_FOLDER.into()] {
         planner.remove_folder(folder)?;
     }

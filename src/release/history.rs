@@ -23,6 +23,9 @@ const VERSION: u32 = 1;
 /// How many entries are kept, the newest: a few years of daily deploys, and still a small file.
 const ENTRIES_MAX: usize = 1000;
 
+/// Why a release that served does so no more where somebody went back behind it.
+const BY_HAND: &str = "by hand";
+
 /// Mode of the file: everybody may see what runs.
 const MODE: u32 = 0o644;
 
@@ -33,9 +36,9 @@ const MODE: u32 = 0o644;
 pub enum Verdict {
     /// It is there, and no instance has run it yet.
     Staged,
-    /// It came out of a deploy well, and no other has since.
+    /// Instances serve with it, or did when the app was stopped.
     Serving,
-    /// It did so, and another one came after it.
+    /// It has served, and another one came after it.
     Replaced,
     /// No instance came up with it, or it was stopped before one did.
     Failed,
@@ -133,6 +136,32 @@ pub struct Entry {
     pub reason: Option<String>,
     /// How long its deploy took, in milliseconds; none: it is not over.
     pub duration_ms: Option<u64>,
+    /// Since when it has served, the last time that it came to; none: it never did, or an older romuo did not
+    /// say.
+    #[serde(default)]
+    pub serving_since: Option<Timestamp>,
+}
+
+impl Entry {
+    /// Whether it serves, or did until another came after it: what was left by a rollback does not count.
+    #[must_use]
+    pub fn has_served(&self) -> bool {
+        matches!(self.verdict, Verdict::Serving | Verdict::Replaced)
+    }
+
+    /// By which those that have served follow each other.
+    fn came(&self) -> Timestamp {
+        self.serving_since.unwrap_or(self.staged_at)
+    }
+}
+
+/// How a release comes to serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comes {
+    /// After all that have served.
+    Next,
+    /// By a rollback. Where it has served before, all that came after it are left.
+    Back,
 }
 
 /// The file.
@@ -190,8 +219,7 @@ impl History {
         })
     }
 
-    /// Says what came of a release, and how long its deploy took; none: as was said before. When one is
-    /// serving, the one that was is replaced.
+    /// Says what came of a release that does not serve, and how long its deploy took; none: as was said before.
     ///
     /// # Errors
     /// Where the history does not know it; else as [`add`](Self::add).
@@ -202,18 +230,42 @@ impl History {
         reason: Option<&str>,
         duration: Option<Duration>,
     ) -> Result<(), ReleaseError> {
-        let milliseconds =
-            duration.map(|duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
         self.change(|entries| {
-            if !entries.iter().any(|entry| entry.id == *id) {
-                return Err(ReleaseError::NotInHistory { id: id.clone(), path: self.path.clone() });
-            }
-            for entry in entries {
-                if entry.id == *id {
-                    entry.verdict = verdict;
-                    entry.reason = reason.map(str::to_owned);
-                    entry.duration_ms = milliseconds.or(entry.duration_ms);
-                } else if verdict == Verdict::Serving && entry.verdict == Verdict::Serving {
+            let entry = self.entry(entries, id)?;
+            entry.verdict = verdict;
+            entry.reason = reason.map(str::to_owned);
+            entry.duration_ms = milliseconds(duration).or(entry.duration_ms);
+            Ok(())
+        })
+    }
+
+    /// Says that a release serves now, and how long its deploy took; none: as was said before.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge).
+    pub fn serves(
+        &self,
+        id: &ReleaseId,
+        comes: Comes,
+        duration: Option<Duration>,
+    ) -> Result<(), ReleaseError> {
+        self.change(|entries| {
+            // Later than all others, also where the clock was set back.
+            let last = entries.iter().map(Entry::came).max().unwrap_or(Timestamp::MIN);
+            let after = last.checked_add(Duration::from_nanos(1)).unwrap_or(last);
+            let entry = self.entry(entries, id)?;
+            let since = match comes {
+                Comes::Back if entry.has_served() => entry.came(),
+                Comes::Back | Comes::Next => Timestamp::now().max(after),
+            };
+            entry.verdict = Verdict::Serving;
+            entry.reason = None;
+            entry.duration_ms = milliseconds(duration).or(entry.duration_ms);
+            entry.serving_since = Some(since);
+            for entry in entries.iter_mut().filter(|it| it.has_served() && it.id != *id) {
+                if entry.came() > since {
+                    (entry.verdict, entry.reason) = (Verdict::RolledBack, Some(BY_HAND.into()));
+                } else {
                     entry.verdict = Verdict::Replaced;
                 }
             }
@@ -221,12 +273,48 @@ impl History {
         })
     }
 
-    /// Says of whatever else than `id` is still [`Staged`](Verdict::Staged) that its deploy was cut off.
+    /// What served before `current` and is still `there`; none: nothing did.
+    ///
+    /// # Errors
+    /// As [`entries`](Self::entries).
+    pub fn before(
+        &self,
+        current: &ReleaseId,
+        there: &[ReleaseId],
+    ) -> Result<Option<ReleaseId>, ReleaseError> {
+        let is_it = |it: &Entry| it.has_served() && it.id != *current && there.contains(&it.id);
+        let served = self.entries()?.into_iter().filter(is_it);
+        Ok(served.max_by_key(Entry::came).map(|entry| entry.id))
+    }
+
+    /// What is said of a release; none: nothing.
+    ///
+    /// # Errors
+    /// As [`entries`](Self::entries).
+    pub fn verdict(&self, id: &ReleaseId) -> Result<Option<Verdict>, ReleaseError> {
+        let found = self.entries()?.into_iter().find(|entry| entry.id == *id);
+        Ok(found.map(|entry| entry.verdict))
+    }
+
+    fn entry<'a>(
+        &self,
+        entries: &'a mut [Entry],
+        id: &ReleaseId,
+    ) -> Result<&'a mut Entry, ReleaseError> {
+        let missing = || ReleaseError::NotInHistory { id: id.clone(), path: self.path.clone() };
+        entries.iter_mut().find(|entry| entry.id == *id).ok_or_else(missing)
+    }
+
+    /// Says of whatever else than `current` is still [`Staged`](Verdict::Staged) that its deploy was cut off.
     ///
     /// # Errors
     /// As [`add`](Self::add).
-    pub fn give_up_staged(&self, _lock: &DeployLock, id: &ReleaseId) -> Result<(), ReleaseError> {
-        let is_left = |entry: &Entry| entry.verdict == Verdict::Staged && entry.id != *id;
+    pub fn give_up_staged(
+        &self,
+        _lock: &DeployLock,
+        current: &ReleaseId,
+    ) -> Result<(), ReleaseError> {
+        let is_left = |entry: &Entry| entry.verdict == Verdict::Staged && entry.id != *current;
         if !self.entries()?.iter().any(is_left) {
             return Ok(());
         }
@@ -263,4 +351,8 @@ impl History {
         lock.say("writing the history");
         Ok(lock)
     }
+}
+
+fn milliseconds(duration: Option<Duration>) -> Option<u64> {
+    duration.map(|duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

@@ -49,7 +49,7 @@ mod warning;
 
 pub use additions::{AddedFile, Additions};
 pub use error::ReleaseError;
-pub use history::{Entry, History, Source, Verdict};
+pub use history::{Comes, Entry, History, Source, Verdict};
 pub use id::{Commit, ReleaseId};
 pub use lock::DeployLock;
 pub use look::{size, touched_since};

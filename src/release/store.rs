@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::error::ReleaseError;
 use super::folders;
-use super::history::{History, Verdict};
+use super::history::{Entry, History};
 use super::id::{Commit, ReleaseId};
 use super::lock::DeployLock;
 use crate::unit::AppName;
@@ -196,10 +196,12 @@ impl Store {
         used.extend(self.current()?);
         let mut old = self.releases()?;
         let keep = keep.get() as usize;
-        let served = self.history().entries()?.into_iter().rev().filter(|entry| {
-            let has_served = matches!(entry.verdict, Verdict::Serving | Verdict::Replaced);
-            has_served && old.contains(&entry.id)
-        });
+        let served = self
+            .history()
+            .entries()?
+            .into_iter()
+            .rev()
+            .filter(|entry: &Entry| entry.has_served() && old.contains(&entry.id));
         used.extend(served.take(keep).map(|entry| entry.id));
         old.truncate(old.len().saturating_sub(keep));
         old.retain(|id| !used.contains(id));

@@ -50,6 +50,13 @@ fn another_folder_of_the_same_name_is_refused_with_both() {
             assert!(said.contains(part), "{said}");
         }
     }
+    // Nothing else is done to it from there, either.
+    for verb in ["stop", "restart", "reload", "rollback", "uninstall-units"] {
+        let said = one_line(&other(&[verb]).exits(2).stderr);
+        assert!(said.contains("`--app romuo` means that one"), "{verb}: {said}");
+    }
+    other(&["scale", "3"]).exits(2);
+    assert_eq!(machine.status()["state"], "online");
     other(&["install-units", "--force"]).ok();
     // A folder that is gone was moved.
     machine.run(&["mv", "/srv/other", "/srv/third"]).ok();

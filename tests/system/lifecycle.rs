@@ -132,5 +132,22 @@ fn what_was_edited_and_not_installed_is_said_and_brought_in_on_demand() {
     let health: serde_json::Value =
         serde_json::from_str(&machine.ctl(&["health", "-o", "json"]).ok()).unwrap();
     assert_eq!(health["instances"][1]["env"], "staging");
+
+    // The same where it is shipped.
+    machine.configure(&format!("env = \"production\"\n{CONFIG}"));
+    machine.ctl(&["deploy"]).ok();
+    assert!(edited().is_null());
+    machine.configure(&format!("env = \"staging\"\n# Another one.\n{CONFIG}"));
+    assert_eq!(edited(), "/srv/site/romuo.toml");
+    let text = machine.ctl(&["status"]).ok();
+    assert!(text.contains("than the release that serves; `romuoctl deploy` ships it"), "{text}");
+    let told = one_line(&machine.ctl(&["reload"]).exits(0).stderr);
+    assert!(
+        told.contains("a reload alone does not change that: `romuoctl deploy` ships"),
+        "{told}"
+    );
+    machine.ctl(&["reload", "--install"]).exits(2);
+    machine.configure(&format!("env = \"production\"\n# A comment is nothing.\n{CONFIG}"));
+    assert!(edited().is_null());
     assert_eq!(machine.ctl(&["reload", "--quiet"]).exits(0).stderr, "");
 }

@@ -34,5 +34,6 @@ mod roll;
 mod scale;
 mod script;
 mod several;
+mod shop;
 mod stopped;
 mod strangers;

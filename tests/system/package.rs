@@ -99,3 +99,21 @@ fn the_tarball_installs_and_removes_itself() {
         ""
     );
 }
+
+#[test]
+#[ignore = "scripts/package --test builds what it installs"]
+fn a_purge_leaves_what_another_copy_runs() {
+    let machine = bare();
+    machine.sh(&format!("dpkg --install {PACKAGES}/romuo_*.deb"));
+    machine.sh("romuoctl init && romuoctl install-units --now && dpkg --remove romuo");
+    machine.sh(&format!("tar --extract --file {PACKAGES}/romuo-*.tar.gz --directory /opt"));
+    machine.sh("/opt/romuo-*/install.sh && romuoctl install-units --now");
+    assert!(machine.serves());
+    let said = machine.sh("dpkg --purge romuo");
+    assert!(said.contains("shop runs with /usr/local/bin/romuo-server"), "{said}");
+    assert!(machine.serves());
+    machine.sh("romuoctl status && romuoctl reload");
+    let said = machine.sh("/opt/romuo-*/install.sh --remove");
+    assert!(said.contains("stopping shop") && said.contains("removed romuo"), "{said}");
+    assert!(!machine.serves());
+}

@@ -3,14 +3,13 @@
 //! Until the roll begins nothing that serves is touched, and whatever ends this process leaves a staged
 //! release at the most, which the next deploy knows how to clear. From there on the roller sees to it.
 
-use std::num::NonZeroU16;
 use std::path::Path;
 
 use super::super::bring::{Brought, Wish};
 use super::super::context::Context;
 use super::super::error::Failure;
 use super::super::fit::Fitting;
-use super::super::install::{cpus, host, resolved};
+use super::super::install::{host, resolved, taken_ports};
 use super::super::keep;
 use super::super::lifecycle;
 use super::super::output::{BELOW, Printer};
@@ -25,7 +24,7 @@ use super::outcome::Deployed;
 use super::steps::Steps;
 use crate::account::Owner;
 use crate::clock::BootTime;
-use crate::config::Settings;
+use crate::config::{Instances, Settings};
 use crate::install;
 use crate::manager::{ServiceManager as _, Systemd};
 use crate::release::{DeployLock, Purpose, ReleaseId, Request, Source, Store, Verdict};
@@ -50,11 +49,13 @@ pub(super) struct Procedure<'a> {
     owner: Owner,
     since: BootTime,
     /// How many instances the configuration has asked for so far.
-    instances: NonZeroU16,
+    instances: Instances,
     /// What served until the first deploy, as a release.
     kept: Option<ReleaseId>,
     facts: Option<Facts>,
     roll: Option<Outcome>,
+    /// The app is stopped, and no instance has run the release yet.
+    is_stopped: bool,
 }
 
 impl<'a> Procedure<'a> {
@@ -69,7 +70,7 @@ impl<'a> Procedure<'a> {
         let host = host(context.root(), Some(&manager)).await?;
         let (steps, since) = (Steps::new(printer), BootTime::now());
         let owner = Owner::of(&home.folder).map_err(Failure::Runtime)?;
-        let instances = context.installed(&home.settings.name)?.instances.count(cpus());
+        let instances = context.installed(&home.settings.name)?.instances;
         Ok(Self {
             home,
             store,
@@ -85,6 +86,7 @@ impl<'a> Procedure<'a> {
             kept: None,
             facts: None,
             roll: None,
+            is_stopped: false,
         })
     }
 
@@ -95,19 +97,18 @@ impl<'a> Procedure<'a> {
             // Each step hears of it itself: what it has begun it has to take back.
             Ok(mut interrupts) => self.ship(wanted, &mut interrupts).await,
         };
-        let verdict = match (&result, &self.roll) {
-            (Ok(()) | Err(Failure::After { .. } | Failure::StillOpen { .. }), _) => {
-                Verdict::Serving
-            }
-            (Err(Failure::RolledBack { .. }), _) => Verdict::RolledBack,
-            _ => Verdict::Failed,
+        let verdict = match &result {
+            Ok(()) | Err(Failure::After { .. }) if self.is_stopped => Verdict::Staged,
+            Ok(()) | Err(Failure::After { .. } | Failure::StillOpen { .. }) => Verdict::Serving,
+            // All instances have it, and old addresses were being closed.
+            Err(Failure::Interrupted { .. }) if self.is_current() => Verdict::Serving,
+            // Where a roll goes on without it nobody knows yet.
+            Err(Failure::Interrupted { goes_on: true, .. }) => Verdict::Staged,
+            Err(Failure::RolledBack { .. }) => Verdict::RolledBack,
+            Err(_) => Verdict::Failed,
         };
         let reason = result.as_ref().err().map(ToString::to_string);
-        // Where a roll goes on without it nobody knows yet.
-        let goes_on = matches!(result, Err(Failure::Interrupted { goes_on: true, .. }));
-        if let (Some(reason), Verdict::Failed | Verdict::RolledBack, false) =
-            (&reason, verdict, goes_on)
-        {
+        if let (Some(reason), Verdict::Failed | Verdict::RolledBack) = (&reason, verdict) {
             self.failed(verdict, reason).await;
         }
         let release = self.release().map(ToString::to_string);
@@ -122,6 +123,12 @@ impl<'a> Procedure<'a> {
 
     fn release(&self) -> Option<&ReleaseId> {
         self.facts.as_ref()?.release.as_ref()
+    }
+
+    /// Whether its release is what all instances run from now on.
+    fn is_current(&self) -> bool {
+        self.release().is_some()
+            && self.store.current().is_ok_and(|it| it.as_ref() == self.release())
     }
 
     async fn ship(&mut self, wanted: Wanted, interrupts: &mut Interrupts) -> Result<(), Failure> {
@@ -148,6 +155,13 @@ impl<'a> Procedure<'a> {
         }
         let settings = self.settings(&checkout)?;
         let change = ports::foresee(&settings, self.context, &self.manager).await?;
+        if self.never_ran(&settings.name).await? {
+            let taken = taken_ports(&settings, &self.manager).await?;
+            if !taken.is_empty() {
+                let (app, why) = (settings.name, taken.join("; and "));
+                return Err(Failure::WouldNotStart { app, why });
+            }
+        }
         self.steps.end(step, format!("{}: the configuration is good", checkout.source));
         for sentence in ports::sentences(&change) {
             self.printer.tell(format!("the roll {sentence}"));
@@ -320,7 +334,10 @@ impl<'a> Procedure<'a> {
                 lifecycle::start(&app, self.context, self.printer).await?;
                 "nobody had started the app since the boot: it runs the release now".to_owned()
             }
-            Brought::Stopped => "the app is stopped, and starts with the release".to_owned(),
+            Brought::Stopped => {
+                self.is_stopped = true;
+                "the app is stopped, and starts with the release".to_owned()
+            }
             Brought::Rolled(outcome) => {
                 let said = outcome.to_string();
                 let outcome = self.roll.insert(*outcome);
@@ -344,12 +361,7 @@ impl<'a> Procedure<'a> {
 
     /// Brings the rest in line with what serves now. None of it can take that back.
     async fn settle(&mut self, id: &ReleaseId, settings: &Settings) {
-        let wished = settings.instances.count(cpus());
-        if wished != self.instances
-            && let Err(error) = scale::to(wished, self.app(), self.context, self.printer).await
-        {
-            self.printer.warn(format!("the number of instances is as it was: {error}"));
-        }
+        scale::follow(settings, self.instances, self.context, self.printer).await;
         if let Err(error) = self.store.history().give_up_staged(self.lock, id) {
             self.printer.warn(error);
         }
@@ -404,7 +416,10 @@ impl<'a> Procedure<'a> {
     fn interrupted(&self) -> Failure {
         let app = self.app();
         let asked = Request::read(&Request::path(self.context.root(), app));
-        let goes_on = matches!(asked, Ok(Some(_)));
+        // One that an earlier deploy has left is about another release.
+        let is_own = |asked: Request| asked.about.as_ref() == self.release();
+        let is_asked = self.release().is_some() && asked.ok().flatten().is_some_and(is_own);
+        let goes_on = is_asked || self.is_current();
         let rest = if goes_on { ", and the roll goes on without it" } else { "" };
         let sentence = format!("the deploy of {app} was interrupted{rest}");
         Failure::Interrupted { sentence, goes_on }

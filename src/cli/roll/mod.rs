@@ -13,7 +13,9 @@ mod ready;
 mod ship;
 mod whole;
 
+use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -157,7 +159,7 @@ impl Begun {
         let manager = Systemd::connect().await?;
         let mut shipping = Shipping::find(context, app)?;
         if let Some(shipping) = &mut shipping {
-            shipping.begin(context, &manager).await?;
+            shipping.begin(true, context, &manager).await?;
         }
         let settings = context.installed(app)?;
         alone::until_none_recycles(context, &settings, announce).await;
@@ -197,10 +199,20 @@ pub(super) async fn bring_stopped(
 ) -> Result<(), Failure> {
     let _lock = alone::lock("roll", app, context, false, announce).await?;
     if let Some(mut shipping) = Shipping::find(context, app)? {
-        shipping.begin(context, manager).await?;
-        shipping.is_done(context, manager).await?;
+        let has_run = has_run(&context.control_folder(app), &shipping.store.current_path());
+        shipping.begin(has_run, context, manager).await?;
+        shipping.is_laid_out(context, manager).await?;
     }
     Ok(())
+}
+
+/// Whether an instance was started since the link to the current release was set: each start leaves its count in
+/// the folder of the instances.
+fn has_run(folder: &Path, current: &Path) -> bool {
+    let changed = |path: &Path| fs::symlink_metadata(path).and_then(|it| it.modified()).ok();
+    let Some(set) = changed(current) else { return false };
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| changed(&file.path())).any(|started| started > set)
 }
 
 /// The exit code of an outcome.

@@ -17,7 +17,9 @@ use super::whole::Whole;
 use crate::clock::BootTime;
 use crate::config::Settings;
 use crate::manager::Systemd;
-use crate::release::{Pin, Purpose, ReleaseError, Request, Store, Trials, Verdict as Judged};
+use crate::release::{
+    Comes, Pin, Purpose, ReleaseError, Request, Store, Trials, Verdict as Judged,
+};
 use crate::roll::{Back, Outcome, Proven, Releases, Untried, Verdict};
 use crate::unit::{AppName, InstanceId};
 
@@ -48,9 +50,10 @@ impl Shipping {
     }
 
     /// Makes the machine fit it. From now on each instance has a pin, so that none takes the new
-    /// configuration for what it runs.
+    /// configuration for what it runs. `has_run`: instances have run what is to be left.
     pub(super) async fn begin(
         &mut self,
+        has_run: bool,
         context: &Context,
         manager: &Systemd,
     ) -> Result<(), Failure> {
@@ -58,12 +61,13 @@ impl Shipping {
             announce(&format!("some instances run something else: all go to {}", self.request.to));
         }
         self.pin_all(context, manager, &self.request.back, false).await?;
+        self.judge_left(has_run);
         let ready = self.make_ready(context, manager).await;
         match ready {
             Ok(is_fitted) => self.is_fitted = is_fitted,
             Err(error) => {
                 // Nothing was touched.
-                self.judge(Judged::Failed, Some(&error.to_string()));
+                self.judge_untried(&error.to_string());
                 Request::remove(&self.path)?;
                 return Err(error);
             }
@@ -128,16 +132,29 @@ impl Shipping {
         self.store.set_current(&self.request.to)?;
         // Those that are stopped, too.
         self.pin_all(context, manager, &self.request.to, true).await?;
-        let is_left = self.request.purpose == Purpose::Rollback && self.proves();
-        if let Some(left) = self.request.back.release().filter(|_| is_left) {
-            let history = self.store.history();
-            if let Err(error) = history.judge(left, Judged::RolledBack, Some("by hand"), None) {
-                announce(&error.to_string());
-            }
-        }
         match &self.request.failed {
-            None => self.judge(Judged::Serving, None),
-            Some(reason) => self.judge(Judged::RolledBack, Some(reason)),
+            None => self.serves(),
+            Some(reason) => self.judge(Judged::RolledBack, reason),
+        }
+        Ok(Request::remove(&self.path)?)
+    }
+
+    /// The app is stopped, and starts with it. What was shipped and never ran stays [`Judged::Staged`].
+    pub(super) async fn is_laid_out(
+        &self,
+        context: &Context,
+        manager: &Systemd,
+    ) -> Result<(), Failure> {
+        self.trials.clear()?;
+        self.store.set_current(&self.request.to)?;
+        self.pin_all(context, manager, &self.request.to, true).await?;
+        let history = self.store.history();
+        let verdict = match &self.request.about {
+            Some(about) => history.verdict(about)?,
+            None => None,
+        };
+        if verdict != Some(Judged::Staged) {
+            self.serves();
         }
         Ok(Request::remove(&self.path)?)
     }
@@ -167,8 +184,12 @@ impl Shipping {
         let touched = self.touched(verdict);
         let went = self.return_those(&touched, context, manager).await;
         let failed = went.err().map(|error| error.to_string());
-        let judged = if touched.is_empty() { Judged::Failed } else { Judged::RolledBack };
-        self.judge(judged, Some(&reason));
+        if outcome.halt.is_none() {
+            self.judge_untried(&reason);
+        } else {
+            let judged = if touched.is_empty() { Judged::Failed } else { Judged::RolledBack };
+            self.judge(judged, &reason);
+        }
         if failed.is_none()
             && let Err(error) = Request::remove(&self.path)
         {
@@ -187,7 +208,7 @@ impl Shipping {
     ) -> Result<(), Failure> {
         self.trials.clear()?;
         self.pin_all(context, manager, &self.request.back, true).await?;
-        self.judge(Judged::Failed, Some(why));
+        self.judge_untried(why);
         Request::remove(&self.path)?;
         self.fit_back(context, manager).await
     }
@@ -262,15 +283,58 @@ impl Shipping {
         Ok(())
     }
 
-    /// Says in the history what came of it. It is only the history.
-    fn judge(&self, verdict: Judged, reason: Option<&str>) {
+    /// Says in the history what came of it.
+    fn judge(&self, verdict: Judged, reason: &str) {
         let Some(about) = &self.request.about else { return };
-        // What a rollback takes is not what the deploy took.
-        let is_deploy = self.request.purpose == Purpose::Deploy;
-        let took = is_deploy.then(|| BootTime::now().since(self.request.since));
-        if let Err(error) = self.store.history().judge(about, verdict, reason, took) {
-            announce(&error.to_string());
+        say(self.store.history().judge(about, verdict, Some(reason), self.took()));
+    }
+
+    /// The same where it did not come to show whether it is well: what has served before is not worse for that.
+    fn judge_untried(&self, reason: &str) {
+        if self.request.purpose == Purpose::Deploy {
+            self.judge(Judged::Failed, reason);
         }
+    }
+
+    /// Says in the history that it serves.
+    fn serves(&self) {
+        let history = self.store.history();
+        let is_rollback = self.request.purpose == Purpose::Rollback;
+        let comes = if is_rollback { Comes::Back } else { Comes::Next };
+        if let Some(about) = &self.request.about {
+            say(history.serves(about, comes, self.took()));
+        } else if let Some(left) = self.request.back.release().filter(|_| is_rollback) {
+            say(history.judge(left, Judged::RolledBack, Some("by hand"), None));
+        }
+    }
+
+    /// Says in the history what became of what is to be left, where nobody has said it yet: it was shipped while
+    /// the app was stopped.
+    fn judge_left(&self, has_run: bool) {
+        let history = self.store.history();
+        let Some(left) = self.request.back.release().filter(|_| self.proves()) else { return };
+        if !matches!(history.verdict(left), Ok(Some(Judged::Staged))) {
+            return;
+        }
+        say(if has_run {
+            history.serves(left, Comes::Next, None)
+        } else {
+            let why = "the app was not started before another one came";
+            history.judge(left, Judged::Failed, Some(why), None)
+        });
+    }
+
+    /// How long its deploy has taken. What a rollback takes is another matter.
+    fn took(&self) -> Option<Duration> {
+        let is_deploy = self.request.purpose == Purpose::Deploy;
+        is_deploy.then(|| BootTime::now().since(self.request.since))
+    }
+}
+
+/// It is only the history: whatever comes of that, the instances are what they are.
+fn say(written: Result<(), ReleaseError>) {
+    if let Err(error) = written {
+        announce(&error.to_string());
     }
 }
 

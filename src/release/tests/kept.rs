@@ -33,6 +33,7 @@ fn entry(id: &str) -> Entry {
         verdict: Verdict::Staged,
         reason: None,
         duration_ms: None,
+        serving_since: None,
     }
 }
 
@@ -199,16 +200,20 @@ fn the_history_says_who_shipped_what_and_what_came_of_it() {
     history.add(old.clone()).unwrap();
     history.add(new.clone()).unwrap();
     let took = Some(Duration::from_millis(1500));
-    history.judge(&old.id, Verdict::Serving, None, took).unwrap();
-    history.judge(&new.id, Verdict::Serving, None, took).unwrap();
+    history.serves(&old.id, Comes::Next, took).unwrap();
+    history.serves(&new.id, Comes::Next, took).unwrap();
     let verdicts = || history.entries().unwrap().into_iter().map(|entry| entry.verdict);
     assert_eq!(verdicts().collect::<Vec<_>>(), [Verdict::Replaced, Verdict::Serving]);
     let reason = Some("instance 1 is not healthy");
     history.judge(&new.id, Verdict::RolledBack, reason, None).unwrap();
-    history.judge(&old.id, Verdict::Serving, None, None).unwrap();
+    history.serves(&old.id, Comes::Back, None).unwrap();
 
     let text = fs::read_to_string(shop.store.folder().join("releases.json")).unwrap();
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for at in [0, 1] {
+        let since = json["releases"][at].as_object_mut().unwrap().remove("serving_since");
+        assert!(since.unwrap().is_string());
+    }
     let commit = "abc1234def5678abc1234def5678abc1234def56";
     assert_eq!(
         json,
@@ -232,6 +237,27 @@ fn the_history_says_who_shipped_what_and_what_came_of_it() {
 }
 
 #[test]
+fn a_history_of_before_is_read_and_its_order_is_that_of_staging() {
+    let shop = Shop::new();
+    let history = shop.store.history();
+    let ids = ["20261126T001100Z", "20261126T001101Z"].map(|id| entry(id).id);
+    let entries = ids.clone().map(|id| {
+        serde_json::json!({
+            "id": id, "staged_at": format!("2026-11-26T00:11:0{}Z", u8::from(id == ids[1])), "by": "alice",
+            "source": "folder", "commit": null, "reason": null, "duration_ms": null,
+            "verdict": if id == ids[0] { "replaced" } else { "serving" },
+        })
+    });
+    let text = serde_json::json!({"version": 1, "releases": entries}).to_string();
+    fs::create_dir_all(shop.store.folder()).unwrap();
+    fs::write(shop.store.folder().join("releases.json"), text).unwrap();
+    assert_eq!(history.before(&ids[1], &ids).unwrap(), Some(ids[0].clone()));
+    history.serves(&ids[0], Comes::Back, None).unwrap();
+    assert_eq!(history.verdict(&ids[1]).unwrap(), Some(Verdict::RolledBack));
+    assert_eq!(history.before(&ids[0], &ids).unwrap(), None);
+}
+
+#[test]
 fn what_a_killed_deploy_had_staged_is_given_up() {
     let shop = Shop::new();
     let history = shop.store.history();
@@ -241,7 +267,7 @@ fn what_a_killed_deploy_had_staged_is_given_up() {
     for id in &ids {
         history.add(entry(&id.to_string())).unwrap();
     }
-    history.judge(&ids[0], Verdict::Serving, None, None).unwrap();
+    history.serves(&ids[0], Comes::Next, None).unwrap();
     history.give_up_staged(&lock, &ids[2]).unwrap();
     let entries = history.entries().unwrap();
     let verdicts: Vec<_> = entries.iter().map(|entry| entry.verdict).collect();

@@ -6,6 +6,7 @@ mod place;
 mod properties;
 mod staging;
 mod tree;
+mod way_back;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
