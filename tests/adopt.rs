@@ -234,6 +234,25 @@ fn without_node_javascript_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn what_a_file_spreads_of_the_shell_is_left_out_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "module.exports = { script: 'a.js', env: { ...process.env, A: '1', B: process.env.NOT_SET } }";
+    fs::write(folder.path().join("ecosystem.config.js"), file).unwrap();
+    fs::write(folder.path().join(".env"), "PORT=4100\n").unwrap();
+    let said = romuoctl(folder.path(), &["import", "ecosystem.config.js"]).success();
+    let said = text(&said.get_output().stderr);
+    assert!(said.contains("spreads the environment") && said.contains("PATH"), "{said}");
+    assert!(said.contains("asks for NOT_SET, which this shell does not set"), "{said}");
+    assert!(!said.contains("the file took"), "{said}");
+    assert!(said.contains(".env says PORT = 4100"), "{said}");
+    let made = fs::read_to_string(folder.path().join("romuo.toml")).unwrap();
+    assert!(
+        made.contains("127.0.0.1:4100") && made.contains("[environment]\nA = \"1\"\n\n"),
+        "{made}"
+    );
+}
+
+#[test]
 fn init_writes_a_file_that_is_read_and_never_over_another_one() {
     let folder = tempfile::tempdir().unwrap();
     let package = r#"{ "name": "@acme/shop", "scripts": { "start": "node server.js" } }"#;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::program::{read_shell, with_port};
+use crate::program::{assignments, read_shell, with_place};
 
 /// A command in the making.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(super) struct Made {
     pub(super) environment: Vec<(String, String)>,
     /// The port that it would have listened on.
     pub(super) port: Option<u16>,
+    /// How many of it are to run, where it says so.
+    pub(super) instances: Option<String>,
     pub(super) notes: Vec<String>,
 }
 
@@ -41,11 +43,23 @@ pub(super) fn is_text_for_node(path: &Path) -> bool {
     read.is_ok_and(|length| length > 0 && !head.starts_with(b"#!") && !head.starts_with(b"\x7fELF"))
 }
 
+/// Programs that only set variables for the one behind them.
+const SETTERS: [&str; 2] = ["cross-env", "env"];
+
 /// A line of shell as a command: its words, or a shell that runs it.
 pub(super) fn of_line(line: &str) -> Made {
     match read_shell(line) {
-        Ok(simple) => {
-            Made { words: simple.words, environment: simple.environment, ..Made::default() }
+        Ok(mut simple) => {
+            let sets = simple.words.first().is_some_and(|word| SETTERS.contains(&&**word));
+            if let Some((environment, words)) = assignments(&simple.words[usize::from(sets)..])
+                && sets
+                && !words[0].starts_with('-')
+            {
+                simple.environment.extend(environment);
+                simple.words = words;
+            }
+            let (words, environment) = (simple.words, simple.environment);
+            Made { words, environment, port: simple.port, ..Made::default() }
         }
         Err(why) => Made {
             words: vec!["sh".into(), "-c".into(), line.into()],
@@ -60,7 +74,7 @@ pub(super) fn of_line(line: &str) -> Made {
 
 /// Servers that do not look at `PORT`: by a word of their command, and what makes them listen on
 /// the port that they are given.
-const PORT_WORDS: [(&str, &[&str]); 9] = [
+const PORT_WORDS: [(&str, &[&str]); 10] = [
     ("vite", &["--host", "{host}", "--port", "{port}"]),
     ("uvicorn", &["--host", "{host}", "--port", "{port}"]),
     ("hypercorn", &["--bind", "{host}:{port}"]),
@@ -70,11 +84,23 @@ const PORT_WORDS: [(&str, &[&str]); 9] = [
     ("flask", &["--host", "{host}", "--port", "{port}"]),
     ("http.server", &["{port}", "--bind", "{host}"]),
     ("runserver", &["{host}:{port}"]),
+    ("streamlit", &["--server.address={host}", "--server.port={port}"]),
 ];
 
 /// Options that say where a server listens, so that none has to be added.
-const SAYS_WHERE: [&str; 10] =
-    ["--port", "-p", "--bind", "-b", "--uds", "--fd", "--unix-socket", "--listen", "-u", "-e"];
+const SAYS_WHERE: [&str; 11] = [
+    "--port",
+    "-p",
+    "--bind",
+    "-b",
+    "--uds",
+    "--fd",
+    "--unix-socket",
+    "--listen",
+    "-u",
+    "-e",
+    "--server.port",
+];
 
 /// Options that name a port, of servers that nobody here knows.
 const PORT_OPTIONS: [&str; 3] = ["--port", "-p", "-P"];
@@ -82,13 +108,15 @@ const PORT_OPTIONS: [&str; 3] = ["--port", "-p", "-P"];
 impl Made {
     /// Makes it listen on the port that it is given, where its words can do that.
     pub(super) fn listening(mut self) -> Self {
-        if let Some((words, port)) = with_port(&self.words) {
+        if let Some((words, port)) = with_place(&self.words) {
             self.words = words;
-            self.port = self.port.or(Some(port));
-            self.notes.push(format!(
-                "the fixed port {port} of the command became {{port}}: each instance gets a port of \
-                 its own"
-            ));
+            self.port = self.port.or(port);
+            self.notes.extend(port.map(|port| {
+                format!(
+                    "the fixed port {port} of the command became {{port}}: each instance gets a port of \
+                     its own"
+                )
+            }));
         }
         let named = |word: &String| {
             let name = Path::new(word).file_name()?.to_str()?;
@@ -97,7 +125,9 @@ impl Made {
         if let Some((server, words)) = self.words.iter().take(4).find_map(named)
             && !self.says_where()
         {
-            self.words.extend(words.iter().map(|word| (*word).to_owned()));
+            let says_host = self.words.iter().any(|word| word.contains("{host}"));
+            let place = words.iter().position(|word| *word == "--port").filter(|_| says_host);
+            self.words.extend(words[place.unwrap_or(0)..].iter().map(|word| (*word).to_owned()));
             self.notes
                 .push(format!("{server} does not look at PORT, so it is told where to listen"));
         }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::scan;
 use super::values::{port, scalar};
 use crate::config::{is_reserved, is_variable_name};
 
@@ -13,12 +15,6 @@ const TEXT_MAX: usize = 128;
 
 /// The beginning of the names that PM2's own server of static files takes its options from.
 pub(super) const SERVE: &str = "PM2_SERVE_";
-
-/// What stands before `_PORT` in names of variables that name the app's own port.
-const OWN_PORTS: [&str; 15] = [
-    "ADMIN", "API", "APP", "BACKEND", "CLIENT", "FRONTEND", "HTTP", "LISTEN", "NITRO", "NODE",
-    "SERVER", "SERVICE", "UVICORN", "WEB", "WWW",
-];
 
 /// Parts of names whose values are mostly secret.
 const SECRETS: [&str; 6] = ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "API_KEY", "PRIVATE"];
@@ -50,7 +46,13 @@ impl Environment {
     pub(super) fn take(&mut self, name: &str, value: &Value) {
         // An object is handed on as JSON, as PM2 does.
         let text = match value {
-            Value::Null => return,
+            Value::Null => {
+                let name = name.escape_debug();
+                self.notes.push(format!(
+                    "`{name}` has no value (null) and was left out: PM2 hands the text \"null\" to the app"
+                ));
+                return;
+            }
             Value::Object(_) | Value::Array(_) => Some(value.to_string()),
             other => scalar(other),
         };
@@ -92,25 +94,6 @@ impl Environment {
         }
     }
 
-    /// Where there is no `PORT` and one other variable names the app's port, that one gets `{port}`
-    /// in its place.
-    pub(super) fn port_by_another_name(&mut self) {
-        if self.port.is_some() {
-            return;
-        }
-        let is_own = |name: &str| {
-            let stem = name.strip_suffix("_PORT").unwrap_or_default();
-            OWN_PORTS.contains(&stem.rsplit('_').next().unwrap_or_default())
-        };
-        let mut own = self.variables.iter_mut().filter(|(name, _)| is_own(name));
-        let (Some((name, value)), None) = (own.next(), own.next()) else { return };
-        let Some(port) = value.parse().ok().filter(|port: &u16| *port > 0) else { return };
-        *value = "{port}".into();
-        self.port = Some(port);
-        self.notes
-            .push(format!("{name} = {port} became {{port}}: each instance gets a port of its own"));
-    }
-
     /// The names of those whose values look secret.
     pub(super) fn secrets(&self) -> Vec<&str> {
         let names = self.variables.keys().map(String::as_str);
@@ -121,4 +104,23 @@ impl Environment {
 /// Whether a key of `romuo.toml` that is a short text can have this one.
 pub(super) fn is_short_line(text: &str) -> bool {
     (1..=TEXT_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
+}
+
+/// The port that the file `.env` of a folder has as `PORT`.
+pub(super) fn port_of_file(directory: &Path) -> Option<u16> {
+    let text = scan::read(&directory.join(".env"))?;
+    let values = text.lines().filter_map(|line| {
+        let line = line.trim();
+        let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
+        let value = value.split(" #").next().unwrap_or(value).trim().trim_matches(['"', '\'']);
+        (name.trim() == "PORT").then(|| value.parse().ok()).flatten()
+    });
+    { values }.next_back().filter(|port| *port > 0)
+}
+
+/// What is said of that port.
+pub(super) fn in_env_file(port: u16) -> String {
+    format!(
+        ".env says PORT = {port}, which is `listen` here: each instance gets a port of its own in PORT"
+    )
 }

@@ -71,15 +71,13 @@ pub enum AdoptError {
         path: PathBuf,
     },
     /// The folder says nothing of an app.
-    #[error("{} has nothing that says what app it is", directory.display())]
-    #[diagnostic(help(
-        "looked for: package.json, pyproject.toml, requirements.txt, *.py, Gemfile, config.ru, \
-         go.mod, Cargo.toml, composer.json, index.php, index.html. Write romuo.toml by hand: \
-         command = [\"PROGRAM\", \"ARGUMENT\"]"
-    ))]
+    #[error("{} {}", directory.display(), nothing(reasons))]
+    #[diagnostic(help("{}", nothing_hint(reasons)))]
     NothingFound {
         /// The folder.
         directory: PathBuf,
+        /// What is there, and why it is not enough.
+        reasons: Vec<String>,
     },
     /// There is such a file already.
     #[error("{} is there already", path.display())]
@@ -106,4 +104,22 @@ pub enum AdoptError {
         /// Why not.
         reason: String,
     },
+}
+
+fn nothing(reasons: &[String]) -> String {
+    match reasons {
+        [] => "has nothing that says what app it is".into(),
+        _ => format!("does not say what runs there: {}", reasons.join("; ")),
+    }
+}
+
+fn nothing_hint(reasons: &[String]) -> &'static str {
+    match reasons {
+        [] => {
+            "looked for: package.json, pyproject.toml, requirements.txt, *.py, Gemfile, config.ru, \
+             go.mod, Cargo.toml, composer.json, index.php, index.html. Write romuo.toml by hand: \
+             command = [\"PROGRAM\", \"ARGUMENT\"]"
+        }
+        _ => "or write romuo.toml by hand: command = [\"PROGRAM\", \"ARGUMENT\"]",
+    }
 }

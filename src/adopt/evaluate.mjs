@@ -7,11 +7,24 @@ import vm from 'node:vm';
 const [, file, mark] = process.argv;
 
 const names = new Set();
+const unset = new Set();
 const environment = process.env;
+const shell = { ...environment };
+let spread = false;
+// What a spread takes is asked for by nobody: it asks for the names, and then for the value of each.
+let coming = new Set();
 process.env = new Proxy(environment, {
   get(target, name) {
-    if (typeof name === 'string') names.add(name);
-    return target[name];
+    const value = target[name];
+    if (typeof name === 'string' && !coming.delete(name)) {
+      (value === undefined ? unset : names).add(name);
+    }
+    return value;
+  },
+  ownKeys(target) {
+    spread = true;
+    coming = new Set(Reflect.ownKeys(target));
+    return Reflect.ownKeys(target);
   },
 });
 
@@ -46,7 +59,9 @@ try {
     const module = await import(pathToFileURL(file));
     value = await ('default' in module ? module.default : { ...module });
   }
-  const said = JSON.stringify({ value: plain(value, []), environment: [...names] });
+  const told = { value: plain(value, []), environment: [...names], unset: [...unset] };
+  told.shell = spread ? shell : {};
+  const said = JSON.stringify(told);
   process.stdout.write(`\n${mark}\n${said}\n`, () => process.exit(0));
 } catch (error) {
   const stack = String((error && error.stack) || error);

@@ -1,5 +1,6 @@
 //! JavaScript, evaluated by the Node of this machine, as PM2 does it.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -27,6 +28,10 @@ pub(super) struct Evaluated {
     pub(super) value: Value,
     /// The variables of the environment that it asked for.
     pub(super) environment: Vec<String>,
+    /// Those that it asked for and that are not set.
+    pub(super) unset: Vec<String>,
+    /// The environment of the shell, where the file took all of it.
+    pub(super) shell: BTreeMap<String, String>,
 }
 
 /// Evaluates the file at `path` (absolute), with `search` as `PATH`.

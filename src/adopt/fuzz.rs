@@ -12,6 +12,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::command::of_line;
 use super::import::{Import, Imported, finish, map_ecosystem};
 use super::pm2::Mapped;
 use super::procfile;
@@ -59,7 +60,9 @@ pub(crate) fn procfile(bytes: &[u8]) {
             file["command"].as_array().unwrap().iter().filter_map(toml::Value::as_str).collect();
         let is_of = |command: &str| match read_shell(command) {
             // A fixed port or host may have become `{port}` or `{host}`, and where to listen is added behind.
-            Ok(simple) => {
+            Ok(_) => {
+                // What only sets variables is taken off.
+                let simple = of_line(command);
                 let same = |(one, other): (&String, &&str)| {
                     ["{port}", "{host}"].iter().any(|place| other.contains(place)) || one == *other
                 };

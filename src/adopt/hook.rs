@@ -20,7 +20,7 @@ const ROLLS: [&str; 9] = [
 ];
 
 /// Verbs of git that bring other code: `romuoctl deploy --git` checks it out.
-const FETCHES: [&str; 11] = [
+const FETCHES: [&str; 10] = [
     "pull",
     "fetch",
     "reset",
@@ -28,7 +28,6 @@ const FETCHES: [&str; 11] = [
     "switch",
     "clone",
     "submodule",
-    "stash",
     "clean",
     "merge",
     "rebase",
@@ -196,6 +195,8 @@ mod tests {
             ("source ~/.nvm/nvm.sh && npm ci", "npm ci", "source ~/.nvm/nvm.sh"),
             ("cd /srv/other && npm ci", "npm ci", "cd /srv/other"),
             ("npm ci && rm -rf ../cache", "npm ci", "rm -rf ../cache"),
+            // Nothing stashes what the folder of a deploy never has.
+            ("npm i && git stash && pm2 reload a", "npm i", "git stash"),
             ("npm ci && pm2 describe app", "npm ci", "pm2 describe app"),
             ("npm ci && /opt/pm2/bin/pm2 reload all", "npm ci", "/opt/pm2/bin/pm2 reload all"),
             ("npm run pm2-free", "", "npm run pm2-free"),

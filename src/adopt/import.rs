@@ -52,9 +52,8 @@ pub struct Imported {
 /// Where the file cannot be read or has no app in it.
 pub fn import(import: &Import<'_>) -> Result<Imported, AdoptError> {
     let (mapped, others, notes) = match source::read(import.file, import.search)? {
-        Source::Ecosystem(value, asked) => {
+        Source::Ecosystem(value, notes) => {
             let (mapped, others) = map_ecosystem(value, import);
-            let notes = asked_notes(&asked);
             (mapped, others, notes)
         }
         Source::Procfile(text) => procfile::map(&text, import),
@@ -104,17 +103,6 @@ fn homes(apps: &[Map<String, Value>], file: &Path) -> BTreeSet<PathBuf> {
     let own = file.parent().map(Path::to_path_buf);
     let cwd = apps.iter().filter_map(|app| Some(PathBuf::from(app.get("cwd")?.as_str()?)));
     own.into_iter().chain(cwd.filter(|path| path.is_absolute())).collect()
-}
-
-fn asked_notes(asked: &[String]) -> Vec<String> {
-    if asked.is_empty() {
-        return Vec::new();
-    }
-    let names = asked.join(", ");
-    vec![format!(
-        "the file took {names} from the environment of this shell: what came of that is in the new \
-         file as it is now"
-    )]
 }
 
 /// Gives each app its file, its name and its port, and makes sure that each file is right.

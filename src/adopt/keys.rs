@@ -117,6 +117,9 @@ impl Mapping<'_> {
     fn arguments(&self, value: &Value) -> Outcome {
         let spaced = self.value("script").and_then(line).is_some_and(|script| script.contains(' '));
         match values::words(value) {
+            Ok(words) if self.draft.get("static.root").is_some() && !words.is_empty() => {
+                self.arguments_of_serve(&words)
+            }
             Ok(words) if spaced && !words.is_empty() => {
                 Err("PM2 leaves them out where the script has spaces in it".into())
             }
@@ -152,8 +155,13 @@ impl Mapping<'_> {
         if !stay.is_empty() {
             parts.push(format!("[environment] {}", stay.join(", ")));
         }
+        let port = values.get("PORT").and_then(values::port);
+        let is_other = port.is_some() && port != self.environment.port;
+        if is_other {
+            parts.push("PORT gives way to what says the port more strongly".into());
+        }
         for (name, key) in [("PORT", "listen"), ("HOST", "listen"), ("NODE_ENV", "env")] {
-            if values.contains_key(name) {
+            if values.contains_key(name) && !(name == "PORT" && is_other) {
                 parts.push(format!("{name} is `{key}`"));
             }
         }

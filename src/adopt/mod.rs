@@ -3,13 +3,15 @@
 //!
 //! | what | files |
 //! |---|---|
-//! | a file -> JSON, whatever its format | `source.rs`, `evaluate.rs` |
-//! | JSON -> the apps of PM2 -> drafts, and what became of each option | `ecosystem.rs`, `deploy.rs`, `hook.rs`, `pm2.rs`, `keys.rs`, `needs.rs`, `options.rs` |
+//! | a file -> JSON, whatever its format | `source.rs`, `evaluate.rs`, `shell.rs` |
+//! | JSON -> the apps of PM2 -> drafts, and what became of each option | `ecosystem.rs`, `deploy.rs`, `hook.rs`, `pm2.rs`, `keys.rs`, `ports.rs`, `serve.rs`, `needs.rs`, `options.rs` |
 //! | a Procfile -> drafts | `procfile.rs` |
-//! | a folder -> a draft | `survey/`, `scan.rs` |
+//! | a folder -> a draft | `survey/`, `scan.rs`, `data.rs`, `named.rs`, `missing.rs` |
+//! | a command that has PM2 start the app -> what PM2 would run | `launcher.rs` |
 //! | a draft -> the text of a `romuo.toml` | `draft.rs` |
 
 mod command;
+mod data;
 mod deploy;
 mod draft;
 mod ecosystem;
@@ -21,13 +23,19 @@ pub(crate) mod fuzz;
 mod hook;
 mod import;
 mod keys;
+mod launcher;
+mod missing;
+mod named;
 mod needs;
 mod options;
 mod pm2;
 mod port;
+mod ports;
 mod procfile;
 mod report;
 mod scan;
+mod serve;
+mod shell;
 mod source;
 mod survey;
 mod values;

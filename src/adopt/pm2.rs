@@ -86,11 +86,11 @@ pub(super) fn map(app: &Map<String, Value>, around: &Around<'_>) -> Option<Mappe
     } else {
         mapping.take_command(script);
     }
-    mapping.write_command();
+    mapping.write_command(script);
     // Options that set keys say what came of them while they do.
     let lines = app.iter().map(|(key, value)| mapping.line(key, value)).collect();
-    mapping.finish();
-    let in_source = mapping.port_in_source(script);
+    let said = mapping.port_said(script);
+    mapping.finish(said.is_some());
     let Mapping { draft, environment, made, mut notes, .. } = mapping;
     notes.extend(environment.notes);
     notes.extend(made.notes.iter().cloned());
@@ -98,8 +98,7 @@ pub(super) fn map(app: &Map<String, Value>, around: &Around<'_>) -> Option<Mappe
         draft,
         lines,
         notes,
-        // An option of a server is stronger than the variable.
-        port: made.port.or(environment.port).or(in_source),
+        port: said,
         takes_port: made.takes_port(),
         host: environment.host,
     })
@@ -267,12 +266,12 @@ impl Mapping<'_> {
     }
 
     /// Writes what the command, the folder and the environment came to.
-    fn write_command(&mut self) {
+    fn write_command(&mut self, script: &str) {
         // What a line of shell sets is stronger than what it was started with.
         for (name, value) in std::mem::take(&mut self.made.environment) {
             self.environment.take(&name, &value.into());
         }
-        self.environment.port_by_another_name();
+        self.ports_by_other_names(script);
         let words = &self.made.words;
         if !words.is_empty() {
             let comment = "What runs: `install-units` finds the programs, and says so. The app \

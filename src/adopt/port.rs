@@ -63,7 +63,7 @@ pub(super) fn said(text: &str) -> Said {
 }
 
 /// What follows each place where a word stands by itself.
-fn words<'a>(line: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn words<'a>(line: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     line.match_indices(word).filter_map(move |(at, _)| {
         let (before, rest) = (&line[..at], &line[at + word.len()..]);

@@ -4,8 +4,9 @@
 use serde_json::Value;
 
 use super::command::of_line;
+use super::data;
 use super::draft::{Draft, app_name};
-use super::environment::is_short_line;
+use super::environment::{in_env_file, is_short_line, port_of_file};
 use super::import::Import;
 use super::options::Fate;
 use super::pm2::Mapped;
@@ -134,7 +135,7 @@ fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, 
     }
     draft.set("limits.memory", "512M", "The app and all that it starts, for each instance.");
     scan::health(folder).write(&mut draft);
-    scan::writes(folder).write(&mut draft, &mut notes);
+    data::writes(folder).write(&mut draft, &mut notes);
     let lines = vec![match cannot_work(command) {
         None => Line::new(name, &value, Fate::Done, shown),
         Some(why) => {
@@ -142,5 +143,10 @@ fn process_of(name: &str, command: &str, import: &Import<'_>) -> Result<Mapped, 
             Line::new(name, &value, Fate::Unsupported, becomes)
         }
     }];
+    let in_file = port_of_file(folder).filter(|_| port.is_none());
+    if let Some(port) = in_file {
+        notes.push(in_env_file(port));
+    }
+    let port = port.or(in_file);
     Ok(Mapped { draft, lines, notes, port, takes_port, host: None })
 }

@@ -1,4 +1,4 @@
-//! Looking into the sources of an app: where it answers for its health, what it writes.
+//! Looking into the sources of an app, and where it answers for its health.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::draft::Draft;
 const DEPTH_MAX: usize = 5;
 
 /// How many files are read: more than a service has sources, far less than a disk.
-const FILES_MAX: usize = 2000;
+pub(super) const FILES_MAX: usize = 2000;
 
 /// Largest source that is read, in bytes.
 const SOURCE_MAX: u64 = 256 << 10;
@@ -90,7 +90,7 @@ pub(super) fn health(directory: &Path) -> Health {
     let mut best: Option<(usize, PathBuf)> = None;
     for file in sources(directory) {
         let shown = file.strip_prefix(directory).unwrap_or(&file).to_owned();
-        let found = route_of_file(&shown).or_else(|| route_in(&read(&file)?));
+        let found = route_of_file(&shown).or_else(|| route_in(&read(&file)?, is_entry(&shown)));
         if let Some(found) = found
             && best.as_ref().is_none_or(|(known, _)| found < *known)
         {
@@ -112,81 +112,51 @@ fn route_of_file(file: &Path) -> Option<usize> {
     HEALTH.iter().position(|known| known[1..] == *route)
 }
 
-/// The best route that a source has, as its place in [`HEALTH`].
-fn route_in(text: &str) -> Option<usize> {
+/// Names of files that an app is entered by, or that hold the routes of all of it, without their ends.
+const ENTRIES: [&str; 11] =
+    ["app", "asgi", "index", "main", "routes", "server", "urls", "web", "worker", "wsgi", "www"];
+
+/// Folders whose files hold routes that are mounted somewhere.
+const MOUNTED: [&str; 6] = ["api", "controllers", "handlers", "router", "routers", "routes"];
+
+/// What a route is added to where its path is the whole one.
+const APPS: [&str; 9] =
+    ["app", "application", "express", "fastify", "hono", "http", "koa", "mux", "server"];
+
+/// Whether the routes of a file have their whole paths in it, as far as can be told: those of a router are
+/// mounted below another path, which stands elsewhere.
+fn is_entry(file: &Path) -> bool {
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let folders: Vec<_> = file.parent().into_iter().flat_map(Path::components).collect();
+    let mounted = folders
+        .last()
+        .is_some_and(|folder| MOUNTED.iter().any(|known| folder.as_os_str() == *known));
+    let is_near = folders.len() < 2 || stem == "main" && folders.len() < 3;
+    ENTRIES.contains(&stem) && is_near && (!mounted || stem == "web")
+}
+
+/// What the method is called on whose first argument begins behind `before`: `app` in `this.app.get(`.
+fn receiver(before: &str) -> &str {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let call = before.trim_end().trim_end_matches('(').trim_end_matches(is_part);
+    let of = call.strip_suffix('.').or_else(|| call.strip_suffix("->")).unwrap_or_default();
+    &of[of.trim_end_matches(is_part).len()..]
+}
+
+/// The best route that a source has, as its place in [`HEALTH`]; `is_entry` says that all of its routes have
+/// their whole paths.
+fn route_in(text: &str, is_entry: bool) -> Option<usize> {
     let answers = |line: &&str| !ASKS.iter().any(|word| line.contains(word));
     let lines: Vec<&str> = text.lines().filter(answers).collect();
     HEALTH.iter().position(|path| {
         ["'", "\"", "`"].iter().any(|quote| {
             let literal = format!("{quote}{path}{quote}");
-            lines.iter().any(|line| line.contains(&literal))
+            lines.iter().any(|line| {
+                let mut places = line.match_indices(&literal);
+                places.any(|(at, _)| is_entry || APPS.contains(&receiver(&line[..at])))
+            })
         })
     })
-}
-
-/// What an app surely writes to.
-#[derive(Debug, Default)]
-pub(super) struct Writes {
-    /// What `writable` is to name.
-    pub(super) folders: Vec<String>,
-    /// Databases beside its sources: they could be written to in no release.
-    beside: Vec<String>,
-}
-
-impl Writes {
-    /// Writes `writable`, and notes what is to be done before.
-    pub(super) fn write(self, draft: &mut Draft, notes: &mut Vec<String>) {
-        notes.extend(self.note(notes));
-        if !self.folders.is_empty() {
-            draft.set("writable", self.folders, "The app can write nowhere else.");
-        }
-    }
-
-    /// What is to be done about the databases that lie where they cannot stay and that `notes` do not name yet.
-    pub(super) fn note(&self, notes: &[String]) -> Option<String> {
-        let is_new = |name: &&String| !notes.iter().any(|note| note.contains(name.as_str()));
-        let name = self.beside.iter().find(is_new)?;
-        Some(format!(
-            "{name} lies beside the sources, where the app may not write and a release has none: `mkdir -p data && \
-             mv {name}* data/`, have the app look there, and name that folder: `writable = [\"data\"]`"
-        ))
-    }
-}
-
-/// What of `directory` an app surely writes to: folders of uploads, files of SQLite (with what lies
-/// beside them while they are written, so their folder).
-pub(super) fn writes(directory: &Path) -> Writes {
-    let (mut found, mut beside) = (Vec::new(), Vec::new());
-    for name in ["uploads", "public/uploads", "storage", "data", "logs", "tmp/pids"] {
-        let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|m| m.is_symlink());
-        let path = directory.join(name);
-        if path.is_dir() && !is_link(&path) {
-            found.push(name.to_owned());
-        }
-    }
-    let database = |path: &Path| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("sqlite" | "sqlite3" | "db"))
-    };
-    let mut databases = Vec::new();
-    walk(directory, 2, &mut { FILES_MAX }, &mut |path| {
-        if database(path) {
-            databases.push(path.to_owned());
-        }
-    });
-    for file in databases {
-        let Ok(file) = file.strip_prefix(directory) else { continue };
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let text = |path: &Path| {
-            path.to_str().filter(|path| !path.contains(char::is_control)).map(str::to_owned)
-        };
-        match folder {
-            Some(folder) if found.iter().any(|known| folder.starts_with(known)) => {}
-            Some(folder) => found.extend(text(folder)),
-            None => beside.extend(text(file)),
-        }
-    }
-    Writes { folders: found, beside }
 }
 
 /// The sources below `directory`, in the order of their names.
@@ -202,7 +172,7 @@ pub(super) fn sources(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// Calls `each` for the files below `directory`, less what is hidden or foreign.
-fn walk(directory: &Path, depth: usize, left: &mut usize, each: &mut dyn FnMut(&Path)) {
+pub(super) fn walk(directory: &Path, depth: usize, left: &mut usize, each: &mut dyn FnMut(&Path)) {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
     paths.sort();
@@ -229,4 +199,68 @@ pub(super) fn read(path: &Path) -> Option<String> {
         return None;
     }
     fs::read_to_string(path).ok()
+}
+
+/// The plain text that stands behind `key:` in a configuration.
+pub(super) fn setting(text: &str, key: &str) -> Option<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    { lines }.find_map(|line| {
+        let mut places = line.match_indices(key);
+        places.find_map(|(at, _)| {
+            let rest = line[at + key.len()..].trim_start().strip_prefix(':')?.trim_start();
+            let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"' | '`'))?;
+            let (value, after) = rest[1..].split_once(quote)?;
+            // `path.join(a, 'b')` and `'a' + b` are no plain text.
+            let ends =
+                after.trim_start().is_empty() || after.trim_start().starts_with([',', '}', ';']);
+            (ends && !line[..at].ends_with(is_part)).then(|| value.to_owned())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_taken_where_it_is_a_plain_text() {
+        for (text, expected) in [
+            ("build: { outDir: 'out' }", Some("out")),
+            ("outDir: \"../public\",", Some("../public")),
+            ("  outDir: 'x'", Some("x")),
+            ("outDir: resolve(__dirname, 'x')", None),
+            ("outDir: 'a' + b", None),
+            ("// outDir: 'x'", None),
+            ("myoutDir: 'x'", None),
+        ] {
+            assert_eq!(setting(text, "outDir").as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_route_counts_where_its_whole_path_is_known() {
+        for (file, line, is_taken) in [
+            ("server.js", "router.get('/health', h)", true),
+            ("src/app.ts", "app.get('/health', h)", true),
+            ("cmd/shop/main.go", "r.GET(\"/health\", h)", true),
+            ("config/routes.rb", "get '/health', to: 'x#y'", true),
+            ("routes/web.php", "Route::get('/health', f);", true),
+            ("app/api.py", "@app.get(\"/health\")", true),
+            ("lib/Server.js", "this.app.get('/health', h)", true),
+            ("web/handlers.go", "http.HandleFunc(\"/health\", h)", true),
+            ("server/routers/status.js", "router.get('/health', h)", false),
+            ("routes/api/index.js", "router.get('/health', h)", false),
+            ("api/index.js", "router.get('/health', h)", false),
+            ("lib/ParseServer.js", "api.use('/health', h)", false),
+            ("app/api.py", "@router.get(\"/health\")", false),
+            ("routes/api.php", "Route::get('/health', f);", false),
+        ] {
+            assert_eq!(
+                route_in(line, is_entry(Path::new(file))).is_some(),
+                is_taken,
+                "{file} {line}"
+            );
+        }
+    }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::error::AdoptError;
 use super::evaluate::evaluate;
+use super::{port, shell};
 
 /// Largest file that is read, in bytes: a thousand times what one needs.
 const FILE_MAX: u64 = 1 << 20;
@@ -20,7 +21,7 @@ const DEPTH_MAX: usize = 64;
 /// What a file says.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// An ecosystem of PM2, and the variables that it took from the environment.
+    /// An ecosystem of PM2, and what to know of how it was read.
     Ecosystem(Value, Vec<String>),
     /// A Procfile, as its text.
     Procfile(String),
@@ -58,8 +59,16 @@ pub(super) fn read(path: &Path, search: &OsStr) -> Result<Source, AdoptError> {
         Format::JavaScript => {
             let mut evaluated = evaluate(path, search)?;
             // Node itself and packages ask for others, for colours and the like.
-            evaluated.environment.retain(|name| text.contains(name));
-            Source::Ecosystem(evaluated.value, evaluated.environment)
+            for names in [&mut evaluated.environment, &mut evaluated.unset] {
+                names.retain(|name| port::words(&text, name).next().is_some());
+            }
+            let left_out = shell::leave_out(&mut evaluated.value, &evaluated.shell);
+            let notes = [
+                shell::asked(&evaluated.environment),
+                shell::unset(&evaluated.unset),
+                shell::spread(&left_out),
+            ];
+            Source::Ecosystem(evaluated.value, notes.into_iter().flatten().collect())
         }
         Format::Json => match (json(&text), path.extension() == Some(OsStr::new("json"))) {
             (Ok(value), _) => Source::Ecosystem(value, Vec::new()),

@@ -21,6 +21,17 @@ pub enum ProgramError {
         /// Where it was looked for; none: it is a path.
         folders: Vec<PathBuf>,
     },
+    /// A package of the app brings it, which is not installed.
+    #[error(
+        "package.json names `{word}`, and it is not installed: run `{install}` in the app's folder"
+    )]
+    #[diagnostic(help("`{install}`, as the owner of the folder; then try again"))]
+    NotInstalled {
+        /// The word of the command.
+        word: String,
+        /// What installs it.
+        install: &'static str,
+    },
     /// It would have to be looked up on a machine that is not this one.
     #[error("`{word}` cannot be looked up on the machine of another root")]
     #[diagnostic(help(

@@ -13,12 +13,14 @@
 //! | the first word -> a file | `search.rs` |
 //! | a `#!` script -> its interpreter, by name | `script.rs` |
 //! | a shim -> the interpreter behind it | `interpreter.rs`, `ask.rs` |
+//! | the packages that are to be there | `manager.rs` |
 //! | what of a home it reads | `homes.rs`, `runtime.rs` |
 
 mod ask;
 mod error;
 mod homes;
 mod interpreter;
+mod manager;
 mod package;
 mod port;
 mod runtime;
@@ -37,12 +39,26 @@ pub use port::with_port;
 
 pub(crate) use ask::{ANSWER_MAX, Question};
 pub(crate) use homes::{HOMES, is_below_home};
+pub(crate) use manager::Manager;
 pub(crate) use package::Package;
+pub(crate) use port::with_place;
 pub(crate) use shell::{Complex, read as read_shell};
+pub(crate) use wrapper::assignments;
 
 /// The folders with a program `name` that the app or the `PATH` has.
 pub(crate) fn lookup(name: &str, directory: &Path, search: &OsStr) -> Option<PathBuf> {
     Place::new(directory, search).lookup(name)
+}
+
+/// The command that `command` wraps, and the port that a wrapper would have set, as far as that can be known
+/// without its programs; none: it wraps none.
+pub(crate) fn inside(
+    command: &[String],
+    directory: &Path,
+    search: &OsStr,
+) -> Option<(Vec<String>, Option<u16>)> {
+    let inside = wrapper::unwrap(command, &Place::new(directory, search)).ok()?;
+    inside.rewritten.then_some((inside.words, inside.port))
 }
 
 use interpreter::Interpreter;

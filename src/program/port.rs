@@ -3,16 +3,22 @@
 use std::path::Path;
 
 /// Options that name a port, of servers that are known, as `--port 3000` or `--port=3000`.
-const PORT_OPTIONS: [&str; 3] = ["--port", "-p", "--http-port"];
+const PORT_OPTIONS: [&str; 5] = ["--port", "-p", "--http-port", "--server.port", "-Dserver.port"];
 
 /// Options that name an address with a port.
 const BIND_OPTIONS: [&str; 4] = ["--bind", "-b", "--listen", "-l"];
 
 /// Options that name an address without a port.
-const HOST_OPTIONS: [&str; 4] = ["--host", "--hostname", "-H", "--address"];
+const HOST_OPTIONS: [&str; 5] = ["--host", "--hostname", "-H", "--address", "--server.address"];
+
+/// Short options that name an address without a port, by the server whose they are.
+const HOSTS_OF: [(&str, &str); 3] = [("daphne", "-b"), ("rails", "-b"), ("rackup", "-o")];
+
+/// The server that takes an address with its scheme only: `serve -l tcp://HOST:PORT`.
+const TAKES_SCHEMES: &str = "serve";
 
 /// Servers whose options are known, and which of their short ones mean something else.
-const SERVERS: [(&str, &[&str]); 21] = [
+const SERVERS: [(&str, &[&str]); 23] = [
     ("next", &[]),
     ("nuxt", &["-b"]),
     ("vite", &["-l", "-b"]),
@@ -34,29 +40,41 @@ const SERVERS: [(&str, &[&str]); 21] = [
     ("rails", &["-l"]),
     ("rackup", &["-b", "-l"]),
     ("waitress-serve", &["-p", "-b", "-l"]),
+    ("streamlit", &["-p", "-b", "-l", "-H"]),
+    ("java", &["-p", "-b", "-l", "-H"]),
 ];
 
 /// The command with `{port}` and `{host}` where it has a fixed port and address, and that port;
 /// none: it fixes no port that can be told from its words.
 #[must_use]
 pub fn with_port(words: &[String]) -> Option<(Vec<String>, u16)> {
-    let unlike = servers_options(words)?;
+    let (changed, port) = with_place(words)?;
+    Some((changed, port?))
+}
+
+/// As [`with_port`], also where only the address is fixed.
+pub(crate) fn with_place(words: &[String]) -> Option<(Vec<String>, Option<u16>)> {
+    let (server, unlike) = server_of(words)?;
     let is = |options: &[&str], word: &str| options.contains(&word) && !unlike.contains(&word);
+    let names_host =
+        |option: &str| is(&HOST_OPTIONS, option) || HOSTS_OF.contains(&(server, option));
     let (mut changed, mut found) = (words.to_vec(), None);
     for at in 1..words.len() {
         let (option, value, inline) = match words[at].split_once('=') {
             Some((option, value)) => (option, value, true),
             None => (&*words[at - 1], &*words[at], false),
         };
-        let new = if is(&PORT_OPTIONS, option) {
-            value.parse().ok().map(|port: u16| (Some(port), "{port}".to_owned()))
-        } else if is(&BIND_OPTIONS, option) {
-            bound(value).map(|(port, new)| (Some(port), new))
-        } else if is(&HOST_OPTIONS, option) && !value.starts_with('{') {
-            Some((None, "{host}".to_owned()))
-        } else {
-            None
+        let port = || value.parse().ok().map(|port: u16| (Some(port), "{port}".to_owned()));
+        let place = || {
+            let (port, new) = bound(value)?;
+            let new = if server == TAKES_SCHEMES { "tcp://{host}:{port}".into() } else { new };
+            Some((Some(port), new))
         };
+        // What is an option itself is no address: `vite --host --port 3000`.
+        let host = || (!value.starts_with(['{', '-'])).then(|| (None, "{host}".to_owned()));
+        let new = (is(&PORT_OPTIONS, option).then(port).flatten())
+            .or_else(|| is(&BIND_OPTIONS, option).then(place).flatten())
+            .or_else(|| names_host(option).then(host).flatten());
         if let Some((port, new)) = new {
             found = found.or(port);
             changed[at] = if inline { format!("{option}={new}") } else { new };
@@ -75,18 +93,17 @@ pub fn with_port(words: &[String]) -> Option<(Vec<String>, u16)> {
             found = found.or(Some(port));
         }
     }
-    found.map(|port| (changed, port))
+    (changed != words).then_some((changed, found))
 }
 
-/// The options that mean something else for the server which `words` run; none: no known server.
-fn servers_options(words: &[String]) -> Option<&'static [&'static str]> {
+/// The server which `words` run, and the options that mean something else for it; none: no known server.
+fn server_of(words: &[String]) -> Option<(&'static str, &'static [&'static str])> {
     let name = |word: &String| {
         let name = Path::new(word).file_name()?.to_str()?;
-        let server = SERVERS.iter().find(|(server, _)| *server == name);
-        server.map(|(_, unlike)| *unlike)
+        SERVERS.iter().find(|(server, _)| *server == name).copied()
     };
     let known = words.iter().take(4).find_map(name);
-    known.or_else(|| words.iter().any(|word| BUILT_IN.contains(&&**word)).then_some(&[]))
+    known.or_else(|| words.iter().any(|word| BUILT_IN.contains(&&**word)).then_some(("", &[])))
 }
 
 /// Words of servers that an interpreter or a framework has built in.

@@ -7,12 +7,35 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::ProgramError;
+use super::manager::Manager;
+use super::package::Package;
 
 /// Folders of programs that an app may bring itself, seen from its own folder.
 const VENVS: [&str; 2] = [".venv/bin", "venv/bin"];
 
 /// Where packages of Node put their programs, seen from their folder.
 pub(super) const PACKAGE_PROGRAMS: &str = "node_modules/.bin";
+
+/// Programs that are not called as the package which brings them.
+const PROGRAMS: [(&str, &str); 17] = [
+    ("docusaurus", "@docusaurus/core"),
+    ("dotenv", "dotenv-cli"),
+    ("eleventy", "@11ty/eleventy"),
+    ("fastify", "fastify-cli"),
+    ("hexo", "hexo-cli"),
+    ("keystone", "@keystone-6/core"),
+    ("nest", "@nestjs/cli"),
+    ("ng", "@angular/cli"),
+    ("react-router-serve", "@react-router/serve"),
+    ("remix-serve", "@remix-run/serve"),
+    ("rspack", "@rspack/cli"),
+    ("rw", "@redwoodjs/core"),
+    ("strapi", "@strapi/strapi"),
+    ("tsc", "typescript"),
+    ("run-s", "npm-run-all"),
+    ("run-p", "npm-run-all"),
+    ("vue-cli-service", "@vue/cli-service"),
+];
 
 /// Where a command is looked at: the app's folder and a `PATH`.
 #[derive(Debug, Clone)]
@@ -40,7 +63,19 @@ impl<'a> Place<'a> {
         let found = folders.iter().map(|folder| folder.join(word)).find(|path| is_program(path));
         // `command = "server.js"`
         let own = || Some(self.directory.join(word)).filter(|path| path.is_file());
-        found.or_else(own).ok_or_else(|| ProgramError::Missing { word: word.into(), folders })
+        found.or_else(own).ok_or_else(|| match self.not_installed(word) {
+            Some(install) => ProgramError::NotInstalled { word: word.into(), install },
+            None => ProgramError::Missing { word: word.into(), folders },
+        })
+    }
+
+    /// The line that installs the packages of the app, where package.json names the one that brings the
+    /// program `name`; none: it does not.
+    pub(super) fn not_installed(&self, name: &str) -> Option<&'static str> {
+        let package = Package::read(self.directory).ok()?;
+        let brings = PROGRAMS.iter().filter(|(program, _)| *program == name);
+        let mut brings = brings.map(|(_, package)| *package).chain([name]);
+        brings.any(|name| package.needs(name)).then(|| Manager::of(self.directory).install())
     }
 
     /// The program `name` in the folders of `PATH` and of the app.

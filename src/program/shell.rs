@@ -11,6 +11,8 @@ pub(crate) struct Simple {
     pub(crate) environment: Vec<(String, String)>,
     /// Its words, without their quotes.
     pub(crate) words: Vec<String>,
+    /// The port that it takes where `PORT` is not set: 3000 of `${PORT:-3000}`.
+    pub(crate) port: Option<u16>,
 }
 
 /// Why a line needs a shell.
@@ -70,25 +72,30 @@ pub(crate) fn read(text: &str) -> Result<Simple, Complex> {
             _ => simple.words.push(word),
         }
     }
+    simple.port = rest.port;
     if simple.words.is_empty() { Err(Complex::Empty) } else { Ok(simple) }
 }
 
-struct Chars<'a>(std::iter::Peekable<std::str::Chars<'a>>);
+struct Chars<'a> {
+    rest: std::iter::Peekable<std::str::Chars<'a>>,
+    /// The port that stands behind a `PORT` for where it is not set.
+    port: Option<u16>,
+}
 
 impl<'a> Chars<'a> {
     fn new(text: &'a str) -> Self {
-        Self(text.chars().peekable())
+        Self { rest: text.chars().peekable(), port: None }
     }
 
     /// The next word, and whether any of it was quoted; none: that was the last.
     fn word(&mut self) -> Result<Option<(String, bool)>, Complex> {
-        while self.0.next_if(|c| matches!(c, ' ' | '\t')).is_some() {}
+        while self.rest.next_if(|c| matches!(c, ' ' | '\t')).is_some() {}
         let (mut word, mut quoted, mut begun) = (String::new(), false, false);
-        while let Some(c) = self.0.next_if(|c| !matches!(c, ' ' | '\t')) {
+        while let Some(c) = self.rest.next_if(|c| !matches!(c, ' ' | '\t')) {
             match c {
                 '\'' => self.single(&mut word)?,
                 '"' => self.double(&mut word)?,
-                '\\' => word.push(self.0.next().ok_or(Complex::Quote)?),
+                '\\' => word.push(self.rest.next().ok_or(Complex::Quote)?),
                 '$' | '`' => word.push_str(&self.expansion(c)?),
                 '|' | '&' | ';' | '\n' | '(' | ')' => return Err(Complex::Several),
                 '<' | '>' => return Err(Complex::Redirect),
@@ -105,7 +112,7 @@ impl<'a> Chars<'a> {
 
     fn single(&mut self, word: &mut String) -> Result<(), Complex> {
         loop {
-            match self.0.next().ok_or(Complex::Quote)? {
+            match self.rest.next().ok_or(Complex::Quote)? {
                 '\'' => return Ok(()),
                 c => word.push(c),
             }
@@ -114,10 +121,10 @@ impl<'a> Chars<'a> {
 
     fn double(&mut self, word: &mut String) -> Result<(), Complex> {
         loop {
-            match self.0.next().ok_or(Complex::Quote)? {
+            match self.rest.next().ok_or(Complex::Quote)? {
                 '"' => return Ok(()),
                 c @ ('$' | '`') => word.push_str(&self.expansion(c)?),
-                '\\' => match self.0.next().ok_or(Complex::Quote)? {
+                '\\' => match self.rest.next().ok_or(Complex::Quote)? {
                     c @ ('$' | '`' | '"' | '\\') => word.push(c),
                     c => word.extend(['\\', c]),
                 },
@@ -128,27 +135,29 @@ impl<'a> Chars<'a> {
 
     /// `$PORT`, `${PORT}` and `${PORT:-3000}` as `{port}`, the same with HOST.
     fn expansion(&mut self, sign: char) -> Result<String, Complex> {
-        if sign == '`' || self.0.peek() == Some(&'(') {
+        if sign == '`' || self.rest.peek() == Some(&'(') {
             return Err(Complex::Expansion("a command in it".into()));
         }
-        let braced = self.0.next_if_eq(&'{').is_some();
+        let braced = self.rest.next_if_eq(&'{').is_some();
         let mut name = String::new();
-        while let Some(c) = self.0.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
+        while let Some(c) = self.rest.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
             name.push(c);
         }
         if braced {
-            let rest: String = std::iter::from_fn(|| self.0.next_if(|c| *c != '}')).collect();
-            if self.0.next().is_none() {
+            let rest: String = std::iter::from_fn(|| self.rest.next_if(|c| *c != '}')).collect();
+            if self.rest.next().is_none() {
                 return Err(Complex::Quote);
             }
             if !rest.is_empty() && !rest.starts_with(":-") && !rest.starts_with('-') {
                 return Err(Complex::Expansion(format!("${{{name}{rest}}}")));
             }
+            let other = rest.trim_start_matches([':', '-']).parse().ok().filter(|port| *port > 0);
+            self.port = self.port.or(other.filter(|_| name == "PORT"));
         }
         match &*name {
             "PORT" => Ok("{port}".into()),
             "HOST" => Ok("{host}".into()),
-            "" => Ok("$".into()).and_then(|sign: String| match self.0.peek() {
+            "" => Ok("$".into()).and_then(|sign: String| match self.rest.peek() {
                 None | Some(' ' | '\t' | '"') => Ok(sign),
                 Some(c) => Err(Complex::Expansion(format!("${c}"))),
             }),
@@ -158,7 +167,7 @@ impl<'a> Chars<'a> {
 
     /// Whether what follows a brace makes several words of one: `{a,b}`, `{1..3}`.
     fn is_brace_expansion(&self) -> bool {
-        let inside: String = self.0.clone().take_while(|c| !matches!(c, '}' | ' ')).collect();
+        let inside: String = self.rest.clone().take_while(|c| !matches!(c, '}' | ' ')).collect();
         inside.contains(',') || inside.contains("..")
     }
 }

@@ -38,7 +38,7 @@ type Variables = Vec<(String, String)>;
 /// What one look at a command says.
 enum Step {
     /// It runs this one.
-    Inner { words: Vec<String>, environment: Variables, because: Option<String> },
+    Inner { words: Vec<String>, environment: Variables, port: Option<u16>, because: Option<String> },
     /// It wraps something, and stays.
     Keep(String),
     /// It is no wrapper.
@@ -57,8 +57,9 @@ pub(super) fn unwrap(command: &[String], place: &Place<'_>) -> Result<Inside, Pr
     }
     for _ in 0..DEPTH_MAX {
         match step(&inside.words, place)? {
-            Step::Inner { words, environment, because } => {
+            Step::Inner { words, environment, port, because } => {
                 inside.notes.extend(because);
+                inside.port = inside.port.or(port);
                 inside.local_path |= is_package_manager(&inside.words);
                 inside.words = words;
                 inside.rewritten = true;
@@ -116,10 +117,11 @@ fn step(words: &[String], place: &Place<'_>) -> Result<Step, ProgramError> {
         "cross-env" => assignments(rest).map_or(Step::Plain, |(environment, words)| Step::Inner {
             words,
             environment,
+            port: None,
             because: None,
         }),
         "nohup" | "exec" | "setsid" if !rest.is_empty() && !rest[0].starts_with('-') => {
-            Step::Inner { words: rest.to_vec(), environment: Vec::new(), because: None }
+            Step::Inner { words: rest.to_vec(), environment: Vec::new(), port: None, because: None }
         }
         "npm" | "yarn" | "pnpm" => manager(words, name(first), rest, place)?,
         "bun" if rest.first().is_some_and(|verb| verb == "run") => bun(words, rest, place),
@@ -139,9 +141,12 @@ fn shell(words: &[String], rest: &[String]) -> Step {
     }
     // Words after the text are `$0`, `$1`, ...: only the text may use them.
     match shell::read(text) {
-        Ok(simple) if more.is_empty() || !text.contains('$') => {
-            Step::Inner { words: simple.words, environment: simple.environment, because: None }
-        }
+        Ok(simple) if more.is_empty() || !text.contains('$') => Step::Inner {
+            words: simple.words,
+            environment: simple.environment,
+            port: simple.port,
+            because: None,
+        },
         Ok(_) => keep(words, "it uses its arguments"),
         Err(why) => keep(words, &why.to_string()),
     }
@@ -152,14 +157,14 @@ fn env(words: &[String], rest: &[String]) -> Step {
     let rest = if rest.first().is_some_and(|word| word == "--") { &rest[1..] } else { rest };
     match assignments(rest) {
         Some((environment, words)) if !words[0].starts_with('-') => {
-            Step::Inner { words, environment, because: None }
+            Step::Inner { words, environment, port: None, because: None }
         }
         _ => keep(words, "only env itself knows its options"),
     }
 }
 
 /// The assignments before a command, and the command; none: there is none.
-fn assignments(words: &[String]) -> Option<(Variables, Vec<String>)> {
+pub(crate) fn assignments(words: &[String]) -> Option<(Variables, Vec<String>)> {
     let split = |word: &String| {
         let (name, value) = word.split_once('=')?;
         is_variable_name(name).then(|| (name.to_owned(), value.to_owned()))
@@ -249,6 +254,7 @@ fn script(
         Ok(simple) => Step::Inner {
             words: [simple.words, arguments].concat(),
             environment: simple.environment,
+            port: simple.port,
             because: Some(format!(
                 "`{command}` is `{text}` in package.json, which runs without {manager} in between \
                  (then {manager}'s own variables, such as npm_package_version, are not set)"
@@ -294,16 +300,22 @@ fn execute(words: &[String], rest: &[String], place: &Place<'_>) -> Step {
         return keep(words, "only the package manager knows its options");
     }
     if place.package_program(program).is_none() {
-        let why = format!(
-            "no package of the app brings `{program}`: it would be downloaded at a start; add it to \
-             package.json"
-        );
+        let why = match place.not_installed(program) {
+            Some(install) => format!(
+                "package.json names `{program}`, and it is not installed: run `{install}` in the app's folder"
+            ),
+            None => format!(
+                "no package of the app brings `{program}`: it would be downloaded at a start; add it to \
+                 package.json"
+            ),
+        };
         return keep(words, &why);
     }
     let arguments = arguments.strip_prefix(&["--".to_owned()][..]).unwrap_or(arguments);
     Step::Inner {
         words: [std::slice::from_ref(program), arguments].concat(),
         environment: Vec::new(),
+        port: None,
         because: Some(format!(
             "`{}` runs `{program}` of the app's packages directly",
             words.join(" ")
@@ -322,6 +334,7 @@ fn venv(words: &[String], rest: &[String], place: &Place<'_>) -> Step {
         Some(file) => Step::Inner {
             words: [&[file.to_owned()][..], arguments].concat(),
             environment: Vec::new(),
+            port: None,
             because: Some(format!("`{}` runs {file} directly", words.join(" "))),
         },
         None => keep(words, "there is no .venv with that program in the app's folder"),

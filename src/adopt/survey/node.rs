@@ -2,25 +2,13 @@
 
 use std::path::Path;
 
-use super::{Seen, Site, Sources};
-use crate::adopt::command::{Made, of_line};
-use crate::program::{Package, read_shell};
-
-/// Scripts that start the app as it is to run on a server, the best first.
-const SCRIPTS: [&str; 4] = ["start:prod", "start:production", "serve:prod", "start"];
-
-/// Programs of scripts that are for development.
-const DEVELOPMENT: [&str; 9] = [
-    "nodemon",
-    "ts-node-dev",
-    "vite",
-    "react-scripts",
-    "webpack",
-    "parcel",
-    "vue-cli-service",
-    "ng",
-    "gatsby",
-];
+use super::builders::{self, is_page};
+use super::frameworks::{Framework, framework};
+use super::packages::build;
+use super::{Seen, Site, Sources, monorepo, start};
+use crate::adopt::command::Made;
+use crate::adopt::launcher;
+use crate::program::Package;
 
 /// Files that an app without a script may be entered by.
 const ENTRIES: [&str; 12] = [
@@ -38,61 +26,91 @@ const ENTRIES: [&str; 12] = [
     "dist/main.js",
 ];
 
-/// Frameworks, by the package that they are.
-const FRAMEWORKS: [(&str, &str); 13] = [
-    ("next", "a Next.js app"),
-    ("nuxt", "a Nuxt app"),
-    ("@nestjs/core", "a NestJS app"),
-    ("@remix-run/serve", "a Remix app"),
-    ("@sveltejs/kit", "a SvelteKit app"),
-    ("@astrojs/node", "an Astro app with a server"),
-    ("@strapi/strapi", "a Strapi app"),
-    ("fastify", "a Fastify app"),
-    ("express", "an Express app"),
-    ("koa", "a Koa app"),
-    ("@hapi/hapi", "a hapi app"),
-    ("hono", "a Hono app"),
-    ("ws", "a WebSocket app"),
-];
+/// Words of commands that run another package of the folder.
+const CHOOSES: [&str; 9] =
+    ["--workspace", "-w", "--workspaces", "-ws", "workspace", "--filter", "turbo", "nx", "lerna"];
 
-/// Builders of pages whose result is a folder of files, by their package.
-const BUILDERS: [(&str, &str); 7] = [
-    ("react-scripts", "build"),
-    ("vite", "dist"),
-    ("@vue/cli-service", "dist"),
-    ("parcel", "dist"),
-    ("gatsby", "public"),
-    ("astro", "dist"),
-    ("@11ty/eleventy", "_site"),
-];
+/// Programs that run a file of the app, in whose sources one can see whether it listens.
+const RUNNERS: [&str; 6] = ["node", "tsx", "ts-node", "bun", "deno", "nodejs"];
 
 /// Looks at a folder with a package.json; none: it has none, or one that starts nothing.
 pub(super) fn look(directory: &Path) -> Option<Seen> {
     let package = Package::read(directory).ok()?;
-    let framework = FRAMEWORKS.iter().find(|(name, _)| package.needs(name));
-    let kind = framework.map_or("a Node app", |(_, kind)| kind);
-    let framework = framework.map_or("", |(name, _)| name);
-    let is_page = framework.is_empty() && is_page(directory, &package);
-    let (how, made) = command(directory, &package, framework)
-        .or_else(|| (!is_page).then(|| entry(directory, &package)).flatten())
-        .or_else(|| site(&package).is_none().then(|| script(directory, &package)).flatten())
-        .unwrap_or_default();
-    if made.words.is_empty() {
-        let (root, built) = site(&package)?;
-        let note = (!directory.join(root).is_dir()).then(|| {
-            format!("the folder {root} is not there yet: build the site first (`npm run build`)")
-        });
-        return Some(Seen {
-            build: build(directory, &package),
-            name: package.name,
-            what: format!("a site that {built} builds (package.json)"),
-            site: Some(Site { root: root.into(), fallback: single_page(built) }),
-            notes: note.into_iter().collect(),
-            ..Seen::default()
-        });
+    let framework = framework(directory, &package);
+    let has_framework = !framework.package.is_empty();
+    let may_be_entered = has_framework || !is_page(directory, &package);
+    let by_file = || entry(directory, &package).filter(|_| may_be_entered);
+    let mut seen = if framework.site.is_some() {
+        exported(directory, &package, framework)
+    } else if let Some((how, made)) = command(directory, &package, &framework) {
+        app(directory, &package, framework, &how, made)
+    } else if let Some((how, made)) = by_file() {
+        let seen = app(directory, &package, framework, &how, made);
+        Seen { is_weak: !has_framework, ..seen }
+    } else {
+        rest(directory, &package, framework)?
+    };
+    // What a folder of several packages starts itself is its own app.
+    if seen.made.words.is_empty() || seen.made.words.iter().any(|word| CHOOSES.contains(&&**word)) {
+        seen.notes.extend(monorepo::note(directory, &package));
     }
+    Some(seen)
+}
+
+/// The site that a builder makes, or what a script with another name starts: what a framework serves is more than
+/// what a builder makes for it.
+fn rest(directory: &Path, package: &Package, framework: Framework) -> Option<Seen> {
+    let other = start::other(directory, package);
+    let is_served = !framework.package.is_empty() && other.is_some();
+    site(directory, package).filter(|_| !is_served).or_else(|| {
+        let (how, made) = other?;
+        Some(app(directory, package, framework, &how, made))
+    })
+}
+
+/// The folder of files that a framework builds.
+fn exported(directory: &Path, package: &Package, framework: Framework) -> Seen {
+    let root = framework.site.as_ref().map(|site| site.root.clone()).unwrap_or_default();
+    let mut notes = framework.notes;
+    let lines = build(directory, package, framework.line);
+    notes.extend(unbuilt(directory, &root, &lines));
+    Seen {
+        name: package.name.clone(),
+        what: format!("{} (package.json)", framework.kind),
+        site: framework.site,
+        build: lines,
+        notes,
+        is_weak: true,
+        ..Seen::default()
+    }
+}
+
+/// The folder of files that a builder makes.
+fn site(directory: &Path, package: &Package) -> Option<Seen> {
+    let built = builders::site(directory, package)?;
+    let lines = build(directory, package, Some(&built.line));
+    let note = unbuilt(directory, &built.root, &lines);
+    Some(Seen {
+        name: package.name.clone(),
+        what: format!("a site that {} builds (package.json)", built.package),
+        build: lines,
+        notes: built.note.into_iter().chain(note).collect(),
+        site: Some(Site { root: built.root, fallback: built.fallback }),
+        is_weak: true,
+        ..Seen::default()
+    })
+}
+
+/// What is said of the folder of a site that is not there; the last of the lines that build it makes it.
+fn unbuilt(directory: &Path, root: &str, build: &[String]) -> Option<String> {
+    let line = build.last().filter(|_| !directory.join(root).is_dir())?;
+    Some(format!("the folder {root} is not there yet: build the site first (`{line}`)"))
+}
+
+/// An app that `made` starts.
+fn app(directory: &Path, package: &Package, framework: Framework, how: &str, made: Made) -> Seen {
     let sources = Sources::look(directory);
-    let mut notes = Vec::new();
+    let mut notes = framework.notes;
     // A framework with a server of its own looks at PORT; so may a package.
     if let (Some(port), false) = (sources.port, sources.asks) {
         notes.push(format!(
@@ -100,11 +118,9 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
              `process.env.PORT || {port}`, since each instance gets a port of its own"
         ));
     }
-    if framework.is_empty() {
+    let runs_file = made.words.first().is_some_and(|word| RUNNERS.contains(&&**word));
+    if framework.package.is_empty() && runs_file {
         notes.extend(sources.serve_nothing());
-    }
-    if framework == "next" && !directory.join(".next").is_dir() {
-        notes.push("it is not built yet: `npm run build` comes first".into());
     }
     if package.needs("socket.io") {
         notes.push(
@@ -113,72 +129,38 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
                 .into(),
         );
     }
-    // What it builds is part of a release, what it caches is not.
-    let writable = if framework == "next" { vec![".next/cache".into()] } else { Vec::new() };
-    Some(Seen {
-        build: build(directory, &package),
-        name: package.name,
-        what: format!("{kind} (package.json), {how}"),
+    let mut lines = build(directory, package, framework.line);
+    lines.extend(framework.build);
+    Seen {
+        build: lines,
+        name: package.name.clone(),
+        what: format!("{} (package.json), {how}", framework.kind),
         made: made.listening(),
         port: sources.port,
         memory: "512M",
-        writable,
+        writable: framework.writable,
         notes,
         ..Seen::default()
-    })
+    }
 }
 
 /// The command that a script of package.json is, or that the framework has.
-fn command(directory: &Path, package: &Package, framework: &str) -> Option<(String, Made)> {
-    let script = SCRIPTS.iter().find_map(|name| Some((*name, package.scripts.get(*name)?)));
-    let words = |text: &str| Made {
-        words: text.split(' ').map(str::to_owned).collect(),
-        ..Made::default()
+fn command(directory: &Path, package: &Package, framework: &Framework) -> Option<(String, Made)> {
+    let script = start::command(directory, package, &framework.replaces);
+    let own = || {
+        let own = framework.command.as_deref()?;
+        let words = own.split(' ').map(str::to_owned).collect();
+        Some((format!("started as its framework says: {own}"), Made { words, ..Made::default() }))
     };
-    let own = match framework {
-        "next" => Some("next start"),
-        "nuxt" => Some("node .output/server/index.mjs"),
-        "@nestjs/core" => Some("node dist/main.js"),
-        "@sveltejs/kit" => Some("node build"),
-        "@astrojs/node" => Some("node dist/server/entry.mjs"),
-        "@strapi/strapi" => Some("strapi start"),
-        _ => None,
-    };
-    if let Some((name, text)) = script {
-        let first = read_shell(text).ok().and_then(|simple| {
-            let words = simple.words;
-            let skip = usize::from(words.first().is_some_and(|word| word == "cross-env"));
-            words.get(skip).cloned()
-        });
-        let development = first.as_deref().is_some_and(|word| DEVELOPMENT.contains(&word))
-            || [" dev", "nest start", "nuxt start"].iter().any(|part| text.contains(part))
-                && own.is_some();
-        let around = [format!("pre{name}"), format!("post{name}")];
-        let alone = !around.iter().any(|around| package.scripts.contains_key(around));
-        match read_shell(text) {
-            Ok(_) if !development && alone => {
-                let how = format!("started by its script `{name}`: {text}");
-                return Some((how, of_line(text)));
-            }
-            // What is kept is explained by `program::find`.
-            _ if !development => {
-                let manager = manager(directory);
-                let how = format!("started by `{manager} run {name}`");
-                return Some((how, words(&format!("{manager} run {name}"))));
-            }
-            _ => {}
-        }
+    match script {
+        Some((how, made)) => match launcher::of_pm2(&made.words) {
+            Some(Ok(launched)) => Some((how, launched.over(made))),
+            // The file says more than could be guessed here.
+            Some(Err(_)) => entry(directory, package).or_else(own),
+            None => Some((how, made)),
+        },
+        None => own(),
     }
-    own.map(|own| (format!("started as its framework says: {own}"), words(own)))
-}
-
-/// `npm run X` where nothing better is known.
-fn script(directory: &Path, package: &Package) -> Option<(String, Made)> {
-    let name =
-        ["serve", "server", "dev"].into_iter().find(|name| package.scripts.contains_key(*name))?;
-    let command = format!("{} run {name}", manager(directory));
-    let words = command.split(' ').map(str::to_owned).collect();
-    Some((format!("started by `{command}`"), Made { words, ..Made::default() }))
 }
 
 /// The file that the app is entered by.
@@ -192,65 +174,30 @@ fn entry(directory: &Path, package: &Package) -> Option<(String, Made)> {
     Some((format!("started by its file {entry}"), Made { words, ..Made::default() }))
 }
 
-/// The lines of its build, where it has one, or packages of which a lock file says which.
-fn build(directory: &Path, package: &Package) -> Vec<String> {
-    let builds = package.scripts.contains_key("build");
-    let locked_by = locked_by(directory);
-    if !builds && (locked_by.is_none() || package.dependencies.is_empty()) {
-        return Vec::new();
+/// Why a folder with a package.json is no app, where it has one.
+pub(super) fn why_none(directory: &Path) -> Option<String> {
+    if !directory.join("package.json").exists() {
+        return None;
     }
-    let manager = locked_by.unwrap_or(MANAGER);
-    let install = match manager {
-        // Only versions after the first have this file, and another name for the option.
-        "yarn" if directory.join(".yarnrc.yml").is_file() => "yarn install --immutable",
-        "yarn" => "yarn install --frozen-lockfile",
-        "pnpm" => "pnpm install --frozen-lockfile",
-        "bun" => "bun install --frozen-lockfile",
-        _ if locked_by.is_some() => "npm ci",
-        // Without a lock file `npm ci` fails.
-        _ => "npm install",
+    let package = match Package::read(directory) {
+        Ok(package) => package,
+        Err(error) => {
+            let folder = format!("{}/", directory.display());
+            let error = error.replacen(&folder, "", 1);
+            let error = error.trim_start_matches("package.json: ");
+            return Some(format!("package.json cannot be read: {error}"));
+        }
     };
-    let build = builds.then(|| format!("{manager} run build"));
-    [install.to_owned()].into_iter().chain(build).collect()
-}
-
-/// Files that say which packages there are, each with the manager that made it.
-const LOCKS: [(&str, &str); 6] = [
-    ("pnpm-lock.yaml", "pnpm"),
-    ("yarn.lock", "yarn"),
-    ("bun.lock", "bun"),
-    ("bun.lockb", "bun"),
-    ("package-lock.json", "npm"),
-    ("npm-shrinkwrap.json", "npm"),
-];
-
-/// The package manager that comes with Node.
-const MANAGER: &str = "npm";
-
-/// The package manager of the app.
-fn manager(directory: &Path) -> &'static str {
-    locked_by(directory).unwrap_or(MANAGER)
-}
-
-/// The package manager that made the lock file; none: there is none.
-fn locked_by(directory: &Path) -> Option<&'static str> {
-    let lock = LOCKS.iter().find(|(lock, _)| directory.join(lock).is_file());
-    lock.map(|(_, manager)| *manager)
-}
-
-/// Whether its sources are those of a page: what a builder makes of them runs in a browser, whatever its
-/// files are called.
-fn is_page(directory: &Path, package: &Package) -> bool {
-    let pages = ["index.html", "public/index.html"];
-    site(package).is_some() && pages.iter().any(|page| directory.join(page).is_file())
-}
-
-fn site(package: &Package) -> Option<(&'static str, &'static str)> {
-    BUILDERS.iter().find(|(name, _)| package.needs(name)).map(|(name, root)| (*root, *name))
-}
-
-/// Whether the pages that a builder makes are one app.
-fn single_page(builder: &str) -> Option<&'static str> {
-    let many = matches!(builder, "gatsby" | "astro" | "@11ty/eleventy");
-    (!many).then_some("index.html")
+    if let Some(note) = monorepo::note(directory, &package) {
+        return Some(note);
+    }
+    Some(match start::development(&package) {
+        Some((script, text)) => format!(
+            "package.json has a script `{script}` that is for development (`{text}`), and none that starts the \
+             app on a server: write one, such as `\"start\": \"node FILE\"`"
+        ),
+        None => "package.json has no script `start`, and there is no file such as server.js or index.js \
+                 that the app is entered by"
+            .into(),
+    })
 }

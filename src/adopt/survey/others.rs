@@ -10,12 +10,14 @@ use crate::release::IGNORE_FILE;
 /// Folders that builders of sites leave their pages in.
 const SITES: [&str; 6] = ["", "dist", "build", "public", "_site", "out"];
 
-/// Looks for the rest of what is known.
-pub(super) fn look(directory: &Path) -> Option<Seen> {
-    go(directory).or_else(|| rust(directory)).or_else(|| php(directory)).or_else(|| site(directory))
-}
+/// Files that configure Hugo.
+const HUGO: [&str; 3] = ["hugo.toml", "hugo.yaml", "hugo.json"];
 
-fn go(directory: &Path) -> Option<Seen> {
+/// What installs the packages of PHP for a server.
+const COMPOSER: &str = "composer install --no-dev --optimize-autoloader";
+
+/// Looks at a folder with a go.mod.
+pub(super) fn go(directory: &Path) -> Option<Seen> {
     let manifest = scan::read(&directory.join("go.mod"))?;
     let module = manifest.lines().find_map(|line| line.trim().strip_prefix("module "))?.trim();
     // "example.org/shop/v2"
@@ -29,7 +31,8 @@ fn go(directory: &Path) -> Option<Seen> {
     Some(built(directory, "a Go app (go.mod)", name, &places, &build, "256M"))
 }
 
-fn rust(directory: &Path) -> Option<Seen> {
+/// Looks at a folder with a Cargo.toml.
+pub(super) fn rust(directory: &Path) -> Option<Seen> {
     let manifest: toml::Table = scan::read(&directory.join("Cargo.toml"))?.parse().ok()?;
     let package = manifest.get("package")?.get("name")?.as_str()?.to_owned();
     let bins = manifest.get("bin").and_then(toml::Value::as_array);
@@ -37,7 +40,10 @@ fn rust(directory: &Path) -> Option<Seen> {
     let name = bin.unwrap_or(&package).to_owned();
     let places = [format!("target/release/{name}")];
     let what = "a Rust app (Cargo.toml)";
+    let is_program = bin.is_some() || directory.join("src/main.rs").is_file();
     let mut seen = built(directory, what, package, &places, "cargo build --release", "128M");
+    // A library may be a part of pages, as WebAssembly.
+    seen.is_weak = !is_program;
     if !directory.join(IGNORE_FILE).exists() {
         seen.notes.push(format!(
             "a release would take along all that cargo leaves in target: `printf '%s\\n' '/target/*' \
@@ -83,7 +89,8 @@ fn built(
     }
 }
 
-fn php(directory: &Path) -> Option<Seen> {
+/// Looks at a folder with an index.php.
+pub(super) fn php(directory: &Path) -> Option<Seen> {
     let laravel = directory.join("artisan").is_file();
     let index = ["public/index.php", "web/index.php", "index.php"]
         .into_iter()
@@ -95,6 +102,8 @@ fn php(directory: &Path) -> Option<Seen> {
         (_, root) => format!("php -S {{host}}:{{port}} -t {root}"),
     };
     let composer = scan::read(&directory.join("composer.json"));
+    let build = composer.as_ref().map(|_| COMPOSER.to_owned()).into_iter().collect();
+    let is_weak = !laravel && composer.is_none();
     let name = composer.and_then(|text| {
         let manifest: serde_json::Value = serde_json::from_str(&text).ok()?;
         Some(manifest.get("name")?.as_str()?.to_owned())
@@ -113,6 +122,8 @@ fn php(directory: &Path) -> Option<Seen> {
         memory: "300M",
         environment: vec![("PHP_CLI_SERVER_WORKERS", "4")],
         writable,
+        build,
+        is_weak,
         notes: vec![
             "the server of php itself is made for development: for much traffic use FrankenPHP or \
              RoadRunner as the command"
@@ -122,7 +133,23 @@ fn php(directory: &Path) -> Option<Seen> {
     })
 }
 
-fn site(directory: &Path) -> Option<Seen> {
+/// Looks at a folder with a site of Hugo.
+pub(super) fn hugo(directory: &Path) -> Option<Seen> {
+    let file = HUGO.into_iter().find(|file| directory.join(file).is_file())?;
+    let root = "public";
+    let is_built = directory.join(root).join("index.html").is_file();
+    let note = format!("the folder {root} is not there yet: build the site first (`hugo`)");
+    Some(Seen {
+        what: format!("a site that Hugo builds ({file})"),
+        site: Some(Site { root: root.into(), fallback: None }),
+        build: vec!["hugo".into()],
+        notes: (!is_built).then_some(note).into_iter().collect(),
+        ..Seen::default()
+    })
+}
+
+/// Looks at a folder with an index.html.
+pub(super) fn site(directory: &Path) -> Option<Seen> {
     let root = SITES.into_iter().find(|root| directory.join(root).join("index.html").is_file())?;
     let shown = if root.is_empty() { "." } else { root };
     Some(Seen {

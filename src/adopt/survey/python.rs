@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Seen, Sources};
+use super::{Seen, Sources, settings};
 use crate::adopt::command::Made;
 use crate::adopt::scan;
 
@@ -32,9 +32,6 @@ const FRAMEWORKS: [(&str, &str, bool); 9] = [
     ("falcon.asgi.App(", "a Falcon app", true),
 ];
 
-/// The folder for what an app writes, where it has none.
-const DATA: &str = "data";
-
 /// An app object.
 #[derive(Debug, PartialEq, Eq)]
 struct Object {
@@ -59,6 +56,7 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
     }
     let packages = manifests.iter().map(|(_, text)| text.to_lowercase()).collect::<String>();
     let manifest = manifests.first().map_or("no manifest", |(name, _)| name);
+    let is_uv = directory.join("uv.lock").is_file() || packages.contains("[tool.uv");
     let sources = Sources::look(directory);
     let mut seen = Seen {
         name: name(&manifests),
@@ -66,27 +64,38 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
         environment: vec![("PYTHONUNBUFFERED", "1")],
         ..Seen::default()
     };
-    seen.build = build(directory);
+    seen.build = build(directory, is_uv);
     let project = django(directory);
-    if project.is_some() && keeps_database_inside(directory) {
-        // Beside the code it could not be written, and no release could be made of the folder.
-        seen.writable = vec![DATA.into()];
-        seen.notes.push(format!(
-            "its database lies beside its code, and the app may write to {DATA}/ only: `mkdir -p {DATA} && mv \
-             db.sqlite3 {DATA}/`, and in its settings `\"NAME\": BASE_DIR / \"{DATA}\" / \"db.sqlite3\"`"
-        ));
+    if project.is_some() {
+        settings::add(directory, &mut seen);
+    }
+    if packages.contains("flask-socketio") || packages.contains("python-socketio") {
+        seen.notes.push(
+            "Socket.IO begins with long polling, whose requests have to reach one and the same instance: \
+             write `transports: [\"websocket\"]` in its client, or `instances = 1`"
+                .into(),
+        );
     }
     let object = project.or_else(|| object(directory));
-    if let Some(object) = object {
+    let streamlit =
+        entry.filter(|_| object.is_none()).and_then(|entry| streamlit(directory, entry));
+    if let Some(made) = streamlit {
+        seen.what = format!("a Streamlit app ({manifest}), served by streamlit");
+        seen.made = made;
+        seen.port = Some(8501);
+        seen.health = Some("/_stcore/health");
+    } else if let Some(object) = object {
         let (server, words) = serve(&object, &packages, directory);
         seen.what = format!("{} at {} ({manifest}), served by {server}", object.what, object.place);
-        if !packages.contains(server) && !is_there(directory, server) {
-            seen.notes.push(format!("{server} has to be installed: `pip install {server}`"));
+        if !brings(&packages, server) && !is_there(directory, server) {
+            let how = if is_uv { "uv add" } else { "pip install" };
+            seen.notes.push(format!("{server} has to be installed: `{how} {server}`"));
         }
         seen.made = Made { words, ..Made::default() };
         seen.port = Some(sources.port.unwrap_or(8000));
     } else {
         let entry = entry?;
+        seen.is_weak = true;
         seen.what = format!("a Python program ({manifest}), started by its file {entry}");
         seen.made = Made { words: vec!["python3".into(), (*entry).into()], ..Made::default() };
         seen.port = sources.port;
@@ -104,37 +113,61 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
         && !directory.join("venv").is_dir()
         && !manifests.is_empty()
     {
-        seen.notes.push(
-            "there is no .venv in its folder: `python3 -m venv .venv`, and install its packages there"
-                .into(),
-        );
+        let how = match seen.build.first() {
+            _ if is_uv => "`uv sync`",
+            Some(line) if line.contains("poetry") => {
+                "`POETRY_VIRTUALENVS_IN_PROJECT=true poetry install`"
+            }
+            _ => "`python3 -m venv .venv`, and install its packages there",
+        };
+        seen.notes.push(format!("there is no .venv in its folder: {how}"));
     }
     Some(seen)
 }
 
 /// The lines that install its packages into a clean checkout, in a folder of their own: the system's Python takes
 /// none (PEP 668).
-fn build(directory: &Path) -> Vec<String> {
+fn build(directory: &Path, is_uv: bool) -> Vec<String> {
     let has = |name: &str| directory.join(name).is_file();
     let lines: &[&str] = if has("uv.lock") {
         &["uv sync --frozen --no-dev"]
+    } else if is_uv {
+        &["uv sync --no-dev"]
     } else if has("poetry.lock") {
         &["POETRY_VIRTUALENVS_IN_PROJECT=true poetry install --only main --no-interaction"]
     } else if has("requirements.txt") {
         &["python3 -m venv .venv", ".venv/bin/pip install -r requirements.txt"]
+    } else if is_project(directory) {
+        &["python3 -m venv .venv", ".venv/bin/pip install ."]
     } else {
         &[]
     };
     lines.iter().map(|line| (*line).to_owned()).collect()
 }
 
-/// Whether a project of Django has its database where `startproject` puts it.
-fn keeps_database_inside(directory: &Path) -> bool {
-    let files = scan::sources(directory).into_iter().filter(|file| file.ends_with("settings.py"));
-    let mut texts = files.filter_map(|file| scan::read(&file));
-    texts.any(|text| {
-        text.contains("BASE_DIR / 'db.sqlite3'") || text.contains("BASE_DIR / \"db.sqlite3\"")
-    })
+/// Whether pyproject.toml says what is to be installed, and does not only configure tools.
+fn is_project(directory: &Path) -> bool {
+    let text = scan::read(&directory.join("pyproject.toml")).unwrap_or_default();
+    ["[project]", "[tool.poetry]", "[build-system]"].iter().any(|table| text.contains(table))
+}
+
+/// Whether the packages that a manifest names bring a server.
+fn brings(packages: &str, server: &str) -> bool {
+    let extras = ["fastapi[standard", "fastapi[all"];
+    packages.contains(server)
+        || server == "uvicorn" && extras.iter().any(|extra| packages.contains(extra))
+}
+
+/// The command of an app of Streamlit, which runs its file itself; none: the file is none of its apps.
+fn streamlit(directory: &Path, entry: &str) -> Option<Made> {
+    let text = scan::read(&directory.join(entry))?;
+    let imports = ["import streamlit", "from streamlit"];
+    if !text.lines().any(|line| imports.iter().any(|start| line.starts_with(start))) {
+        return None;
+    }
+    let line = format!("streamlit run {entry} --server.headless true");
+    let words = line.split(' ').map(str::to_owned).collect();
+    Some(Made { words, ..Made::default() }.listening())
 }
 
 fn is_there(directory: &Path, server: &str) -> bool {
@@ -157,8 +190,11 @@ fn django(directory: &Path) -> Option<Object> {
     let module = rest.split(['"', '\'']).find(|word| word.contains('.'))?;
     let project = module.split('.').next()?;
     let asgi = ["channels", "daphne"];
-    let settings = scan::read(&directory.join(project).join("settings.py")).unwrap_or_default();
-    let asgi = asgi.iter().any(|package| settings.contains(&format!("\"{package}\"")));
+    let settings = settings::texts(directory).concat();
+    let named = |package: &&str| {
+        ['"', '\''].iter().any(|quote| settings.contains(&format!("{quote}{package}{quote}")))
+    };
+    let asgi = asgi.iter().any(named);
     let kind = if asgi { "asgi" } else { "wsgi" };
     Some(Object {
         what: "a Django app",
@@ -223,7 +259,7 @@ fn object_in(text: &str, file: &Path) -> Option<Object> {
 
 /// The server for an app object that the packages have, and its command.
 fn serve(object: &Object, packages: &str, directory: &Path) -> (&'static str, Vec<String>) {
-    let has = |server: &&&str| packages.contains(**server) || is_there(directory, server);
+    let has = |server: &&&str| brings(packages, server) || is_there(directory, server);
     let servers: &[&str] = if object.asgi {
         &["uvicorn", "hypercorn", "granian", "daphne"]
     } else {

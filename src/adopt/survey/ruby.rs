@@ -2,9 +2,15 @@
 
 use std::path::Path;
 
-use super::Seen;
+use super::{Seen, Site};
 use crate::adopt::command::Made;
 use crate::adopt::scan;
+
+/// Gems that serve what was compiled before.
+const ASSETS: [&str; 4] = ["propshaft", "sprockets", "sprockets-rails", "sassc-rails"];
+
+/// What compiles it. Rails starts for it, and takes a secret that is none (from 7.1 on).
+const PRECOMPILE: &str = "RAILS_ENV=production SECRET_KEY_BASE_DUMMY=1 bin/rails assets:precompile";
 
 /// Looks at a folder with a Gemfile; none: it has none, nor anything of Rack.
 pub(super) fn look(directory: &Path) -> Option<Seen> {
@@ -21,6 +27,9 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
             .filter(|line| line.starts_with("gem"))
             .any(|line| line.contains(&format!("\"{gem}\"")) || line.contains(&format!("'{gem}'")))
     };
+    if (has("jekyll") || has("github-pages")) && !rack {
+        return Some(jekyll(directory));
+    }
     let rails = has("rails");
     let puma_config = scan::read(&directory.join("config/puma.rb")).unwrap_or_default();
     let command = if (has("puma") || rails) && puma_config.contains("PORT") {
@@ -56,6 +65,11 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
         ..Seen::default()
     };
     if rails {
+        let locked = scan::read(&directory.join("Gemfile.lock")).unwrap_or_default();
+        let is_there = |gem: &&str| has(gem) || locked.contains(&format!(" {gem} ("));
+        if ASSETS.iter().any(is_there) {
+            seen.build.push(PRECOMPILE.into());
+        }
         seen.environment = vec![
             ("RAILS_ENV", "production"),
             ("RAILS_LOG_TO_STDOUT", "1"),
@@ -75,4 +89,18 @@ pub(super) fn look(directory: &Path) -> Option<Seen> {
         seen.environment = vec![("RACK_ENV", "production")];
     }
     Some(seen)
+}
+
+/// A site that Jekyll builds.
+fn jekyll(directory: &Path) -> Seen {
+    let root = "_site";
+    let build = "bundle exec jekyll build";
+    let note = format!("the folder {root} is not there yet: build the site first (`{build}`)");
+    Seen {
+        what: "a site that Jekyll builds (Gemfile)".into(),
+        site: Some(Site { root: root.into(), fallback: None }),
+        build: vec!["bundle install".into(), build.into()],
+        notes: (!directory.join(root).is_dir()).then_some(note).into_iter().collect(),
+        ..Seen::default()
+    }
 }

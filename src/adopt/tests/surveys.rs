@@ -8,7 +8,10 @@ use tempfile::TempDir;
 
 use crate::adopt::{AdoptError, Survey, survey};
 
-fn folder(files: &[(&str, &str)]) -> TempDir {
+const COMPOSER: &str = "composer install --no-dev --optimize-autoloader";
+const PRECOMPILE: &str = "RAILS_ENV=production SECRET_KEY_BASE_DUMMY=1 bin/rails assets:precompile";
+
+pub(super) fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -18,24 +21,24 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-fn surveyed(files: &[(&str, &str)]) -> Survey {
+pub(super) fn surveyed(files: &[(&str, &str)]) -> Survey {
     look(folder(files).path()).unwrap()
 }
 
-fn look(path: &Path) -> Result<Survey, AdoptError> {
+pub(super) fn look(path: &Path) -> Result<Survey, AdoptError> {
     survey(path, std::env::var_os("PATH").unwrap_or_default().as_ref(), &BTreeMap::new())
 }
 
-fn command(survey: &Survey) -> String {
+pub(super) fn command(survey: &Survey) -> String {
     let words = survey.draft.get("command").and_then(|command| command.as_array()).unwrap();
     words.iter().map(|word| word.as_str().unwrap()).collect::<Vec<_>>().join(" ")
 }
 
-fn text<'a>(survey: &'a Survey, key: &str) -> &'a str {
+pub(super) fn text<'a>(survey: &'a Survey, key: &str) -> &'a str {
     survey.draft.get(key).unwrap().as_str().unwrap()
 }
 
-fn package(scripts: &str, dependencies: &str) -> String {
+pub(super) fn package(scripts: &str, dependencies: &str) -> String {
     let list: Vec<_> =
         dependencies.split_whitespace().map(|name| format!("{name:?}: \"1\"")).collect();
     format!(
@@ -59,7 +62,8 @@ fn an_express_app_is_started_by_its_script() {
     assert!(seen.found.starts_with("an Express app (package.json)"), "{}", seen.found);
     assert_eq!(seen.draft.name.as_str(), "shop");
     assert_eq!(command(&seen), "node src/server.js");
-    assert_eq!(text(&seen, "listen"), "127.0.0.1:5000");
+    // That of its script is the one that it had.
+    assert_eq!(text(&seen, "listen"), "127.0.0.1:4000");
     assert_eq!(text(&seen, "env"), "staging");
     assert_eq!(text(&seen, "env_file"), ".env");
     assert_eq!(text(&seen, "health.path"), "/healthz");
@@ -117,7 +121,7 @@ fn a_site_that_a_builder_makes_is_served_as_files() {
     )]);
     assert_eq!(text(&seen, "static.root"), "dist");
     assert_eq!(text(&seen, "static.fallback"), "index.html");
-    assert!(seen.notes[0].contains("npm run build"), "{:?}", seen.notes);
+    assert!(seen.notes[0].contains("npx vite build"), "{:?}", seen.notes);
     // What runs in a browser is called as what runs in Node.
     for (entry, page, needs, root) in [
         ("src/main.js", "index.html", "vite vue", "dist"),
@@ -234,6 +238,8 @@ fn the_other_languages_are_found_by_their_manifests() {
 fn what_builds_an_app_is_written_down_for_its_deploys() {
     let manifest = package("\"start\": \"node a\", \"build\": \"tsc\"", "koa");
     let plain = package("\"start\": \"node a\"", "koa");
+    let pages = package("\"build\": \"vite build\"", "vite");
+    let pnpm = manifest.replacen('{', "{ \"packageManager\": \"pnpm@9.0.0\",", 1);
     let node = |lock| vec![("package.json", manifest.as_str()), (lock, "")];
     for (files, build) in [
         (node("package-lock.json"), vec!["npm ci", "npm run build"]),
@@ -244,6 +250,29 @@ fn what_builds_an_app_is_written_down_for_its_deploys() {
         (vec![("Cargo.toml", "[package]\nname = \"shop\"")], vec!["cargo build --release"]),
         (vec![("go.mod", "module example.org/shop")], vec!["go build -o shop ."]),
         (vec![("Gemfile", "gem 'puma'")], vec!["bundle install"]),
+        (vec![("package.json", plain.as_str())], vec!["npm install"]),
+        (vec![("package.json", pnpm.as_str())], vec!["pnpm install", "pnpm run build"]),
+        (
+            vec![("package.json", manifest.as_str()), ("pnpm-workspace.yaml", "")],
+            vec!["pnpm install", "pnpm run build"],
+        ),
+        (
+            vec![("pyproject.toml", "[project]\nname = \"shop\""), ("app.py", "app = Flask()")],
+            vec!["python3 -m venv .venv", ".venv/bin/pip install ."],
+        ),
+        (
+            vec![("pyproject.toml", "[project]\n[tool.uv]"), ("app.py", "app = Flask()")],
+            vec!["uv sync --no-dev"],
+        ),
+        (vec![("composer.json", "{}"), ("index.php", "")], vec![COMPOSER]),
+        (
+            vec![("Gemfile", "gem 'rails'"), ("Gemfile.lock", "    sprockets (4.2.1)\n")],
+            vec!["bundle install", PRECOMPILE],
+        ),
+        (
+            vec![("Gemfile", "gem 'rails'\ngem 'propshaft'"), ("package.json", pages.as_str())],
+            vec!["bundle install", "npm install", "npm run build", PRECOMPILE],
+        ),
     ] {
         let survey = surveyed(&files);
         let lines = survey.draft.get("deploy.build").and_then(|lines| lines.as_array()).unwrap();
@@ -255,16 +284,10 @@ fn what_builds_an_app_is_written_down_for_its_deploys() {
     let site = package("\"start\": \"vite\", \"build\": \"vite build\"", "vite");
     let site = surveyed(&[("package.json", &site), ("package-lock.json", "{}")]);
     assert!(site.draft.get("deploy.build").is_some());
-    for files in [
-        vec![("package.json", package("\"start\": \"node a\"", "koa"))],
-        vec![
-            ("pyproject.toml", "[project]\nname = \"shop\"".into()),
-            ("app.py", "app = Flask()".into()),
-        ],
-        vec![("index.html", String::new())],
-    ] {
-        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
-        assert_eq!(surveyed(&files).draft.get("deploy.build"), None, "{files:?}");
+    let bare = package("\"start\": \"node a\"", "");
+    let tools = [("pyproject.toml", "[tool.black]"), ("app.py", "app = Flask()")];
+    for files in [&[("package.json", &*bare)][..], &[("index.html", "")], &tools] {
+        assert_eq!(surveyed(files).draft.get("deploy.build"), None, "{files:?}");
     }
 }
 

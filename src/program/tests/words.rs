@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::program::script::{Head, understand};
 use crate::program::shell::{Complex, read};
-use crate::program::{Package, with_port};
+use crate::program::{Package, with_place, with_port};
 
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(Into::into).collect()
@@ -68,6 +68,13 @@ fn a_fixed_port_gives_way_to_the_one_that_is_given() {
         ("gunicorn -w 4 -b 0.0.0.0:8000 a:b", "gunicorn -w 4 -b {host}:{port} a:b", 8000),
         ("gunicorn --bind=:8000 a:b", "gunicorn --bind={host}:{port} a:b", 8000),
         ("puma -b tcp://0.0.0.0:9292", "puma -b tcp://{host}:{port}", 9292),
+        // It refuses an address without a scheme.
+        ("serve -s build -l 5005", "serve -s build -l tcp://{host}:{port}", 5005),
+        ("serve -l tcp://0.0.0.0:80 x", "serve -l tcp://{host}:{port} x", 80),
+        ("streamlit run a.py --server.port 8501", "streamlit run a.py --server.port {port}", 8501),
+        ("java -jar a.jar --server.port=8088", "java -jar a.jar --server.port={port}", 8088),
+        ("java -Dserver.port=8088 -jar a.jar", "java -Dserver.port={port} -jar a.jar", 8088),
+        ("vite preview --host --port 4173", "vite preview --host --port {port}", 4173),
         ("php -S 0.0.0.0:8000 -t public", "php -S {host}:{port} -t public", 8000),
         ("python3 -m http.server 8000", "python3 -m http.server {port}", 8000),
         (
@@ -88,6 +95,33 @@ fn a_fixed_port_gives_way_to_the_one_that_is_given() {
         "",
     ] {
         assert_eq!(with_port(&words(text)), None, "{text}");
+    }
+}
+
+#[test]
+fn a_fixed_address_gives_way_without_a_fixed_port() {
+    for (text, expected) in [
+        ("uvicorn a:b --host=0.0.0.0 --port {port}", "uvicorn a:b --host={host} --port {port}"),
+        ("flask run --host 0.0.0.0", "flask run --host {host}"),
+        ("daphne -b 0.0.0.0 -p {port} a:b", "daphne -b {host} -p {port} a:b"),
+        ("next start -H 0.0.0.0", "next start -H {host}"),
+        ("rails server -b 0.0.0.0", "rails server -b {host}"),
+    ] {
+        let (changed, found) = with_place(&words(text)).expect(text);
+        assert_eq!((changed.join(" "), found), (expected.into(), None), "{text}");
+    }
+    assert_eq!(with_place(&words("node x --host 0.0.0.0")), None);
+}
+
+#[test]
+fn a_port_for_where_none_is_set_is_read() {
+    for (text, port) in [
+        ("next start -p ${PORT:-8080}", Some(8080)),
+        ("uvicorn a:b --port ${PORT-5000}", Some(5000)),
+        ("node x ${PORT}", None),
+        ("node x ${HOST:-1}", None),
+    ] {
+        assert_eq!(read(text).unwrap().port, port, "{text}");
     }
 }
 

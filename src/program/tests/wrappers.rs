@@ -121,6 +121,23 @@ fn a_port_that_the_person_fixed_is_left_and_spoken_of() {
 }
 
 #[test]
+fn what_package_json_names_and_is_not_installed_is_said_with_what_installs_it() {
+    let app = App::new();
+    let package = r#"{"dependencies": {"next": "15"}, "devDependencies": {"@strapi/strapi": "5"}}"#;
+    app.file("package.json", package).file("pnpm-lock.yaml", "");
+    for command in ["next start", "strapi start"] {
+        match app.find(command) {
+            Err(error @ ProgramError::NotInstalled { .. }) => {
+                assert!(error.to_string().contains("`pnpm install --frozen-lockfile`"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let kept = app.found("npx next start");
+    assert!(kept.notes[0].contains("run `pnpm install"), "{:?}", kept.notes);
+}
+
+#[test]
 fn scripts_that_call_each_other_end() {
     let app = App::scripts(&[("a", "npm run b"), ("b", "npm run a")]);
     let found = app.found("npm run a");

@@ -1,0 +1,1 @@
+app.listen(process.env.HOOK_PORT || 3920);

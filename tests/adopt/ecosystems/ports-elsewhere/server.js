@@ -1,0 +1,1 @@
+require('http').createServer(answer).listen(process.env.PORT);
