@@ -37,3 +37,4 @@ mod several;
 mod shop;
 mod stopped;
 mod strangers;
+mod way_back;

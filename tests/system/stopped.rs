@@ -46,7 +46,7 @@ fn an_app_that_takes_the_sockets_does_not_fail_behind_its_gate() {
 }
 
 /// Has the lock of a roll, and shows it as a roller does, until it is killed.
-pub(crate) const ROLLER: &str = "import fcntl, os, signal, socket
+const ROLLER: &str = "import fcntl, os, signal, socket
 os.umask(0o077)
 lock = open('/run/romuo/romuo.roll.lock', 'w')
 fcntl.flock(lock, fcntl.LOCK_EX)
