@@ -152,7 +152,7 @@ impl Socket {
                     Idle::Unasked(_) => {}
                 }
             }
-            self.incoming().need_more().await?;
+            self.need_more().await?;
         }
     }
 
@@ -163,7 +163,7 @@ impl Socket {
             let frame = loop {
                 match Frame::take(&mut self.buffer)? {
                     Some(frame) => break frame,
-                    None => self.incoming().need_more().await?,
+                    None => self.need_more().await?,
                 }
             };
             match (frame.opcode, &mut whole) {
@@ -199,7 +199,9 @@ impl Socket {
         self.stream.write_all(&frame).await.map_err(Loss::Send)
     }
 
-    fn incoming(&mut self) -> Incoming<'_, Stream> {
-        Incoming::new(&mut self.stream, &mut self.buffer)
+    /// Reads more of a frame, which [`Frame::take`] bounds: it may come in small pieces, and is longer than any head.
+    async fn need_more(&mut self) -> Result<(), Loss> {
+        let mut incoming = Incoming::new(&mut self.stream, &mut self.buffer);
+        if incoming.read().await? { Ok(()) } else { Err(Loss::Ended { received: 0 }) }
     }
 }
