@@ -59,13 +59,14 @@ impl InstallUnits {
         }
         install::refuse_taken(root, &settings.name)?;
         let source = std::path::absolute(source).map_err(Failure::Runtime)?;
+        let other = installation::other(&settings.name, &source, context)?;
         if !self.force {
+            let (app, other) = (&settings.name, other.as_deref());
             installation::refuse_frozen(&settings)?;
-            installation::refuse_other(&settings.name, &source, context)?;
+            installation::refuse_where_there(app, &source, other, context)?;
             let home = source.parent().unwrap_or(Path::new("/"));
             ship::refuse_writable(&settings, home)?;
         }
-        let other = installation::other(&settings.name, &source, context)?;
         let written = Written::of(&source, &config::to_toml(&settings));
         let resolved = resolved(settings, root)?;
         let settings = &resolved.settings;

@@ -30,12 +30,23 @@ pub(super) fn other(
 
 /// Refuses such a file as long as the other one is there.
 pub(super) fn refuse_other(app: &AppName, file: &Path, context: &Context) -> Result<(), Failure> {
-    match other(app, file, context)? {
-        Some(installed) if below(&installed, context).exists() => {
-            let here = file.to_path_buf();
+    let installed = other(app, file, context)?;
+    refuse_where_there(app, file, installed.as_deref(), context)
+}
+
+/// The same where it is known already what the other one is, if there is one.
+pub(super) fn refuse_where_there(
+    app: &AppName,
+    file: &Path,
+    other: Option<&Path>,
+    context: &Context,
+) -> Result<(), Failure> {
+    match other.filter(|path| below(path, context).exists()) {
+        None => Ok(()),
+        Some(installed) => {
+            let (installed, here) = (installed.to_path_buf(), file.to_path_buf());
             Err(Failure::OtherFolder { app: app.clone(), installed, here })
         }
-        _ => Ok(()),
     }
 }
 

@@ -156,7 +156,7 @@ impl Bounds {
             farewell: Duration::from_secs(1),
             hang_up: Duration::from_millis(500),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
-            slow: if with_app { slow_ones(memory) } else { usize::MAX },
+            slow: slow_ones(memory),
             piece: if with_app { upstream::piece(memory) } else { own_piece(memory) },
             tunnel_idle,
         }

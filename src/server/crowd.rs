@@ -136,8 +136,7 @@ impl Crowd {
 
     /// Those that may be asked to leave, the first ones of them first.
     fn candidates(&self, now: Instant, need: Need) -> Vec<Arc<Member>> {
-        let members: Vec<_> = self.members().by_number.values().cloned().collect();
-        let ranked = members.into_iter().filter_map(|it| Some((it.rank(now, need)?, it)));
+        let ranked = self.all().into_iter().filter_map(|it| Some((it.rank(now, need)?, it)));
         let mut ranked: Vec<_> = ranked.collect();
         if ranked.len() > BATCH {
             ranked.select_nth_unstable_by_key(BATCH, |(rank, _)| *rank);
@@ -149,17 +148,21 @@ impl Crowd {
 
     /// Has the slowest leave where more than `most` are slow.
     fn thin_out(&self, most: usize) {
-        let members: Vec<_> = self.members().by_number.values().cloned().collect();
-        if members.len() <= most {
+        if self.members().by_number.len() <= most {
             return;
         }
         let now = Instant::now();
-        let slow = members.into_iter().filter_map(|it| Some((it.slow_rate(now)?, it)));
+        let slow = self.all().into_iter().filter_map(|it| Some((it.slow_rate(now)?, it)));
         let mut slow: Vec<_> = slow.collect();
         slow.sort_unstable_by_key(|(rate, _)| *rate);
         for (_, member) in slow.iter().take(slow.len().saturating_sub(most)) {
             member.ask_to_leave(Need::Bytes);
         }
+    }
+
+    /// All that are in, so that each may be asked without the lock.
+    fn all(&self) -> Vec<Arc<Member>> {
+        self.members().by_number.values().cloned().collect()
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {

@@ -128,10 +128,7 @@ impl Shipping {
         context: &Context,
         manager: &Systemd,
     ) -> Result<(), Failure> {
-        self.trials.clear()?;
-        self.store.set_current(&self.request.to)?;
-        // Those that are stopped, too.
-        self.pin_all(context, manager, &self.request.to, true).await?;
+        self.lay_out(context, manager).await?;
         match &self.request.failed {
             None => self.serves(),
             Some(reason) => self.judge(Judged::RolledBack, reason),
@@ -145,9 +142,7 @@ impl Shipping {
         context: &Context,
         manager: &Systemd,
     ) -> Result<(), Failure> {
-        self.trials.clear()?;
-        self.store.set_current(&self.request.to)?;
-        self.pin_all(context, manager, &self.request.to, true).await?;
+        self.lay_out(context, manager).await?;
         let history = self.store.history();
         let verdict = match &self.request.about {
             Some(about) => history.verdict(about)?,
@@ -157,6 +152,13 @@ impl Shipping {
             self.serves();
         }
         Ok(Request::remove(&self.path)?)
+    }
+
+    /// From now on each start is one with it, also of those that are stopped.
+    async fn lay_out(&self, context: &Context, manager: &Systemd) -> Result<(), Failure> {
+        self.trials.clear()?;
+        self.store.set_current(&self.request.to)?;
+        self.pin_all(context, manager, &self.request.to, true).await
     }
 
     /// It is not well: the instances that have it go back, and with them units and configuration. None:

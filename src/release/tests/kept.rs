@@ -23,20 +23,6 @@ impl Shop {
     }
 }
 
-fn entry(id: &str) -> Entry {
-    Entry {
-        id: id.parse().unwrap(),
-        staged_at: "2026-11-26T00:11:00Z".parse().unwrap(),
-        by: "alice".into(),
-        source: Source::Git("v1.2".into()),
-        commit: Some("abc1234def5678abc1234def5678abc1234def56".parse().unwrap()),
-        verdict: Verdict::Staged,
-        reason: None,
-        duration_ms: None,
-        serving_since: None,
-    }
-}
-
 #[test]
 fn what_a_killed_deploy_leaves_is_no_release_and_the_next_run_removes_it() {
     let shop = Shop::new();

@@ -70,3 +70,18 @@ impl Shop {
         tree.into_iter().map(|(path, node)| (path, node.released())).collect()
     }
 }
+
+/// What the history says of a release that was just staged.
+fn entry(id: &str) -> Entry {
+    Entry {
+        id: id.parse().unwrap(),
+        staged_at: "2026-11-26T00:11:00Z".parse().unwrap(),
+        by: "alice".into(),
+        source: Source::Git("v1.2".into()),
+        commit: Some("abc1234def5678abc1234def5678abc1234def56".parse().unwrap()),
+        verdict: Verdict::Staged,
+        reason: None,
+        duration_ms: None,
+        serving_since: None,
+    }
+}
